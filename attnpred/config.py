@@ -1,0 +1,149 @@
+"""The schema: one dataclass a group, one line of doc a field, and the checks that need several fields.
+
+Values live in `conf/`, types and documentation here; what a model or a kind of data adds of its own stands in its own
+file as `<Class>Config`. Nothing heavy is imported.
+"""
+
+from attnpred.schema import ClassVar, Invalid, Literal, dataclass, option
+
+Modality = Literal["text", "image"]
+
+
+@dataclass(kw_only=True)
+class ModelConfig:
+    """What every model has; each model's file adds its own."""
+
+    accepts: ClassVar[tuple[Modality, ...]] = ()
+
+    _target_: str = option("Class of the model.")
+
+    def tokenizer_source(self) -> str | None:
+        """Hub id or directory of the tokenizer that the model's weights demand; None where any will do."""
+        return None
+
+
+@dataclass(kw_only=True)
+class DataConfig:
+    """What every dataset has; each kind of data adds its own."""
+
+    modality: ClassVar[Modality]
+
+    _target_: str = option("Class that prepares and batches the data.")
+    name: str = option("Short name, used in the run directory's name.")
+    source: str = option("Hub id, or a local directory in the hub's layout, or builtin:NAME.")
+    subset: str | None = option("Configuration of the dataset on the hub.")
+    revision: str | None = option("Hub revision to pin; null takes the newest.")
+    label_column: str = option("Column that holds the label.")
+    train_split: str = option("Split of the source to train on.")
+    val_split: str | None = option("Split to validate on; null carves it from train.")
+    test_split: str | None = option("Split to test on; null carves it from train.")
+    val_fraction: float = option("Share of train carved out for validation.", gt=0, lt=1)
+    test_fraction: float = option("Share of train carved out for test.", gt=0, lt=1)
+    split_seed: int = option("Seed of the carving, apart from `seed` so that every run has the same splits.", ge=0)
+    batch_size: int = option("Examples a training batch and device.", ge=1)
+    eval_batch_size: int = option("Examples a batch in validation, test and prediction.", ge=1)
+    cache_dir: str = option("Where prepared data is kept; ~ is the home directory.")
+
+    def check(self) -> None:
+        carved = self.val_fraction * (self.val_split is None) + self.test_fraction * (self.test_split is None)
+        if carved >= 1:
+            raise Invalid("val_fraction", "carving validation and test leaves nothing to train on; lower the fractions")
+
+
+@dataclass(kw_only=True)
+class TokenizerConfig:
+    """The tokenizer that is trained on the train split, for models that bring none."""
+
+    kind: Literal["wordpiece", "bpe", "unigram", "word"] = option("Algorithm that finds the vocabulary.")
+    vocab_size: int = option("Entries in the vocabulary, special ones included.", ge=16)
+    lowercase: bool = option("Lower-case before splitting.")
+
+
+@dataclass(kw_only=True)
+class AugmentConfig:
+    """Changes made to training images, on whole batches; 0 switches one off."""
+
+    crop: int = option("Pixels of padding from which a shifted crop is taken.", ge=0)
+    flip: bool = option("Mirror left and right, half of the time.")
+    cutout: int = option("Side in pixels of the square that is blanked.", ge=0)
+    mixup: float = option("Strength alpha of blending two images and their labels.", ge=0)
+    cutmix: float = option("Strength alpha of pasting a patch of another image.", ge=0)
+
+
+@dataclass(kw_only=True)
+class TaskConfig:
+    """What every task has."""
+
+    _target_: str = option("Class of the task: target, loss, metrics.")
+
+
+@dataclass(kw_only=True)
+class TrainerConfig:
+    accelerator: Literal["auto", "cpu", "gpu", "mps"] = option("Kind of device.")
+    devices: int | Literal["auto"] = option("How many devices, a process each; auto takes every GPU, or one CPU.", ge=1)
+    strategy: Literal["auto", "ddp", "fsdp"] = option("How several devices share the work.")
+    precision: Literal["auto", "32-true", "bf16-mixed", "16-mixed", "bf16-true"] = option(
+        "Number format; auto takes bf16 where the hardware multiplies in it."
+    )
+    max_epochs: int = option("Passes over the training data.", ge=1)
+    max_steps: int | None = option("Optimizer steps after which training ends earlier.", ge=1)
+    accumulate: int = option("Batches whose gradients make one optimizer step.", ge=1)
+    clip_norm: float | None = option("Gradients are scaled down to this norm.", gt=0)
+    validate_every_steps: int | None = option("Training batches between validations; null: once an epoch.", ge=1)
+    patience: int | None = option("Validations without improvement after which training stops.", ge=1)
+    log_every_steps: int = option("Steps between two points of the training curves.", ge=1)
+    limit_batches: int | None = option("Use only so many batches of every split, to try things out.", ge=1)
+    deterministic: bool = option("Use only operations that repeat bit for bit; slower.")
+    detect_anomaly: bool = option("Name the operation that produced a NaN gradient; much slower.")
+
+    def check(self) -> None:
+        if self.strategy == "fsdp" and self.accelerator == "cpu":
+            raise Invalid("strategy", "needs GPUs; on CPU use trainer=ddp_cpu")
+
+
+@dataclass(kw_only=True)
+class OptimizerConfig:
+    name: Literal["adamw", "sgd"] = option("Algorithm; sgd is with Nesterov momentum.")
+    lr: float = option("Highest learning rate.", gt=0)
+    weight_decay: float = option("Decay of matrices; norms and biases have none.", ge=0)
+    momentum: float = option("Momentum of sgd; first beta of adamw.", ge=0, lt=1)
+    beta2: float = option("Second beta of adamw.", ge=0, lt=1)
+    schedule: Literal["constant", "linear", "cosine", "onecycle"] = option("Course of the learning rate after warm-up.")
+    warmup: float = option("Share of the run in which the rate rises.", ge=0, lt=1)
+    final: float = option("Rate at the end, as a share of the highest.", ge=0, le=1)
+
+
+@dataclass(kw_only=True)
+class CheckpointConfig:
+    monitor: str = option("Validation metric that decides which checkpoint is best.")
+    mode: Literal["max", "min"] = option("Whether more or less of it is better.")
+    every_steps: int | None = option("Optimizer steps between two savings of last.ckpt.", ge=1)
+    every_minutes: float | None = option("Minutes between two savings of last.ckpt.", gt=0)
+
+
+@dataclass(kw_only=True)
+class LoggerConfig:
+    tensorboard: bool = option("Write TensorBoard events.")
+    csv: bool = option("Write metrics.csv.")
+    wandb: bool = option("Log to Weights & Biases (install attnpred[wandb]).")
+    mlflow: bool = option("Log to MLflow (install attnpred[mlflow]).")
+    project: str = option("Project or experiment name at W&B and MLflow.")
+    tracking_uri: str | None = option("MLflow server; null keeps a local folder in the run directory.")
+    offline: bool = option("Let W&B write locally, to be synchronised later.")
+
+
+@dataclass(kw_only=True)
+class Config:
+    model: ModelConfig
+    data: DataConfig
+    task: TaskConfig
+    trainer: TrainerConfig
+    optimizer: OptimizerConfig
+    checkpoint: CheckpointConfig
+    logger: LoggerConfig
+    seed: int = option("Seed of weights, order, dropout and augmentation.", ge=0, le=2**32 - 1)
+    output_dir: str = option("Where run directories are made.")
+
+    def check(self) -> None:
+        if self.data.modality not in self.model.accepts:
+            raise Invalid("model", f"cannot read {self.data.modality}")

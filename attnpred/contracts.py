@@ -1,0 +1,118 @@
+"""What the rooms hand one another: batches, the input's specification, and a model's output."""
+
+from dataclasses import asdict, dataclass, fields, replace
+from typing import Any, Self
+
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True, kw_only=True)
+class Batch:
+    """Examples of one modality. `labels` is None for new input, and (batch, classes) where labels are mixed."""
+
+    labels: Tensor | None  # (batch,) int64, or (batch, classes) float
+    ids: Tensor  # (batch,) int64: row in the split, to trace an example back
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def to(self, device: torch.device | str, *, non_blocking: bool = False) -> Self:
+        return self._map(lambda t: t.to(device, non_blocking=non_blocking))
+
+    def pin_memory(self) -> Self:
+        return self._map(Tensor.pin_memory)
+
+    def _map(self, change: Any) -> Self:
+        values = {f.name: getattr(self, f.name) for f in fields(self)}
+        return replace(self, **{k: change(v) for k, v in values.items() if isinstance(v, Tensor)})
+
+
+@dataclass(frozen=True, kw_only=True)
+class TextBatch(Batch):
+    """Token ids, padded at the end to the batch's own longest."""
+
+    tokens: Tensor  # (batch, length) int64
+    lengths: Tensor  # (batch,) int64: tokens that are not padding
+    padded: bool  # known on the host, so that no mask is made, and no device asked, where there is no padding
+    prefix: int = 0  # special tokens that the tokenizer put before every text
+    suffix: int = 0  # and behind it
+
+    def valid(self) -> Tensor | None:
+        """Which positions hold a token, (batch, length) bool; None where all do."""
+        if not self.padded:
+            return None
+        return torch.arange(self.tokens.shape[1], device=self.tokens.device) < self.lengths[:, None]
+
+    def own(self) -> Tensor | None:
+        """Which positions hold the text's own tokens, (batch, length) bool; None where all do.
+
+        A text of special tokens alone keeps them, since every example must have something to attend to.
+        """
+        if not self.prefix and not self.suffix:
+            return self.valid()
+        place = torch.arange(self.tokens.shape[1], device=self.tokens.device)
+        empty = (self.lengths <= self.prefix + self.suffix)[:, None]
+        inside = (place >= self.prefix) & (place < self.lengths[:, None] - self.suffix)
+        return inside | (empty & (place < self.lengths[:, None]))
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImageBatch(Batch):
+    """Pixels as stored, 0 to 255; the model normalises them."""
+
+    pixels: Tensor  # (batch, channels, height, width) uint8, or float after mixing
+
+
+@dataclass(frozen=True, kw_only=True)
+class InputSpec:
+    """What a model must know of its input, kept in the run directory; `classes` are the labels' names."""
+
+    modality: str
+    classes: tuple[str, ...]
+
+    def as_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+@dataclass(frozen=True, kw_only=True)
+class TextSpec(InputSpec):
+    modality: str = "text"
+    vocab_size: int
+    max_length: int  # longest sequence, special tokens included
+    pad_id: int
+    prefix: tuple[int, ...] = ()  # ids of the special tokens before every text
+    suffix: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImageSpec(InputSpec):
+    modality: str = "image"
+    channels: int
+    height: int
+    width: int
+    mean: tuple[float, ...]  # a channel, in units of 0 to 255, of the training pixels
+    std: tuple[float, ...]
+
+
+def spec_from_dict(values: dict[str, Any]) -> InputSpec:
+    kind = {"text": TextSpec, "image": ImageSpec}[values["modality"]]
+    return kind(**{k: tuple(v) if isinstance(v, list) else v for k, v in values.items()})
+
+
+@dataclass(frozen=True)
+class Attention:
+    """Which parts of the input decided the label, and the raw weights behind that.
+
+    Parts are a text's tokens, or an image's regions in reading order on `grid` (rows, columns).
+    """
+
+    importance: Tensor  # (batch, parts) float32: sums to 1 over an example's own parts, 0 on padding and special tokens
+    layers: tuple[Tensor, ...] = ()  # each (batch, heads, query, key)
+    grid: tuple[int, int] | None = None
+
+
+@dataclass(frozen=True)
+class ModelOutput:
+    logits: Tensor  # (batch, classes)
+    attention: Attention | None = None

@@ -1,0 +1,37 @@
+"""Where data and weights are found: one rule for both, that needs no network once they are there."""
+
+import os
+from pathlib import Path
+
+from attnpred.errors import UserError
+
+ROOT_VARIABLE = "ATTNPRED_DATA"
+
+
+def locate(name: str, *, place: str) -> Path | None:
+    """The local directory that `name` stands for; None where only the hub (or its cache on disk) can have it.
+
+    A directory is taken as it is; a hub id is looked up below the root in `ATTNPRED_DATA`, by its whole id or its last part.
+    `place` is the option that named it, for the error.
+    """
+    given = Path(name).expanduser()
+    if given.is_dir():
+        return given.resolve()
+    root = os.environ.get(ROOT_VARIABLE)
+    for candidate in (name, name.rpartition("/")[2]) if root else ():
+        found = Path(str(root)).expanduser() / candidate
+        if found.is_dir():
+            return found.resolve()
+    if given.is_absolute() or name.startswith((".", "~")) or name.count("/") > 1:
+        raise UserError(f"{place}={name}: no such directory; give an existing one or a hub id such as owner/name")
+    return None
+
+
+def absent(name: str, *, place: str) -> UserError:
+    """The error for a hub id that neither the disk nor the network could serve: what was looked for, and both remedies."""
+    root = os.environ.get(ROOT_VARIABLE)
+    looked = f"below {ROOT_VARIABLE}={root}" if root else f"{ROOT_VARIABLE} is not set"
+    return UserError(
+        f"{place}={name}: not a local directory, not found locally ({looked}), not in the hub's cache, and the hub cannot be "
+        f"reached; set {place}=DIRECTORY or {ROOT_VARIABLE}=ROOT to a local copy, or connect to the network once"
+    )
