@@ -5,6 +5,7 @@ Stands on the standard library alone, so that a wrong option is answered before 
 
 import ast
 import difflib
+import importlib
 import types
 import typing
 from collections.abc import Iterator
@@ -159,6 +160,12 @@ def options_of(target: Any, place: str, base: type | None = None) -> type:
     return found
 
 
+def load(target: str) -> Any:
+    """The class that a checked `_target_` names. Import errors inside its file surface as they are."""
+    module, _, name = target.rpartition(".")
+    return getattr(importlib.import_module(module), name)
+
+
 @dataclass(frozen=True)
 class Described:
     """One option as the help shows it."""
@@ -178,6 +185,19 @@ def describe(value: Any, path: str = "") -> Iterator[Described]:
             yield from describe(current, where)
         elif declared.name != "_target_":
             yield Described(where, current, expectation(hints[declared.name], declared), declared.metadata["doc"])
+
+
+def paths(kind: type, value: Any, path: str = "") -> Iterator[str]:
+    """Every dotted name that a config of this shape may hold: what a mistyped one is compared with."""
+    if "_target_" in {f.name for f in fields(kind)}:
+        target = value.get("_target_") if isinstance(value, dict) else None
+        kind = options_of(target, join(path, "_target_"), base=kind)
+    for name, hint in typing.get_type_hints(kind).items():
+        if typing.get_origin(hint) is ClassVar:
+            continue
+        yield join(path, name)
+        if is_dataclass(hint):
+            yield from paths(typing.cast(type, hint), value.get(name) if isinstance(value, dict) else None, join(path, name))
 
 
 def suggest(wrong: str, names: list[str]) -> str:

@@ -1,0 +1,38 @@
+# Every target sets up .venv first when it is missing or older than pyproject.toml.
+PYTHON ?= python3
+BIN := .venv/bin
+
+.DEFAULT_GOAL := help
+.PHONY: help setup train test lint check tensorboard clean
+
+help: ## list the targets
+	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
+
+.venv/ready: pyproject.toml
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --upgrade pip
+	$(BIN)/python -m pip install --quiet --editable '.[dev]'
+	@touch $@
+
+setup: .venv/ready ## make .venv with everything in it
+
+train: .venv/ready ## train the default experiment; ARGS="model=transformer data=imdb" for another
+	$(BIN)/python train.py $(ARGS)
+
+test: .venv/ready ## run the tests and measure their coverage
+	$(BIN)/python -m pytest --cov --cov-report=term --cov-fail-under=90 $(ARGS)
+
+lint: .venv/ready ## check style, format and types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+check: .venv/ready ## validate every shipped config
+	$(BIN)/attnpred check
+
+tensorboard: .venv/ready ## show the curves of all runs
+	$(BIN)/tensorboard --logdir outputs
+
+clean: ## remove .venv, outputs and caches
+	rm -rf .venv outputs build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .coverage*
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

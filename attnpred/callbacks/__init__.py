@@ -1,0 +1,1 @@
+"""What listens to training: progress, monitoring, and checkpoints."""

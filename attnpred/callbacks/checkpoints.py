@@ -1,0 +1,65 @@
+"""`best.ckpt` and `last.ckpt`, and nothing else, whatever happens."""
+
+import time
+from pathlib import Path
+from typing import Any
+
+from pytorch_lightning import LightningModule, Trainer
+from pytorch_lightning.callbacks import Checkpoint
+from pytorch_lightning.trainer.states import TrainerFn
+
+from attnpred.config import CheckpointConfig
+from attnpred.errors import UserError
+
+
+class Checkpoints(Checkpoint):
+    """Lightning's own callback can keep time, steps or epochs, but only one of them, and numbers its files when it resumes."""
+
+    def __init__(self, directory: Path, options: CheckpointConfig) -> None:
+        self.directory = directory
+        self.options = options
+        self.best: float | None = None
+        self.saved_step = 0
+        self.saved_time = time.monotonic()
+
+    def on_train_batch_end(
+        self, trainer: Trainer, learner: LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        step = trainer.global_step
+        if step == self.saved_step:
+            return
+        every_steps, every_minutes = self.options.every_steps, self.options.every_minutes
+        due = every_steps is not None and step % every_steps == 0
+        if every_minutes is not None and not due:
+            elapsed = time.monotonic() - self.saved_time
+            # saving is collective: with several ranks rank 0's clock decides for all, asked for rarely
+            if trainer.world_size == 1:
+                due = elapsed >= 60 * every_minutes
+            elif step % 20 == 0:
+                due = bool(trainer.strategy.broadcast(elapsed >= 60 * every_minutes))
+        if due:
+            self.save_last(trainer)
+
+    def on_validation_end(self, trainer: Trainer, learner: LightningModule) -> None:
+        if trainer.state.fn != TrainerFn.FITTING:
+            return
+        name = self.options.monitor
+        if name not in trainer.callback_metrics:
+            known = ", ".join(sorted(k for k in trainer.callback_metrics if k.startswith("val/")))
+            raise UserError(f"checkpoint.monitor={name}: no such metric; choose one of {known}")
+        value = float(trainer.callback_metrics[name])
+        better = self.best is None or (value > self.best if self.options.mode == "max" else value < self.best)
+        if better:
+            self.best = value
+            trainer.save_checkpoint(self.directory / "best.ckpt")
+        self.save_last(trainer)
+
+    def save_last(self, trainer: Trainer) -> None:
+        trainer.save_checkpoint(self.directory / "last.ckpt")
+        self.saved_step, self.saved_time = trainer.global_step, time.monotonic()
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"best": self.best}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        self.best = state_dict["best"]

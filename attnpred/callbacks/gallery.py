@@ -1,0 +1,59 @@
+"""Pictures for TensorBoard: the confusion matrix and some examples with the attention behind their labels."""
+
+from typing import Any
+
+import numpy as np
+import torch
+from pytorch_lightning import Callback, LightningModule, Trainer
+
+from attnpred import loggers, pictures
+from attnpred.contracts import Batch, ImageBatch, ModelOutput, TextBatch
+from attnpred.data import Reader
+from attnpred.device import Chosen
+from attnpred.learner import Learner
+
+EXAMPLES = 8
+
+
+class Gallery(Callback):
+    """Draws after every test, on the main process; the examples are the first of the split's loader."""
+
+    def __init__(self, reader: Reader, chosen: Chosen) -> None:
+        self.reader = reader
+        self.chosen = chosen
+        self.batch: Any = None
+
+    def on_test_batch_end(
+        self, trainer: Trainer, learner: LightningModule, outputs: Any, batch: Batch, batch_idx: int, dataloader_idx: int = 0
+    ) -> None:
+        if batch_idx == 0:
+            self.batch = batch
+
+    def on_test_end(self, trainer: Trainer, learner: LightningModule) -> None:
+        writer = loggers.tensorboard(trainer.loggers) if trainer.is_global_zero else None
+        if writer is None or not isinstance(learner, Learner):
+            return
+        step, classes = trainer.global_step, self.reader.spec.classes
+        counts = np.array(learner.details["test"]["confusion"])
+        writer.add_image("test/confusion", pictures.confusion_matrix(counts, classes), step, dataformats="HWC")
+        with torch.inference_mode(), self.chosen.autocast():
+            output = learner(self.batch, need_attention=True)
+        writer.add_image("test/examples", self._draw(self.batch, output), step, dataformats="HWC")
+
+    def _draw(self, batch: Any, output: ModelOutput) -> np.ndarray:
+        assert output.attention is not None
+        probabilities = output.logits.float().softmax(1)  # (batch, classes)
+        certainty, predicted = (t[:EXAMPLES].tolist() for t in probabilities.max(1))
+        names = self.reader.spec.classes
+        captions = [
+            f"{names[label]} → {names[guess]} {sure:.2f}"
+            for label, guess, sure in zip(batch.labels[:EXAMPLES].tolist(), predicted, certainty, strict=True)
+        ]
+        importance = output.attention.importance[:EXAMPLES].float().cpu().numpy()  # (examples, parts)
+        if isinstance(batch, ImageBatch):
+            assert output.attention.grid is not None
+            pixels = batch.pixels[:EXAMPLES].to(torch.uint8).cpu().numpy()
+            return pictures.image_grid(pixels, importance, output.attention.grid, captions)
+        assert isinstance(batch, TextBatch)
+        words, weights = self.reader.words(batch, importance)
+        return pictures.text_examples(words, weights, captions)

@@ -1,0 +1,134 @@
+"""The curves and the result: what training logs, and what of it the run's `metrics.json` keeps."""
+
+import resource
+import sys
+import time
+from typing import Any
+
+import torch
+from pytorch_lightning import Callback, LightningModule, Trainer
+from pytorch_lightning.trainer.states import TrainerFn
+from torch import Tensor
+
+from attnpred.config import CheckpointConfig
+from attnpred.contracts import Batch, TextBatch
+from attnpred.learner import Learner
+
+
+class Monitor(Callback):
+    """Logs loss, accuracy, rate, gradient norm, throughput and memory every so many optimizer steps.
+
+    The device is asked for numbers at those steps only; between them a step costs a few additions. `latest` holds what
+    the progress shows, as host floats.
+    """
+
+    def __init__(self, every_steps: int, selection: CheckpointConfig) -> None:
+        self.every_steps = every_steps
+        self.selection = selection
+        self.latest: dict[str, float] = {}
+        self.result: dict[str, Any] = {}
+        self.examples = 0
+        self.tokens: Tensor | int = 0
+        self.since = 0.0
+        self.window = (0, 0.0)  # examples and seconds of training steps alone, for the run's throughput
+        self.all_tokens = 0
+        self.logged_step = 0
+
+    def on_train_start(self, trainer: Trainer, learner: LightningModule) -> None:
+        self.started = self.since = time.monotonic()
+        self.logged_step = trainer.global_step
+        if torch.cuda.is_available():
+            torch.cuda.reset_peak_memory_stats()
+
+    def on_train_batch_start(self, trainer: Trainer, learner: LightningModule, batch: Any, batch_idx: int) -> None:
+        assert isinstance(learner, Learner)
+        learner.wants_grad_norm = (trainer.global_step + 1) % self.every_steps == 0
+
+    def on_train_batch_end(
+        self, trainer: Trainer, learner: LightningModule, outputs: Any, batch: Batch, batch_idx: int
+    ) -> None:
+        self.examples += len(batch)
+        if isinstance(batch, TextBatch):
+            self.tokens = self.tokens + batch.lengths.sum()
+        step = trainer.global_step
+        if step != self.logged_step and step % self.every_steps == 0:
+            self._log(trainer, learner)
+
+    def on_train_epoch_end(self, trainer: Trainer, learner: LightningModule) -> None:
+        if self.examples:
+            self._log(trainer, learner)
+
+    def _log(self, trainer: Trainer, learner: LightningModule) -> None:
+        assert isinstance(learner, Learner) and learner.loss_sum is not None and learner.hits is not None
+        sums = torch.stack([learner.loss_sum.float(), learner.hits.float()]).tolist()  # waits for the device, once
+        now = time.monotonic()
+        seconds, world = now - self.since, trainer.world_size
+        tokens = int(self.tokens)
+        values = {
+            "train/loss": sums[0] / self.examples,
+            "train/accuracy": sums[1] / self.examples,
+            "lr": trainer.optimizers[0].param_groups[0]["lr"],
+            "examples_per_second": self.examples * world / seconds,
+            "memory_gib": memory_gib(),
+        }
+        if tokens:
+            values["tokens_per_second"] = tokens * world / seconds
+        if learner.grad_norm is not None:
+            values["grad_norm"] = float(learner.grad_norm)
+        for logger in trainer.loggers:
+            logger.log_metrics({**values, "epoch": float(trainer.current_epoch)}, step=trainer.global_step)
+        self.latest.update(values)
+        self.window = (self.window[0] + self.examples * world, self.window[1] + seconds)
+        self.all_tokens += tokens * world
+        self.logged_step = trainer.global_step
+        self._restart(learner)
+
+    def _restart(self, learner: Learner) -> None:
+        self.examples, self.tokens, self.since = 0, 0, time.monotonic()
+        learner.loss_sum = learner.hits = None
+
+    def on_validation_start(self, trainer: Trainer, learner: LightningModule) -> None:
+        # what has not been logged yet must not be charged with the time that validation takes
+        if trainer.state.fn == TrainerFn.FITTING and self.examples:
+            self._log(trainer, learner)
+
+    def on_validation_end(self, trainer: Trainer, learner: LightningModule) -> None:
+        self.since = time.monotonic()
+        values = {k.removeprefix("val/"): float(v) for k, v in trainer.callback_metrics.items() if k.startswith("val/")}
+        if not values:
+            return
+        self.latest.update({f"val/{name}": value for name, value in values.items()})
+        values |= {"step": trainer.global_step, "epoch": trainer.current_epoch}
+        split = self.result.setdefault("val", {})
+        name = self.selection.monitor.removeprefix("val/")
+        sign = 1 if self.selection.mode == "max" else -1
+        if "best" not in split or sign * values.get(name, 0.0) > sign * split["best"].get(name, 0.0):
+            split["best"] = values
+        split["final"] = values
+
+    def on_train_end(self, trainer: Trainer, learner: LightningModule) -> None:
+        examples, seconds = self.window
+        self.result |= {
+            "parameters": sum(p.numel() for p in learner.parameters()),
+            "examples_per_second": examples / seconds if seconds else None,
+            "tokens_per_second": self.all_tokens / seconds if seconds and self.all_tokens else None,
+            "peak_memory_gib": memory_gib(),
+            "seconds": time.monotonic() - self.started,
+            "steps": trainer.global_step,
+            "epochs": trainer.current_epoch,
+        }
+
+    def on_test_end(self, trainer: Trainer, learner: LightningModule) -> None:
+        assert isinstance(learner, Learner)
+        values = {
+            k.removeprefix("test/"): float(v) for k, v in trainer.callback_metrics.items() if k.startswith("test/")
+        }
+        self.result["test"] = {**values, **learner.details["test"]}
+
+
+def memory_gib() -> float:
+    """The most memory held so far: of the GPU where one is used, else of this process."""
+    if torch.cuda.is_available() and torch.cuda.max_memory_allocated():
+        return torch.cuda.max_memory_allocated() / 2**30
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak / 2**30 if sys.platform == "darwin" else peak / 2**20

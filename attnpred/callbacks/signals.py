@@ -1,0 +1,63 @@
+"""SIGINT and SIGTERM: finish the step in progress, save, leave."""
+
+import signal
+from types import FrameType
+from typing import Any
+
+from pytorch_lightning import Callback, LightningModule, Trainer
+from pytorch_lightning.trainer.states import TrainerFn
+
+from attnpred.callbacks.checkpoints import Checkpoints
+from attnpred.errors import Interrupted
+
+RANKS_AGREE_EVERY = 10
+
+
+class Signals(Callback):
+    """Saves `last.ckpt` after the step in which the signal came; a second SIGINT leaves at once."""
+
+    def __init__(self, checkpoints: Checkpoints) -> None:
+        self.checkpoints = checkpoints
+        self.received: int | None = None
+        self.previous: dict[int, Any] = {}
+
+    def on_fit_start(self, trainer: Trainer, learner: LightningModule) -> None:
+        self.previous = {number: signal.signal(number, self._note) for number in (signal.SIGINT, signal.SIGTERM)}
+
+    def _note(self, number: int, frame: FrameType | None) -> None:
+        if self.received is not None:
+            raise KeyboardInterrupt
+        self.received = number
+
+    def on_train_batch_end(
+        self, trainer: Trainer, learner: LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        self._leave_if_asked(trainer, batch_idx)
+
+    def on_validation_batch_end(
+        self,
+        trainer: Trainer,
+        learner: LightningModule,
+        outputs: Any,
+        batch: Any,
+        batch_idx: int,
+        dataloader_idx: int = 0,
+    ) -> None:
+        self._leave_if_asked(trainer, batch_idx)
+
+    def _leave_if_asked(self, trainer: Trainer, batch_idx: int) -> None:
+        asked = self.received is not None
+        if trainer.world_size > 1:
+            # ranks must leave at the same step, or those that go on wait for ever; they agree every few steps
+            if batch_idx % RANKS_AGREE_EVERY:
+                return
+            asked = trainer.strategy.reduce_boolean_decision(asked, all=False)
+        if asked:
+            if trainer.state.fn == TrainerFn.FITTING:
+                self.checkpoints.save_last(trainer)
+            raise Interrupted(self.received or signal.SIGTERM)
+
+    def teardown(self, trainer: Trainer, learner: LightningModule, stage: str) -> None:
+        for number, handler in self.previous.items():
+            signal.signal(number, handler)
+        self.previous = {}

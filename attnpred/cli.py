@@ -1,0 +1,59 @@
+"""The command `attnpred VERB …`: finds the verb's file, and turns what goes wrong into an exit code.
+
+0 done; 2 the user's mistake, in one line; 1 our failure, with its traceback; 130 interrupted; 143 terminated.
+"""
+
+import argparse
+import importlib
+import sys
+from pathlib import Path
+from types import ModuleType
+
+from attnpred.errors import Interrupted, UserError
+from attnpred.schema import suggest
+
+VERBS = sorted(file.stem for file in (Path(__file__).parent / "commands").glob("[a-z]*.py"))
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Runs one verb and returns the exit code."""
+    arguments = sys.argv[1:] if argv is None else argv
+    try:
+        return _run(arguments)
+    except UserError as error:
+        print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
+        return 2
+    except Interrupted as error:
+        return error.exit_code
+    except KeyboardInterrupt:
+        return 130
+
+
+def _run(arguments: list[str]) -> int:
+    if not arguments or arguments[0] in ("-h", "--help"):
+        print(_overview())
+        return 0
+    verb = arguments[0]
+    if verb not in VERBS:
+        raise UserError(f"{verb}: no such command; use one of {', '.join(VERBS)}{suggest(verb, VERBS)}")
+    command = _load(verb)
+    parser = Parser(prog=f"attnpred {verb}", description=command.__doc__, add_help=verb != "train")
+    command.add_arguments(parser)
+    code: int = command.main(parser.parse_args(arguments[1:]))
+    return code
+
+
+class Parser(argparse.ArgumentParser):
+    """argparse, whose complaints read like every other error."""
+
+    def error(self, message: str) -> None:  # type: ignore[override]
+        raise UserError(f"{self.prog}: {message}; see {self.prog} --help")
+
+
+def _load(verb: str) -> ModuleType:
+    return importlib.import_module(f"attnpred.commands.{verb}")
+
+
+def _overview() -> str:
+    lines = [f"  {verb:10} {(_load(verb).__doc__ or '').strip().splitlines()[0]}" for verb in VERBS]
+    return "\n".join(["attnpred VERB …", "", *lines, "", "attnpred VERB --help says more."])

@@ -1,0 +1,41 @@
+"""Compose and validate every shipped config and every pair of model and data, or the one given, without training."""
+
+import argparse
+import itertools
+import sys
+
+from attnpred import compose
+from attnpred.errors import UserError
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("overrides", nargs="*", metavar="override", help="key=value; without any, everything shipped")
+    parser.add_argument("--config-dir", help="a further directory of config files")
+
+
+def main(args: argparse.Namespace) -> int:
+    if args.overrides:
+        compose.compose(args.overrides, args.config_dir)
+        print(f"ok: {' '.join(args.overrides)}")
+        return 0
+    failures = 0
+    for overrides in shipped(args.config_dir):
+        try:
+            compose.compose(overrides, args.config_dir)
+            print(f"ok: {' '.join(overrides)}")
+        except UserError as error:
+            failures += 1
+            print(f"error: {' '.join(overrides)}: {error}", file=sys.stderr)
+    return 2 if failures else 0
+
+
+def shipped(extra_dir: str | None = None) -> list[list[str]]:
+    """Every sensible pair, and every file of the other groups on top of the default."""
+    models, datasets = (compose.group_options(group, extra_dir) for group in ("model", "data"))
+    pairs = [
+        [f"model={model}", f"data={data}"]
+        for model, data in itertools.product(models, datasets)
+        if compose.modality(data, extra_dir) in compose.accepted_by(model, extra_dir)
+    ]
+    others = [group for group in compose.groups(extra_dir) if group not in ("model", "data")]
+    return pairs + [[f"{group}={name}"] for group in others for name in compose.group_options(group, extra_dir)]

@@ -1,0 +1,30 @@
+"""Measure a trained run on a split: metrics as JSON on stdout, as a table on stderr."""
+
+import argparse
+import json
+import sys
+
+from attnpred import compose
+from attnpred.run import Run
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("run", metavar="RUN", help="run directory")
+    parser.add_argument("overrides", nargs="*", metavar="override", help="data.… or trainer.… options to change, e.g. data.source=DIR")
+    parser.add_argument("--split", choices=["val", "test"], default="test", help="which split (default: test)")
+
+
+def main(args: argparse.Namespace) -> int:
+    run = Run.find(args.run)
+    config = compose.changed(run.config(), args.overrides, ("data", "trainer"))
+
+    from attnpred import quiet
+
+    quiet.settle()
+    from attnpred import report
+    from attnpred.evaluate import evaluate
+
+    result = evaluate(run, config, args.split)
+    print(report.evaluation_table(result, args.split), file=sys.stderr)
+    print(json.dumps({"run": str(run.path), "split": args.split, **result}, ensure_ascii=False))
+    return 0

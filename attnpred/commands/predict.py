@@ -1,0 +1,40 @@
+"""Label new input with a trained run: a JSON line an input, with the parts of the input and their attention."""
+
+import argparse
+import json
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+from attnpred.run import Run
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("run", metavar="RUN", help="run directory")
+    parser.add_argument("inputs", nargs="+", metavar="INPUT", help="a text, an image file, or - for a line each from stdin")
+
+
+def main(args: argparse.Namespace) -> int:
+    run = Run.find(args.run)
+    config = run.config()
+
+    from attnpred import quiet
+
+    quiet.settle()
+    from attnpred.predict import predict
+
+    for result in predict(run, config, _inputs(args.inputs)):
+        _print(result)
+    return 0
+
+
+def _inputs(given: list[str]) -> Iterator[str]:
+    for value in given:
+        if value == "-":
+            yield from (line.rstrip("\n") for line in sys.stdin)
+        else:
+            yield value
+
+
+def _print(result: dict[str, Any]) -> None:
+    print(json.dumps(result, ensure_ascii=False), flush=True)

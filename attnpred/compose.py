@@ -1,0 +1,198 @@
+"""From overrides to a checked config. Hydra puts the files together; every value is then held against the schema."""
+
+import itertools
+import os
+from collections.abc import Iterator
+from dataclasses import asdict
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import yaml
+from hydra import compose as hydra_compose
+from hydra import initialize_config_dir
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override
+from hydra.errors import HydraException
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from attnpred import schema
+from attnpred.config import Config, DataConfig, ModelConfig
+from attnpred.errors import UserError
+
+# In an installed package the files lie inside it, in a checkout beside it.
+CONF = next(p for p in (schema.PACKAGE / "conf", schema.PACKAGE.parent / "conf") if p.is_dir())
+MULTIRUN_HINT = "several values make a sweep; add -m, or quote a list as [a,b]"
+
+
+def compose(overrides: list[str], extra_dir: str | None = None) -> Config:
+    """The config that the overrides describe; raises UserError for whatever is wrong with them or with a file.
+
+    `extra_dir` is a further directory of config files, searched after the shipped ones.
+    """
+    parsed = parse(overrides)
+    for override in parsed:
+        if override.is_sweep_override():
+            raise UserError(f"{override.input_line}: {MULTIRUN_HINT}")
+    return _compose(parsed, extra_dir)
+
+
+def expand(overrides: list[str], extra_dir: str | None = None) -> Iterator[list[str]]:
+    """Every job of a sweep as its own overrides, in the order in which Hydra's basic sweeper runs them."""
+    choices = []
+    for override in parse(overrides):
+        if override.is_discrete_sweep():
+            key = override.get_key_element()
+            choices.append([f"{key}={value}" for value in override.sweep_string_iterator()])
+        else:
+            choices.append([str(override.input_line)])
+    return (list(job) for job in itertools.product(*choices))
+
+
+def parse(overrides: list[str]) -> list[Override]:
+    parser = OverridesParser.create()
+    parsed = []
+    for text in overrides:
+        try:
+            parsed.append(parser.parse_override(text))
+        except (HydraException, OmegaConfBaseException, ValueError):
+            raise UserError(f"{text}: not an override; write key=value (quote values that hold =, spaces or brackets)") from None
+    return parsed
+
+
+def _compose(parsed: list[Override], extra_dir: str | None) -> Config:
+    choices, values = [], []
+    for override in parsed:
+        line = str(override.input_line)
+        key = override.key_or_group
+        if override.is_delete():
+            raise UserError(f"{line}: options cannot be deleted; set one to null, or choose another file of its group")
+        if override.is_add():
+            raise UserError(f"{line}: every option exists already, so + adds nothing; write {line.lstrip('+')}")
+        if key.startswith("hydra.") or key.startswith("hydra/"):
+            continue  # these steer Hydra's launcher and sweeper, not the experiment
+        names = group_options(key, extra_dir)
+        if not names:
+            values.append(override)
+            continue
+        value = override.value()
+        if value is not None and value not in names:
+            shown = f"{key}={schema.show(value)}"
+            raise UserError(f"{shown}: must be one of {', '.join(names)}{schema.suggest(str(value), names)}")
+        choices.append(f"{key}={schema.show(value)}")
+    try:
+        config = _from_files(tuple(choices), extra_dir).copy()
+        OmegaConf.set_struct(config, False)
+        for override in values:
+            OmegaConf.update(config, override.key_or_group, override.value(), merge=True)
+        plain = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
+    except OmegaConfBaseException as error:
+        where = f"{error.full_key}: " if error.full_key else ""
+        reason = (str(error.msg) if error.msg else str(error)).splitlines()[0]
+        raise UserError(f"{where}{reason}; mend the interpolation or set the option") from None
+    assert isinstance(plain, dict)
+    return checked(plain, extra_dir)
+
+
+def changed(config: Config, overrides: list[str], allowed: tuple[str, ...]) -> Config:
+    """A run's own config with some options of the `allowed` groups set anew; anything else would be another run."""
+    content = OmegaConf.create(plain(config))
+    for override in parse(overrides):
+        key = override.key_or_group
+        if key.partition(".")[0] not in allowed or "." not in key:
+            groups = " and ".join(f"{name}.…" for name in allowed)
+            raise UserError(f"{override.input_line}: cannot be changed for a trained run; only {groups} can")
+        if override.is_sweep_override() or override.is_delete() or override.is_add():
+            raise UserError(f"{override.input_line}: write one plain value, key=value")
+        OmegaConf.update(content, key, override.value(), merge=True)
+    values = OmegaConf.to_container(content)
+    assert isinstance(values, dict)
+    return checked(values)
+
+
+def checked(plain: dict[Any, Any], extra_dir: str | None = None) -> Config:
+    """Holds a plain mapping, from composition or from a run directory, against the schema."""
+    _check_pair(plain, extra_dir)
+    config: Config = schema.build(Config, plain, names=list(schema.paths(Config, plain)))
+    return config
+
+
+@cache
+def _from_files(choices: tuple[str, ...], extra_dir: str | None) -> DictConfig:
+    search = [f"hydra.searchpath=[file://{Path(extra_dir).resolve()}]"] if extra_dir else []
+    try:
+        with initialize_config_dir(str(CONF), version_base="1.3"):
+            return hydra_compose("config", overrides=[*choices, *search])
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        place = f"{mark.name}, line {mark.line + 1}" if mark else "a config file"
+        problem = getattr(error, "problem", None) or str(error).splitlines()[0]
+        raise UserError(f"{place}: not valid YAML: {problem}") from None
+    except (HydraException, OmegaConfBaseException) as error:
+        reason = " ".join(line.strip() for line in str(error).splitlines() if line.strip())
+        raise UserError(f"{' '.join(choices) or 'config.yaml'}: {reason}") from None
+
+
+def group_options(group: str, extra_dir: str | None = None) -> list[str]:
+    """The names that may be chosen in a group; empty where there is no such group."""
+    if not group.replace("/", "").replace("_", "").isalnum():
+        return []
+    return sorted({file.stem for folder in _folders(extra_dir) for file in (folder / group).glob("*.yaml")})
+
+
+def groups(extra_dir: str | None = None) -> list[str]:
+    """Every group that has files."""
+    names = {entry.name for folder in _folders(extra_dir) for entry in os.scandir(folder) if entry.is_dir()}
+    return sorted(name for name in names if group_options(name, extra_dir))
+
+
+def _folders(extra_dir: str | None) -> list[Path]:
+    if extra_dir and not Path(extra_dir).is_dir():
+        raise UserError(f"--config-dir={extra_dir}: no such directory; give one that holds group/NAME.yaml files")
+    return [CONF, *([Path(extra_dir)] if extra_dir else [])]
+
+
+def as_yaml(config: Config) -> str:
+    return yaml.safe_dump(plain(config), sort_keys=False, allow_unicode=True)
+
+
+def plain(config: Config) -> dict[str, Any]:
+    """The config as plain containers, to be written to the run directory; `checked` reads it back."""
+    return asdict(config)
+
+
+def _check_pair(plain: dict[Any, Any], extra_dir: str | None) -> None:
+    """Refuses a model that cannot read the data, naming those that can, before their other options are looked at."""
+    model, data = plain.get("model"), plain.get("data")
+    if not isinstance(model, dict) or not isinstance(data, dict):
+        return
+    reader: Any = schema.options_of(model.get("_target_"), "model._target_", ModelConfig)
+    source: Any = schema.options_of(data.get("_target_"), "data._target_")
+    if source.modality not in reader.accepts:
+        able = [name for name in group_options("model", extra_dir) if source.modality in accepted_by(name, extra_dir)]
+        raise UserError(
+            f"model={_snake(model['_target_'])} data={data.get('name')}: this model reads {' and '.join(reader.accepts)}, "
+            f"the dataset holds {source.modality}; use model={' or model='.join(able)}"
+        )
+
+
+def accepted_by(model: str, extra_dir: str | None = None) -> tuple[str, ...]:
+    """The modalities that a model of the group reads."""
+    options: Any = schema.options_of(_target("model", model, extra_dir), f"model={model}: _target_", ModelConfig)
+    return tuple(options.accepts)
+
+
+def modality(data: str, extra_dir: str | None = None) -> str:
+    """What a dataset of the group holds."""
+    options: Any = schema.options_of(_target("data", data, extra_dir), f"data={data}: _target_", DataConfig)
+    return str(options.modality)
+
+
+def _target(group: str, name: str, extra_dir: str | None) -> Any:
+    composed = _from_files((f"{group}={name}",), extra_dir)
+    return OmegaConf.select(composed, f"{group}._target_")
+
+
+def _snake(target: str) -> str:
+    return target.rpartition(".")[0].rpartition(".")[2]

@@ -1,0 +1,126 @@
+"""Prepared data on disk: made once, by one process, found whole or not at all.
+
+An entry is a directory named by what it was made from. It is built beside its place, flushed, and renamed into it, so that
+a reader never meets half of one. Its manifest holds every file's size and checksum; both are compared at every opening.
+A file above `WHOLE_FILE` bytes is sampled at even distances, which keeps an opening within some tens of milliseconds.
+"""
+
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from attnpred.data.progress import say
+from attnpred.errors import UserError
+
+MANIFEST = "manifest.json"
+WHOLE_FILE = 32 * 2**20
+SAMPLES, SAMPLE = 32, 2**18
+
+
+def entry(cache_dir: str, kind: str, key: Mapping[str, Any], what: str, build: Callable[[Path], None]) -> Path:
+    """The directory of the entry for `key`, built by `build(directory)` if there is none or it is damaged.
+
+    `what` names the work for the person who waits. `build` turns every error of its input into a UserError: an OSError
+    that leaves it is the cache's own.
+    """
+    root = Path(cache_dir).expanduser()
+    text = json.dumps(key, sort_keys=True)
+    place = root / f"{kind}-{hashlib.blake2b(text.encode(), digest_size=16).hexdigest()}"
+    if place.is_dir() and damage(place) is None:
+        return place
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+        _build_once(place, text, what, build)
+    except OSError as error:
+        raise UserError(
+            f"data.cache_dir={cache_dir}: cannot keep prepared data there ({error.strerror or error}); "
+            "free space or permit writing, or set data.cache_dir=DIRECTORY"
+        ) from error
+    return place
+
+
+def _build_once(place: Path, key: str, what: str, build: Callable[[Path], None]) -> None:
+    import filelock
+
+    lock = filelock.FileLock(place.with_name(place.name + ".lock"))
+    try:
+        lock.acquire(timeout=0)
+    except filelock.Timeout:
+        say(f"waiting for another process that is preparing {what}")
+        lock.acquire()
+    try:
+        found = damage(place) if place.exists() else "absent"
+        if found is None:
+            return
+        if found != "absent":
+            say(f"warning: prepared data is damaged ({place}: {found}); preparing it again")
+        # under the lock, what is left of an earlier attempt belongs to a process that died
+        for remains in place.parent.glob(f"{place.name}.part-*"):
+            shutil.rmtree(remains)
+        say(f"preparing {what} (once; kept in {place.parent})")
+        _build(place, key, build)
+    finally:
+        lock.release()
+
+
+def _build(place: Path, key: str, build: Callable[[Path], None]) -> None:
+    part = Path(tempfile.mkdtemp(prefix=f"{place.name}.part-", dir=place.parent))
+    try:
+        build(part)
+        names = sorted(p.name for p in part.iterdir())
+        files = {n: {"bytes": (part / n).stat().st_size, "blake2b": checksum(part / n)} for n in names}
+        manifest = {"key": json.loads(key), "files": files}
+        (part / MANIFEST).write_text(json.dumps(manifest, indent=1), encoding="utf-8")
+        for name in [*names, MANIFEST, "."]:
+            _flush(part / name)
+        part.chmod(0o755)  # mkdtemp keeps others out; a cache may be shared
+        if place.exists():
+            # a rename keeps the old files whole for whoever still reads them
+            place.rename(Path(tempfile.mkdtemp(prefix=f"{place.name}.part-", dir=place.parent)) / "damaged")
+        part.rename(place)
+        _flush(place.parent)
+    finally:
+        for remains in place.parent.glob(f"{place.name}.part-*"):
+            shutil.rmtree(remains, ignore_errors=True)
+
+
+def damage(place: Path) -> str | None:
+    """What is wrong with an entry; None where it is whole."""
+    try:
+        files = json.loads((place / MANIFEST).read_text(encoding="utf-8"))["files"]
+        for name, known in files.items():
+            if (place / name).stat().st_size != known["bytes"]:
+                return f"{name} has another size"
+            if checksum(place / name) != known["blake2b"]:
+                return f"{name} has another content"
+    except FileNotFoundError as error:
+        return f"{Path(error.filename).name} is missing"
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return f"{MANIFEST} or a file of it is unreadable"
+    return None
+
+
+def checksum(path: Path) -> str:
+    size = path.stat().st_size
+    digest = hashlib.blake2b(digest_size=16)
+    with path.open("rb") as file:
+        if size <= WHOLE_FILE:
+            digest.update(file.read())
+        else:
+            for i in range(SAMPLES):
+                file.seek((size - SAMPLE) * i // (SAMPLES - 1))
+                digest.update(file.read(SAMPLE))
+    return digest.hexdigest()
+
+
+def _flush(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

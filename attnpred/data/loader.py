@@ -1,0 +1,108 @@
+"""Which examples come together, in which order, and on which of several processes."""
+
+import math
+from collections.abc import Callable, Iterator
+from typing import Generic, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from attnpred.contracts import Batch
+from attnpred.errors import UserError
+
+B = TypeVar("B", bound=Batch)
+Integers = NDArray[np.int64]
+BUCKET = 8  # lengths that count as the same: padding of at most seven tokens buys the freedom to mix
+
+
+class BatchLoader(Generic[B]):
+    """Batches of one split for one process.
+
+    Examples of like length come together. Training order depends on (seed, epoch) alone, on every process alike; the number
+    of batches never changes. Evaluation goes by length and gives every example exactly once over all processes.
+    """
+
+    def __init__(
+        self,
+        make: Callable[[Integers], B],
+        lengths: Integers,
+        *,
+        batch_size: int,
+        train: bool,
+        token_budget: int | None = None,
+        drop_last: bool = False,
+        seed: int = 0,
+        rank: int = 0,
+        world: int = 1,
+    ) -> None:
+        """`make` turns positions into a batch. `lengths` holds each example's length, the same for all where none matters.
+
+        `token_budget`, where given, takes the place of `batch_size`. `drop_last` drops the incomplete batch unless it is the only.
+        """
+        if len(lengths) < world:
+            raise UserError(
+                f"trainer.devices={world}: more processes than the {len(lengths)} examples of a split; use fewer devices"
+            )
+        self._make, self._train = make, train
+        self._seed, self._epoch = seed, 0
+        self._rank, self._world = rank, world
+        self._lengths = -(-lengths // BUCKET) if train else lengths
+        if token_budget is None:
+            bounds = cut_by_size(len(lengths), batch_size, drop_last)
+        else:
+            # a bucket's upper end, so that the cuts are the same whichever examples of it come first
+            ceiling = np.minimum(np.sort(self._lengths) * BUCKET, lengths.max())
+            bounds = cut_by_tokens(ceiling, token_budget)
+        # training rather drops a few batches, which come in another epoch, than makes small ones
+        self._bounds = bounds if train and len(bounds) > world else even(bounds, world)
+
+    def __len__(self) -> int:
+        return (len(self._bounds) - 1) // self._world
+
+    def set_epoch(self, epoch: int) -> None:
+        self._epoch = epoch
+
+    def __iter__(self) -> Iterator[B]:
+        count = len(self._bounds) - 1
+        if self._train:
+            random = np.random.default_rng((self._seed, self._epoch))
+            order = np.lexsort((random.random(len(self._lengths)), self._lengths))
+            sequence = random.permutation(count)
+        else:
+            order, sequence = np.argsort(self._lengths, kind="stable"), np.arange(count)
+        for batch in sequence[: len(self) * self._world][self._rank :: self._world]:
+            yield self._make(order[self._bounds[batch] : self._bounds[batch + 1]])
+
+
+def cut_by_size(count: int, batch_size: int, drop_last: bool) -> Integers:
+    """Where batches begin and end among `count` examples in a row."""
+    bounds = np.arange(0, count + batch_size, batch_size).clip(max=count)
+    return bounds[:-1] if drop_last and len(bounds) > 2 and count % batch_size else bounds
+
+
+def cut_by_tokens(lengths: Integers, budget: int) -> Integers:
+    """Bounds such that longest × count stays within `budget` in every batch; `lengths` are sorted."""
+    bounds = [0]
+    while (start := bounds[-1]) < len(lengths):
+        # longest × count grows with the end, so that the end can be halved towards
+        low, high = start + 1, min(len(lengths), start + max(1, budget // max(1, int(lengths[start]))))
+        while low < high:
+            middle = (low + high + 1) // 2
+            if lengths[middle - 1] * (middle - start) <= budget:
+                low = middle
+            else:
+                high = middle - 1
+        bounds.append(low)
+    return np.array(bounds)
+
+
+def even(bounds: Integers, world: int) -> Integers:
+    """Splits the largest batches until every process gets as many; merges the last where there is nothing left to split."""
+    cuts = [int(b) for b in bounds]
+    batches = math.ceil((len(cuts) - 1) / world) * world
+    while len(cuts) - 1 < batches <= cuts[-1]:
+        largest = int(np.argmax(np.diff(cuts)))
+        cuts.insert(largest + 1, (cuts[largest] + cuts[largest + 1] + 1) // 2)
+    while (len(cuts) - 1) % world:
+        del cuts[-2]
+    return np.array(cuts)

@@ -1,0 +1,54 @@
+"""Which rows of the source are train, val and test."""
+
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from attnpred.config import DataConfig
+from attnpred.errors import UserError
+
+Split = Literal["train", "val", "test"]
+
+
+def source_split(config: DataConfig, split: Split) -> tuple[str, str]:
+    """The source's split that holds the rows, and the option that named it."""
+    own = {"train": config.train_split, "val": config.val_split, "test": config.test_split}[split]
+    return (config.train_split, "data.train_split") if own is None else (own, f"data.{split}_split")
+
+
+def is_carved(config: DataConfig) -> bool:
+    return config.val_split is None or config.test_split is None
+
+
+def rows_of(config: DataConfig, split: Split, labels: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Rows of the source's split, in ascending order, that make up `split`; `labels` are that source split's."""
+    if not (split == "train" and is_carved(config)) and getattr(config, f"{split}_split") is not None:
+        return np.arange(len(labels))
+    return _carve(config, labels)[split]
+
+
+def _carve(config: DataConfig, labels: NDArray[np.int64]) -> dict[str, NDArray[np.int64]]:
+    """Train's rows shared out, each class by the same share.
+
+    Rows are shuffled and sorted by label, and taken at even distances: a part's size is exact, and each class has its
+    share to within one row. Test is taken first, so that it does not depend on how validation is made.
+    """
+    shuffled = np.random.default_rng(config.split_seed).permutation(len(labels))
+    left = shuffled[np.argsort(labels[shuffled], kind="stable")]
+    parts = {}
+    for split, own, fraction in (
+        ("test", config.test_split, config.test_fraction),
+        ("val", config.val_split, config.val_fraction),
+    ):
+        if own is None:
+            size = round(fraction * len(labels))
+            if not 0 < size < len(left):
+                raise UserError(
+                    f"data.{split}_fraction={fraction:g}: carves {size} of the {len(labels)} rows of "
+                    f"data.train_split={config.train_split}; give more data or name data.{split}_split"
+                )
+            taken = ((np.arange(size) + 0.5) * len(left) / size).astype(np.int64)
+            parts[split] = np.sort(left[taken])
+            left = np.delete(left, taken)
+    return {**parts, "train": np.sort(left)}

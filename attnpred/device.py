@@ -1,0 +1,70 @@
+"""Which device, how many, and in which number format: chosen by what the machine does well, with the reason said."""
+
+import os
+from dataclasses import dataclass
+
+import torch
+
+from attnpred.config import TrainerConfig
+from attnpred.errors import UserError
+
+
+@dataclass(frozen=True)
+class Chosen:
+    accelerator: str  # cpu, gpu or mps
+    devices: int
+    strategy: str  # auto, ddp or fsdp
+    precision: str
+    reason: str
+
+    @property
+    def device_type(self) -> str:
+        return {"gpu": "cuda"}.get(self.accelerator, self.accelerator)
+
+    def autocast(self) -> torch.autocast:
+        """The same number format outside the trainer, for single forward passes."""
+        half = {"bf16-mixed": torch.bfloat16, "16-mixed": torch.float16}.get(self.precision)
+        return torch.autocast(self.device_type, dtype=half or torch.bfloat16, enabled=half is not None)
+
+
+def choose(options: TrainerConfig) -> Chosen:
+    """Settles every `auto`; raises UserError for a device that is not there."""
+    accelerator, why = _accelerator(options.accelerator)
+    available = {"gpu": torch.cuda.device_count(), "mps": 1, "cpu": os.cpu_count() or 1}[accelerator]
+    devices = options.devices
+    if devices == "auto":
+        devices = available if accelerator == "gpu" else 1
+    if accelerator != "cpu" and devices > available:
+        raise UserError(f"trainer.devices={devices}: this machine has {available} {accelerator}; ask for {available} or fewer")
+    strategy = options.strategy
+    if devices == 1 and strategy == "ddp":
+        strategy = "auto"
+    if devices > 1 and strategy == "auto":
+        strategy = "ddp"
+    precision, reason = _precision(options.precision, accelerator)
+    reason = f"{devices} × {accelerator} ({why}), {precision} ({reason})"
+    return Chosen(accelerator, devices, strategy, precision, reason)
+
+
+def _accelerator(asked: str) -> tuple[str, str]:
+    there = {"gpu": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
+    if asked != "auto":
+        if not there[asked]:
+            raise UserError(f"trainer.accelerator={asked}: none is visible on this machine; use trainer=cpu or trainer=auto")
+        return asked, "as asked"
+    best = next(kind for kind, present in there.items() if present)
+    return best, "the fastest there is" if best != "cpu" else "no GPU is visible"
+
+
+def _precision(asked: str, accelerator: str) -> tuple[str, str]:
+    if asked != "auto":
+        return asked, "as asked"
+    if accelerator == "cpu":
+        able = torch.cpu.get_capabilities()
+        unit = next((u for u in ("amx_bf16", "avx512_bf16") if able.get(u)), None)
+        return ("bf16-mixed", f"this CPU multiplies in bf16: {unit}") if unit else ("32-true", "this CPU has no bf16 unit")
+    if accelerator == "gpu":
+        if torch.cuda.is_bf16_supported(including_emulation=False):
+            return "bf16-mixed", "this GPU multiplies in bf16"
+        return "16-mixed", "this GPU has no bf16, but float16"
+    return "32-true", "mixed precision is not dependable on mps"

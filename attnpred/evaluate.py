@@ -1,0 +1,36 @@
+"""Metrics of a trained run on a split, with the tokenizer, the statistics and the weights that the run keeps."""
+
+from typing import Any, Literal
+
+import pytorch_lightning as lightning
+
+from attnpred import schema
+from attnpred.config import Config
+from attnpred.data import load_reader
+from attnpred.device import choose
+from attnpred.learner import Learner
+from attnpred.run import Run
+
+
+def evaluate(run: Run, config: Config, split: Literal["val", "test"]) -> dict[str, Any]:
+    """Scalars and details of the split; on one device, since one pass needs no more."""
+    reader = load_reader(run.path)
+    chosen = choose(config.trainer)
+    data = schema.load(config.data._target_)(config.data, reader=reader)
+    task = schema.load(config.task._target_)(config.task, reader.spec)
+    learner = Learner(run.load_model(), task)
+    trainer = lightning.Trainer(
+        accelerator=chosen.accelerator,
+        devices=1,
+        precision=chosen.precision,  # type: ignore[arg-type]
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        use_distributed_sampler=False,
+        limit_test_batches=config.trainer.limit_batches,
+        limit_val_batches=config.trainer.limit_batches,
+    )
+    measure = trainer.validate if split == "val" else trainer.test
+    (scalars,) = measure(learner, data.loader(split), verbose=False)
+    return {**{name.partition("/")[2]: value for name, value in scalars.items()}, **learner.details[split]}

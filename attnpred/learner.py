@@ -1,0 +1,118 @@
+"""The one LightningModule: it trains any model on any task."""
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from pytorch_lightning import LightningModule
+from torch import Tensor
+
+from attnpred.config import OptimizerConfig
+from attnpred.contracts import Batch, ModelOutput
+from attnpred.models.base import Model
+from attnpred.schedule import factor
+from attnpred.tasks.base import Task
+
+
+class Learner(LightningModule):
+    """Trains `model` on `task`; `augment` changes training batches on the device where they lie."""
+
+    def __init__(
+        self,
+        model: Model,
+        task: Task,
+        optimizer: OptimizerConfig | None = None,
+        augment: Callable[[Any], Any] | None = None,
+    ) -> None:
+        super().__init__()
+        self.model = model
+        self.task = task
+        self.options = optimizer
+        self.augment = augment
+        self.split_metrics = torch.nn.ModuleDict({"val": task.metrics(), "test": task.metrics()})
+        # What the monitor reads every so often; kept on the device so that no step waits for the host.
+        self.loss_sum: Tensor | None = None
+        self.hits: Tensor | None = None
+        self.grad_norm: Tensor | None = None
+        self.wants_grad_norm = False
+        self.details: dict[str, dict[str, Any]] = {}
+
+    def forward(self, batch: Batch, *, need_attention: bool = False) -> ModelOutput:
+        return self.model(batch, need_attention=need_attention)
+
+    def on_after_batch_transfer(self, batch: Batch, dataloader_idx: int) -> Batch:
+        return self.augment(batch) if self.augment is not None and self.trainer.training else batch
+
+    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
+        output = self.model(batch)
+        loss = self.task.loss(output, batch)
+        with torch.no_grad():
+            hits = self.task.hits(output, batch)
+            self.loss_sum = loss.detach() * len(batch) + (0 if self.loss_sum is None else self.loss_sum)
+            self.hits = hits if self.hits is None else self.hits + hits
+        return loss
+
+    def validation_step(self, batch: Batch, batch_idx: int) -> None:
+        self.task.update_metrics(self.split_metrics["val"], self.model(batch), batch)
+
+    def test_step(self, batch: Batch, batch_idx: int) -> None:
+        self.task.update_metrics(self.split_metrics["test"], self.model(batch), batch)
+
+    def on_validation_epoch_end(self) -> None:
+        self._finish_split("val")
+
+    def on_test_epoch_end(self) -> None:
+        self._finish_split("test")
+
+    def _finish_split(self, split: str) -> None:
+        metrics: Any = self.split_metrics[split]
+        scalars, self.details[split] = self.task.results(metrics)
+        metrics.reset()
+        # the metrics are the same on every rank already, so Lightning need not reduce them
+        self.log_dict({f"{split}/{name}": value for name, value in scalars.items()}, rank_zero_only=False)
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Keeps the model's own weights alone under plain keys, whatever wraps the learner."""
+        state = checkpoint["state_dict"]
+        checkpoint["state_dict"] = {key: value for key, value in state.items() if key.startswith("model.")}
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Lightning expects every key of the learner; the metrics' states are never stored."""
+        rest = {key: value for key, value in self.state_dict().items() if not key.startswith("model.")}
+        checkpoint["state_dict"].update(rest)
+
+    def configure_gradient_clipping(
+        self,
+        optimizer: torch.optim.Optimizer,
+        gradient_clip_val: int | float | None = None,
+        gradient_clip_algorithm: str | None = None,
+    ) -> None:
+        if gradient_clip_val is None and not self.wants_grad_norm:
+            return
+        limit = float("inf") if gradient_clip_val is None else float(gradient_clip_val)
+        sharded = getattr(self.trainer.strategy.model, "clip_grad_norm_", None)  # FSDP holds a part of each gradient
+        if sharded is not None:
+            self.grad_norm = sharded(limit)
+        else:
+            self.grad_norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), limit)
+
+    def configure_optimizers(self) -> Any:
+        assert self.options is not None, "a learner without optimizer options only evaluates"
+        options = self.options
+        trained = [p for p in self.model.parameters() if p.requires_grad]
+        groups = [
+            {"params": [p for p in trained if p.ndim >= 2], "weight_decay": options.weight_decay},
+            {"params": [p for p in trained if p.ndim < 2], "weight_decay": 0.0},
+        ]
+        # with 16-bit gradient scaling the fused kernels unscale by themselves, after clipping: too late
+        fused = self.trainer.precision != "16-mixed"
+        optimizer: torch.optim.Optimizer
+        if options.name == "sgd":
+            optimizer = torch.optim.SGD(
+                groups, options.lr, momentum=options.momentum, nesterov=options.momentum > 0, fused=fused
+            )
+        else:
+            optimizer = torch.optim.AdamW(groups, options.lr, betas=(options.momentum, options.beta2), fused=fused)
+        total = int(self.trainer.estimated_stepping_batches)
+        scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: factor(step, total, options))
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}

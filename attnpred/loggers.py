@@ -1,0 +1,81 @@
+"""Where metrics go: metrics.jsonl always, and what the `logger` group asks for."""
+
+import json
+import time
+from argparse import Namespace
+from collections.abc import Mapping
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from pytorch_lightning.loggers import CSVLogger, Logger, TensorBoardLogger
+from pytorch_lightning.utilities import rank_zero_only
+
+from attnpred.config import LoggerConfig
+from attnpred.errors import UserError
+
+
+class MetricsFile(Logger):
+    """metrics.jsonl: an object a line, as soon as it is logged."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__()
+        self.path = path
+
+    @property
+    def name(self) -> str:
+        return "metrics"
+
+    @property
+    def version(self) -> int:
+        return 0
+
+    @rank_zero_only
+    def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
+        values = {key: value for key, value in metrics.items() if key != "epoch"}
+        line = {"step": step, "epoch": int(metrics.get("epoch", 0)), "time": round(time.time(), 3), **values}
+        with self.path.open("a", encoding="utf-8") as stream:
+            stream.write(json.dumps(line) + "\n")
+
+    def log_hyperparams(self, params: dict[str, Any] | Namespace, *args: Any, **kwargs: Any) -> None:
+        """config.yaml holds them already."""
+
+
+def make(options: LoggerConfig, directory: Path) -> list[Logger]:
+    """The loggers of a run. What is not chosen is not imported."""
+    loggers: list[Logger] = [MetricsFile(directory / "metrics.jsonl")]
+    if options.csv:
+        loggers.append(CSVLogger(directory, name="", version=""))
+    if options.tensorboard:
+        loggers.append(TensorBoardLogger(directory, name="", version="tensorboard", default_hp_metric=False))
+    if options.wandb:
+        from pytorch_lightning.loggers import WandbLogger
+
+        loggers.append(WandbLogger(directory.name, save_dir=directory, project=options.project, offline=options.offline))
+    if options.mlflow:
+        from pytorch_lightning.loggers import MLFlowLogger
+
+        tracking = options.tracking_uri or f"sqlite:///{(directory / 'mlflow.db').resolve()}"
+        loggers.append(MLFlowLogger(options.project, run_name=directory.name, tracking_uri=tracking))
+    return loggers
+
+
+def check(options: LoggerConfig) -> None:
+    """Refuses a logger whose package is missing, before anything is prepared for it."""
+    for name, asked in (("wandb", options.wandb), ("mlflow", options.mlflow)):
+        if asked and find_spec(name) is None:
+            raise UserError(f"logger.{name}=true: the package is not installed; pip install 'attnpred[{name}]'")
+
+
+def tensorboard(loggers: list[Logger]) -> Any | None:
+    """TensorBoard's writer, where it is switched on."""
+    return next((logger.experiment for logger in loggers if isinstance(logger, TensorBoardLogger)), None)
+
+
+def hyperparameters(loggers: list[Logger], chosen: dict[str, Any], results: dict[str, float]) -> None:
+    """Fills the HPARAMS tab, once, with what was chosen and how the run ended."""
+    for logger in loggers:
+        if isinstance(logger, TensorBoardLogger):
+            logger.log_hyperparams(chosen, results)
+        elif not isinstance(logger, CSVLogger | MetricsFile):
+            logger.log_hyperparams(chosen)

@@ -1,0 +1,28 @@
+"""The help of the launch command: every group with its files, every option with value, range and meaning."""
+
+from attnpred import compose, schema
+
+HEAD = """\
+python train.py [override…]          train, test, print the run directory
+python train.py -m [override…]       every combination of comma-separated values
+python train.py --cfg job [override…]  print the resolved config
+python train.py model=bert --help    explain the options of that choice
+
+Groups (choose a file with group=name):
+"""
+
+
+def page(overrides: list[str], extra_dir: str | None = None) -> str:
+    """The whole help, for the configuration that the overrides describe."""
+    config = compose.compose(overrides, extra_dir)
+    lines = [HEAD]
+    lines += [f"  {group:12} {', '.join(compose.group_options(group, extra_dir))}" for group in compose.groups(extra_dir)]
+    section = None
+    for option in schema.describe(config):
+        head = option.path.partition(".")[0] if "." in option.path else ""
+        if head != section:
+            lines += ["", f"Options of {head}:" if head else "Options:"]
+            section = head
+        lines.append(f"  {option.path}={schema.show(option.value)}")
+        lines.append(f"      {option.doc} ({option.allowed})")
+    return "\n".join(lines)

@@ -1,0 +1,42 @@
+"""Child processes: several ranks of one run, or the jobs of a sweep. Children get a directory, never our command line."""
+
+import os
+import signal
+import subprocess
+import sys
+from types import FrameType
+
+from attnpred.errors import Interrupted
+
+
+def spread(module: str, arguments: list[str], count: int) -> None:
+    """Runs `python -m module` as so many ranks of one process group, by torchrun; ends them all when one fails."""
+    threads = max(1, (os.cpu_count() or 1) // count)
+    launcher = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={count}", "-m", module]
+    code = run([sys.executable, *launcher, *arguments], {"OMP_NUM_THREADS": str(threads)})
+    if code:
+        raise RuntimeError(f"a rank of the run failed (exit code {code}); its error stands above")
+
+
+def run(command: list[str], environment: dict[str, str] | None = None) -> int:
+    """Runs a child to its end, hands signals on to it, and returns its exit code.
+
+    An interrupt at the terminal reaches the child by itself; a termination reaches only us, so it is passed on.
+    """
+    received: list[int] = []
+
+    def note(number: int, frame: FrameType | None) -> None:
+        received.append(number)
+        if number == signal.SIGTERM:
+            child.terminate()
+
+    child = subprocess.Popen(command, env={**os.environ, **(environment or {})})
+    previous = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        code = child.wait()
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)
+    if received:
+        raise Interrupted(received[0])
+    return code

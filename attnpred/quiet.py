@@ -1,0 +1,23 @@
+"""Keeps libraries' notices that say nothing to a user off the terminal; their warnings about real trouble stay."""
+
+import logging
+import os
+import warnings
+
+# each a message whose advice does not apply here, with the reason
+NOTICES = (
+    r".*does not have many workers.*",  # batches are cut from arrays in memory; workers would only copy them
+    r".*The number of training batches .* is smaller than the logging interval.*",  # epochs log at their end too
+    r".*`isinstance\(treespec, LeafSpec\)` is deprecated.*",  # inside Lightning
+    r".*Checkpoint directory .* exists and is not empty.*",
+    r".*does not have a `val_dataloader`.*",
+)
+
+
+def settle() -> None:
+    """To be called before Lightning makes a trainer."""
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "true")
+    for name in ("pytorch_lightning", "lightning_fabric", "lightning.pytorch", "lightning.fabric"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+    for notice in NOTICES:
+        warnings.filterwarnings("ignore", message=notice)

@@ -1,0 +1,147 @@
+"""Results as a person reads them: plain aligned text for stderr, and the per-class numbers behind it.
+
+The tables read the content of a run's `metrics.json`. Every key may be missing; what is missing is not shown.
+
+    {"val":  {"best": {METRICS, "step": 1250, "epoch": 3},   the checkpoint that was kept; epochs count from 1
+              "final": {METRICS, "step": 2500, "epoch": 6}}, the last validation
+     "test": {METRICS, "examples": 10000, "confusion": [[..]],   rows are true classes, columns predicted ones
+              "classes": [{"name": "cat", "precision": .., "recall": .., "f1": .., "support": 1000}, ..]},
+     "parameters": 22700000, "epochs": 6, "steps": 2500, "seconds": 245.0,
+     "examples_per_second": 1234.0, "tokens_per_second": 316000.0 or null, "peak_memory_gib": 3.2}
+
+METRICS are numbers by name: accuracy, f1 (mean over classes), loss, calibration_error, and what else a task measures.
+"""
+
+import unicodedata
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+MOST_CLASSES = 20
+LONGEST_NAME = 32
+METRICS = ("accuracy", "f1", "loss", "calibration_error")
+COUNTS = ("examples", "epoch", "step")
+
+
+def final_table(result: Mapping[str, Any]) -> str:
+    """What a run reached and what it cost."""
+    val, test = result.get("val") or {}, result.get("test") or {}
+    columns = {"val best": val.get("best"), "val final": val.get("final"), "test": test}
+    sections = [_metrics({head: column for head, column in columns.items() if column})]
+    sections += [_classes(test.get("classes") or [], "test"), _cost(result)]
+    return "\n\n".join(filter(None, sections))
+
+
+def evaluation_table(metrics: Mapping[str, Any], split: str) -> str:
+    """One split's metrics, of the same form as `test` in `metrics.json`."""
+    sections = [_metrics({split: metrics}), _classes(metrics.get("classes") or [], split)]
+    return "\n\n".join(filter(None, sections))
+
+
+def per_class(confusion: np.ndarray, classes: Sequence[str]) -> list[dict[str, Any]]:
+    """Precision, recall, f1 and support of each class; 0 where a class never occurs or is never predicted."""
+    counts = np.asarray(confusion, dtype=np.int64)
+    hits, support, predicted = counts.diagonal(), counts.sum(1), counts.sum(0)
+
+    def share(part: np.ndarray, whole: np.ndarray) -> list[float]:
+        return (part / np.maximum(whole, 1)).tolist()
+
+    columns = share(hits, predicted), share(hits, support), share(2 * hits, support + predicted), support.tolist()
+    names = ("name", "precision", "recall", "f1", "support")
+    return [dict(zip(names, row, strict=True)) for row in zip(classes, *columns, strict=True)]
+
+
+def clock(seconds: float) -> str:
+    """`0:07`, `1:05` or `2:03:04`."""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+def _metrics(columns: Mapping[str, Mapping[str, Any]]) -> str:
+    present = {key: None for column in columns.values() for key, value in column.items() if _is_number(value)}
+    others = [key for key in present if key not in METRICS + COUNTS]
+    rows = [key for key in (*METRICS, *others, *COUNTS) if key in present]
+    table = [
+        [key.replace("_", " "), *(_number(column.get(key), whole=key in COUNTS) for column in columns.values())]
+        for key in rows
+    ]
+    return _align([["", *columns], *table]) if rows else ""
+
+
+def _classes(classes: Sequence[Mapping[str, Any]], split: str) -> str:
+    if not classes:
+        return ""
+    shown, head = classes, f"{split} by class"
+    if len(classes) > MOST_CLASSES:
+        # a class without examples has no f1 to be bad at
+        shown = sorted(classes, key=lambda c: (not c["support"], c["f1"]))[:MOST_CLASSES]
+        head = f"{split}, worst {MOST_CLASSES} of {len(classes):,} classes by f1"
+    rows = [
+        [_plain(c["name"]), *(_number(c[key]) for key in ("precision", "recall", "f1")), f"{c['support']:,}"]
+        for c in shown
+    ]
+    return _align([[head, "precision", "recall", "f1", "examples"], *rows])
+
+
+def _cost(result: Mapping[str, Any]) -> str:
+    def say(key: str, form: str, **change: Any) -> str:
+        value = result.get(key)
+        return form.format(change.get("by", lambda v: v)(value)) if value is not None else ""
+
+    epochs = say("epochs", " ({:,} epochs)" if result.get("epochs") != 1 else " ({} epoch)")
+    parts = [
+        say("parameters", "{} parameters", by=human),
+        say("steps", "{:,} steps") + epochs + say("seconds", " in {}", by=clock),
+        say("examples_per_second", "{} examples/s", by=human) + say("tokens_per_second", " ({} tokens/s)", by=human),
+        say("peak_memory_gib", "{:.2f} GiB at peak"),
+    ]
+    known = [part.strip() for part in parts if part]
+    return "cost: " + ", ".join(known) if known else ""
+
+
+def human(count: float) -> str:
+    """Three digits and a unit: `831`, `22.7 M`."""
+    units = ["", " k", " M", " G", " T"]
+    while abs(count) >= 999.5 and len(units) > 1:
+        count, units = count / 1000, units[1:]
+    digits = 0 if abs(count) >= 99.95 or float(count).is_integer() else 1
+    return f"{count:.{digits}f}{units[0]}"
+
+
+def _number(value: Any, *, whole: bool = False) -> str:
+    if not _is_number(value):
+        return "-"
+    if whole:
+        return f"{value:,.0f}"
+    if value and abs(value) < 1e-4:
+        return f"{value:.1e}"
+    return f"{value:.4f}" if abs(value) < 1000 else f"{value:,.1f}"
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _align(rows: Iterable[Sequence[str]]) -> str:
+    """The first column to the left, the others to the right."""
+    rows = list(rows)
+    first = max(_width(row[0]) for row in rows)
+    widths = [max(9, *(_width(cell) for cell in column)) for column in zip(*(row[1:] for row in rows), strict=True)]
+    lines = []
+    for name, *cells in rows:
+        padded = [" " * (width - _width(cell)) + cell for cell, width in zip(cells, widths, strict=True)]
+        lines.append("   ".join([name + " " * (first - _width(name)), *padded]))
+    return "\n".join(lines)
+
+
+def _plain(name: str) -> str:
+    """A class name on one line and of bearable length; what a terminal would obey rather than show is replaced."""
+    text = "".join(c if c.isprintable() else " " for c in str(name))
+    return text if len(text) <= LONGEST_NAME else text[: LONGEST_NAME - 3] + "..."
+
+
+def _width(text: str) -> int:
+    """Columns on a terminal, where East Asian characters take two and combining marks none."""
+    return sum(0 if unicodedata.combining(c) else 2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in text)

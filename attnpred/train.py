@@ -1,0 +1,154 @@
+"""Training, one linear story: config, data, model, run directory, fit, test, result."""
+
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytorch_lightning as lightning
+import torch
+from pytorch_lightning.callbacks import Callback, EarlyStopping
+
+from attnpred import loggers, processes, quiet, report, schema
+from attnpred.callbacks.checkpoints import Checkpoints
+from attnpred.callbacks.gallery import Gallery
+from attnpred.callbacks.monitor import Monitor
+from attnpred.callbacks.progress import Progress
+from attnpred.callbacks.signals import Signals
+from attnpred.config import Config
+from attnpred.device import Chosen, choose
+from attnpred.errors import Interrupted
+from attnpred.files import write_json
+from attnpred.learner import Learner
+from attnpred.run import Run
+
+
+def launch(config: Config, overrides: list[str], directory: str | None = None) -> Run:
+    """Trains as the config says and returns the finished run. `directory` names the run's; a sweep gives it.
+
+    Whatever can be wrong with data, weights, device or logger shows before the run directory is made. Several devices are
+    several processes, which read their config from that directory: nobody's command line is run twice.
+    """
+    loggers.check(config.logger)
+    chosen = choose(config.trainer)
+    say(f"device: {chosen.reason}")
+    parts = prepare(config, chosen)
+    run = Run.create(config, overrides, directory)
+    say(f"run: {run.path}")
+    try:
+        if chosen.devices == 1:
+            fit(config, chosen, run, *parts)
+        else:
+            del parts  # each process has its own
+            processes.spread("attnpred.train", [str(run.path)], chosen.devices)
+    except (KeyboardInterrupt, Interrupted) as error:
+        run.finish("interrupted")
+        if isinstance(error, Interrupted):
+            raise
+        raise Interrupted(2) from None
+    except BaseException as error:
+        run.finish("failed", error)
+        raise
+    run.finish("done")
+    return run
+
+
+def prepare(config: Config, chosen: Chosen) -> tuple[Any, Learner]:
+    """The data, ready to be read, and the model, ready to be trained."""
+    lightning.seed_everything(config.seed, workers=True, verbose=False)
+    data = schema.load(config.data._target_)(config.data, tokenizer_source=config.model.tokenizer_source())
+    model = schema.load(config.model._target_)(config.model, data.spec)
+    task = schema.load(config.task._target_)(config.task, data.spec)
+    return data, Learner(model, task, config.optimizer, data.augment())
+
+
+def fit(config: Config, chosen: Chosen, run: Run, data: Any, learner: Learner) -> None:
+    """Trains, tests the best weights and writes the result; every rank runs it, rank 0 writes."""
+    options = config.trainer
+    monitor = Monitor(options.log_every_steps, config.checkpoint)
+    checkpoints = Checkpoints(run.checkpoints, config.checkpoint)
+    callbacks: list[Callback] = [monitor, Progress(monitor), checkpoints, Gallery(data.reader, chosen)]
+    if options.patience is not None:
+        selection = config.checkpoint
+        callbacks.append(EarlyStopping(selection.monitor, patience=options.patience, mode=selection.mode))
+    trainer = lightning.Trainer(
+        accelerator=chosen.accelerator,
+        devices=chosen.devices,
+        strategy=chosen.strategy,
+        precision=chosen.precision,  # type: ignore[arg-type]
+        max_epochs=options.max_epochs,
+        max_steps=options.max_steps or -1,
+        accumulate_grad_batches=options.accumulate,
+        gradient_clip_val=options.clip_norm,
+        val_check_interval=options.validate_every_steps,
+        check_val_every_n_epoch=None if options.validate_every_steps else 1,
+        log_every_n_steps=options.log_every_steps,
+        limit_train_batches=options.limit_batches,
+        limit_val_batches=options.limit_batches,
+        limit_test_batches=options.limit_batches,
+        deterministic=options.deterministic,
+        detect_anomaly=options.detect_anomaly,
+        num_sanity_val_steps=0,
+        use_distributed_sampler=False,  # the loaders share the examples out themselves
+        enable_model_summary=False,
+        logger=loggers.make(config.logger, run.path),
+        # the signals come last, so that a checkpoint due at this step is not written twice
+        callbacks=[*callbacks, Signals(checkpoints)],
+    )
+    main = trainer.is_global_zero
+    if main:
+        data.reader.save(run.path)
+        learner.model.save_assets(run.path)
+        _describe(trainer, config)
+    loaders = {
+        split: data.loader(split, seed=config.seed, rank=trainer.global_rank, world=trainer.world_size)
+        for split in ("train", "val", "test")
+    }
+    trainer.fit(learner, loaders["train"], loaders["val"])
+    best = torch.load(run.checkpoint(), map_location="cpu", weights_only=True)["state_dict"]
+    learner.load_state_dict(best, strict=False)
+    trainer.test(learner, loaders["test"], verbose=False)
+    if main:
+        write_json(run.path / "metrics.json", monitor.result)
+        _hyperparameters(trainer, config, run, monitor)
+        say(report.final_table(monitor.result))
+
+
+def _describe(trainer: lightning.Trainer, config: Config) -> None:
+    """The config as text beside the curves."""
+    writer = loggers.tensorboard(trainer.loggers)
+    if writer is not None:
+        lines = "\n".join(f"    {o.path}: {schema.show(o.value)}" for o in schema.describe(config))
+        writer.add_text("config", lines)
+
+
+def _hyperparameters(trainer: lightning.Trainer, config: Config, run: Run, monitor: Monitor) -> None:
+    flat = {o.path: schema.show(o.value) for o in schema.describe(config)}
+    named = [str(o).lstrip("+").partition("=")[0] for o in run.description()["overrides"]]
+    everyday = ["seed", "optimizer.lr", "data.batch_size", "trainer.max_epochs"]
+    chosen = {"model": run.model_name(), "data": config.data.name}
+    chosen |= {name: flat[name] for name in [*everyday, *named] if name in flat}
+    results = {f"val/{k}": v for k, v in monitor.result.get("val", {}).get("best", {}).items() if k not in ("step", "epoch")}
+    results |= {f"test/{k}": v for k, v in monitor.result["test"].items() if isinstance(v, float)}
+    loggers.hyperparameters(trainer.loggers, chosen, results)
+
+
+def say(text: str) -> None:
+    """For a person: standard error, where no program reads."""
+    print(text, file=sys.stderr, flush=True)
+
+
+def main(path: str) -> None:
+    """One rank of a run whose directory exists."""
+    quiet.settle()
+    run = Run(Path(path))
+    config = run.config()
+    chosen = choose(config.trainer)
+    try:
+        fit(config, chosen, run, *prepare(config, chosen))
+    except Interrupted as error:
+        os._exit(error.exit_code)  # no waiting for ranks that leave in their own time
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])
