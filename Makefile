@@ -33,6 +33,6 @@ check: .venv/ready ## validate every shipped config
 tensorboard: .venv/ready ## show the curves of all runs
 	$(BIN)/tensorboard --logdir outputs
 
-clean: ## remove .venv, outputs and caches
-	rm -rf .venv outputs build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .coverage*
+clean: ## remove .venv and caches; runs in outputs stay
+	rm -rf .venv build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .coverage*
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -57,11 +57,14 @@ def parse(overrides: list[str]) -> list[Override]:
         try:
             parsed.append(parser.parse_override(text))
         except (HydraException, OmegaConfBaseException, ValueError):
-            raise UserError(f"{text}: not an override; write key=value (quote values that hold =, spaces or brackets)") from None
+            raise UserError(
+                f"{text}: not an override; write key=value (quote values that hold =, spaces or brackets)"
+            ) from None
     return parsed
 
 
 def _compose(parsed: list[Override], extra_dir: str | None) -> Config:
+    _folders(extra_dir)
     choices, values = [], []
     for override in parsed:
         line = str(override.input_line)
@@ -166,14 +169,15 @@ def _check_pair(plain: dict[Any, Any], extra_dir: str | None) -> None:
     """Refuses a model that cannot read the data, naming those that can, before their other options are looked at."""
     model, data = plain.get("model"), plain.get("data")
     if not isinstance(model, dict) or not isinstance(data, dict):
-        return
+        return  # `build` says what is wrong with them
     reader: Any = schema.options_of(model.get("_target_"), "model._target_", ModelConfig)
     source: Any = schema.options_of(data.get("_target_"), "data._target_")
     if source.modality not in reader.accepts:
         able = [name for name in group_options("model", extra_dir) if source.modality in accepted_by(name, extra_dir)]
+        pair = f"model={file_of(model['_target_'])} data={data.get('name')}"
+        reads = " and ".join(reader.accepts)
         raise UserError(
-            f"model={_snake(model['_target_'])} data={data.get('name')}: this model reads {' and '.join(reader.accepts)}, "
-            f"the dataset holds {source.modality}; use model={' or model='.join(able)}"
+            f"{pair}: this model reads {reads}, the dataset holds {source.modality}; use model={' or model='.join(able)}"
         )
 
 
@@ -194,5 +198,6 @@ def _target(group: str, name: str, extra_dir: str | None) -> Any:
     return OmegaConf.select(composed, f"{group}._target_")
 
 
-def _snake(target: str) -> str:
+def file_of(target: str) -> str:
+    """The name of the file that holds a class, which is the name of its model."""
     return target.rpartition(".")[0].rpartition(".")[2]

@@ -4,7 +4,10 @@ Values live in `conf/`, types and documentation here; what a model or a kind of 
 file as `<Class>Config`. Nothing heavy is imported.
 """
 
-from attnpred.schema import ClassVar, Invalid, Literal, dataclass, option
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+from attnpred.schema import Invalid, option
 
 Modality = Literal["text", "image"]
 

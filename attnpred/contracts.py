@@ -96,8 +96,10 @@ class ImageSpec(InputSpec):
 
 
 def spec_from_dict(values: dict[str, Any]) -> InputSpec:
-    kind = {"text": TextSpec, "image": ImageSpec}[values["modality"]]
-    return kind(**{k: tuple(v) if isinstance(v, list) else v for k, v in values.items()})
+    """The specification that `as_dict` described, as it comes back from JSON."""
+    kinds: dict[str, type[InputSpec]] = {"text": TextSpec, "image": ImageSpec}
+    given: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}
+    return kinds[values["modality"]](**given)
 
 
 @dataclass(frozen=True)

@@ -35,7 +35,9 @@ def choose(options: TrainerConfig) -> Chosen:
     if devices == "auto":
         devices = available if accelerator == "gpu" else 1
     if accelerator != "cpu" and devices > available:
-        raise UserError(f"trainer.devices={devices}: this machine has {available} {accelerator}; ask for {available} or fewer")
+        raise UserError(
+            f"trainer.devices={devices}: this machine has {available} {accelerator}; ask for {available} or fewer"
+        )
     strategy = options.strategy
     if devices == 1 and strategy == "ddp":
         strategy = "auto"
@@ -50,7 +52,9 @@ def _accelerator(asked: str) -> tuple[str, str]:
     there = {"gpu": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
     if asked != "auto":
         if not there[asked]:
-            raise UserError(f"trainer.accelerator={asked}: none is visible on this machine; use trainer=cpu or trainer=auto")
+            raise UserError(
+                f"trainer.accelerator={asked}: none is visible on this machine; use trainer=cpu or trainer=auto"
+            )
         return asked, "as asked"
     best = next(kind for kind, present in there.items() if present)
     return best, "the fastest there is" if best != "cpu" else "no GPU is visible"
@@ -62,7 +66,9 @@ def _precision(asked: str, accelerator: str) -> tuple[str, str]:
     if accelerator == "cpu":
         able = torch.cpu.get_capabilities()
         unit = next((u for u in ("amx_bf16", "avx512_bf16") if able.get(u)), None)
-        return ("bf16-mixed", f"this CPU multiplies in bf16: {unit}") if unit else ("32-true", "this CPU has no bf16 unit")
+        return (
+            ("bf16-mixed", f"this CPU multiplies in bf16: {unit}") if unit else ("32-true", "this CPU has no bf16 unit")
+        )
     if accelerator == "gpu":
         if torch.cuda.is_bf16_supported(including_emulation=False):
             return "bf16-mixed", "this GPU multiplies in bf16"

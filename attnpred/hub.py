@@ -11,7 +11,7 @@ ROOT_VARIABLE = "ATTNPRED_DATA"
 def locate(name: str, *, place: str) -> Path | None:
     """The local directory that `name` stands for; None where only the hub (or its cache on disk) can have it.
 
-    A directory is taken as it is; a hub id is looked up below the root in `ATTNPRED_DATA`, by its whole id or its last part.
+    A directory is taken as it is; a hub id is looked up below the root in `ATTNPRED_DATA`, whole or by its last part.
     `place` is the option that named it, for the error.
     """
     given = Path(name).expanduser()
@@ -28,10 +28,11 @@ def locate(name: str, *, place: str) -> Path | None:
 
 
 def absent(name: str, *, place: str) -> UserError:
-    """The error for a hub id that neither the disk nor the network could serve: what was looked for, and both remedies."""
+    """The error for a hub id that neither disk nor network could serve: what was looked for, and both remedies."""
     root = os.environ.get(ROOT_VARIABLE)
     looked = f"below {ROOT_VARIABLE}={root}" if root else f"{ROOT_VARIABLE} is not set"
     return UserError(
-        f"{place}={name}: not a local directory, not found locally ({looked}), not in the hub's cache, and the hub cannot be "
-        f"reached; set {place}=DIRECTORY or {ROOT_VARIABLE}=ROOT to a local copy, or connect to the network once"
+        f"{place}={name}: not a local directory, not found locally ({looked}), not in the hub's cache, "
+        f"and the hub cannot be reached; set {place}=DIRECTORY or {ROOT_VARIABLE}=ROOT to a local copy, "
+        "or connect to the network once"
     )

@@ -43,6 +43,10 @@ class Learner(LightningModule):
     def on_after_batch_transfer(self, batch: Batch, dataloader_idx: int) -> Batch:
         return self.augment(batch) if self.augment is not None and self.trainer.training else batch
 
+    def on_train_epoch_start(self) -> None:
+        # before the first batch is drawn; the order follows from the epoch alone, whatever ran before
+        self.trainer.train_dataloader.set_epoch(self.current_epoch)
+
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         output = self.model(batch)
         loss = self.task.loss(output, batch)

@@ -51,7 +51,9 @@ def make(options: LoggerConfig, directory: Path) -> list[Logger]:
     if options.wandb:
         from pytorch_lightning.loggers import WandbLogger
 
-        loggers.append(WandbLogger(directory.name, save_dir=directory, project=options.project, offline=options.offline))
+        loggers.append(
+            WandbLogger(directory.name, save_dir=directory, project=options.project, offline=options.offline)
+        )
     if options.mlflow:
         from pytorch_lightning.loggers import MLFlowLogger
 

@@ -16,7 +16,9 @@ def page(overrides: list[str], extra_dir: str | None = None) -> str:
     """The whole help, for the configuration that the overrides describe."""
     config = compose.compose(overrides, extra_dir)
     lines = [HEAD]
-    lines += [f"  {group:12} {', '.join(compose.group_options(group, extra_dir))}" for group in compose.groups(extra_dir)]
+    lines += [
+        f"  {group:12} {', '.join(compose.group_options(group, extra_dir))}" for group in compose.groups(extra_dir)
+    ]
     section = None
     for option in schema.describe(config):
         head = option.path.partition(".")[0] if "." in option.path else ""

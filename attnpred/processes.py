@@ -1,4 +1,4 @@
-"""Child processes: several ranks of one run, or the jobs of a sweep. Children get a directory, never our command line."""
+"""Child processes: several ranks of one run, or the jobs of a sweep. They never get our command line."""
 
 import os
 import signal

@@ -13,7 +13,7 @@ METRICS are numbers by name: accuracy, f1 (mean over classes), loss, calibration
 """
 
 import unicodedata
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -86,15 +86,15 @@ def _classes(classes: Sequence[Mapping[str, Any]], split: str) -> str:
 
 
 def _cost(result: Mapping[str, Any]) -> str:
-    def say(key: str, form: str, **change: Any) -> str:
+    def say(key: str, form: str, by: Callable[[Any], Any] = lambda value: value) -> str:
         value = result.get(key)
-        return form.format(change.get("by", lambda v: v)(value)) if value is not None else ""
+        return form.format(by(value)) if value is not None else ""
 
     epochs = say("epochs", " ({:,} epochs)" if result.get("epochs") != 1 else " ({} epoch)")
     parts = [
         say("parameters", "{} parameters", by=human),
         say("steps", "{:,} steps") + epochs + say("seconds", " in {}", by=clock),
-        say("examples_per_second", "{} examples/s", by=human) + say("tokens_per_second", " ({} tokens/s)", by=human),
+        say("examples_per_second", "{} examples/s", by=rate) + say("tokens_per_second", " ({} tokens/s)", by=rate),
         say("peak_memory_gib", "{:.2f} GiB at peak"),
     ]
     known = [part.strip() for part in parts if part]
@@ -106,8 +106,13 @@ def human(count: float) -> str:
     units = ["", " k", " M", " G", " T"]
     while abs(count) >= 999.5 and len(units) > 1:
         count, units = count / 1000, units[1:]
-    digits = 0 if abs(count) >= 99.95 or float(count).is_integer() else 1
-    return f"{count:.{digits}f}{units[0]}"
+    whole = abs(count) >= 99.95 or (not units[0] and float(count).is_integer())
+    return f"{count:.{0 if whole else 1}f}{units[0]}"
+
+
+def rate(per_second: float) -> str:
+    """`1,234`, or `0.85` where things are slow."""
+    return f"{per_second:,.0f}" if per_second >= 10 else f"{per_second:.2g}"
 
 
 def _number(value: Any, *, whole: bool = False) -> str:

@@ -23,7 +23,16 @@ from attnpred.files import read_json, write_json, write_text
 if TYPE_CHECKING:
     from attnpred.models.base import Model
 
-PACKAGES = ("torch", "pytorch-lightning", "torchvision", "torchmetrics", "datasets", "tokenizers", "transformers", "numpy")
+PACKAGES = (
+    "torch",
+    "pytorch-lightning",
+    "torchvision",
+    "torchmetrics",
+    "datasets",
+    "tokenizers",
+    "transformers",
+    "numpy",
+)
 
 
 @dataclass(frozen=True)
@@ -101,7 +110,9 @@ class Run:
         try:
             state = torch.load(file, map_location="cpu", weights_only=True)["state_dict"]
         except (RuntimeError, EOFError, KeyError, OSError) as error:
-            raise UserError(f"{file}: damaged ({str(error).splitlines()[0]}); restore it, or remove it to use last.ckpt") from None
+            raise UserError(
+                f"{file}: damaged ({str(error).splitlines()[0]}); restore it, or remove it to use last.ckpt"
+            ) from None
         model.load_state_dict({key.removeprefix("model."): value for key, value in state.items()})
         return model.eval()
 
@@ -125,11 +136,13 @@ def _fresh(output_dir: str, name: str) -> Path:
             except FileExistsError:
                 continue
     except OSError as error:
-        raise UserError(f"output_dir={output_dir}: cannot be written ({error.strerror}); choose another directory") from None
+        raise UserError(
+            f"output_dir={output_dir}: cannot be written ({error.strerror}); choose another directory"
+        ) from None
 
 
 def _name(config: Config) -> str:
-    return f"{config.model._target_.split('.')[-2]}-{config.data.name}"
+    return f"{compose.file_of(config.model._target_)}-{config.data.name}"
 
 
 def _now() -> str:

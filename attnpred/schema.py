@@ -84,21 +84,24 @@ def _convert(kind: Any, value: Any, path: str, declared: Field[Any], names: list
             return [_convert(item, v, f"{path}[{i}]", declared, names) for i, v in enumerate(value)]
         if (choice is None and value is None) or (isinstance(choice, str) and value == choice):
             return value
-        if isinstance(choice, type) and isinstance(value, choice) and not (isinstance(value, bool) and choice is not bool):
-            return _in_range(value, path, declared)
+        if (
+            isinstance(choice, type)
+            and isinstance(value, choice)
+            and not (isinstance(value, bool) and choice is not bool)
+        ):
+            return _in_range(value, path, declared, kind)
         if choice is float and isinstance(value, int) and not isinstance(value, bool):
-            return _in_range(float(value), path, declared)
+            return _in_range(float(value), path, declared, kind)
     words = [choice for choice in accepted if isinstance(choice, str)]
     raise UserError(f"{path}={show(value)}: must be {expectation(kind, declared)}{suggest(str(value), words)}")
 
 
-def _in_range(value: Any, path: str, declared: Field[Any]) -> Any:
+def _in_range(value: Any, path: str, declared: Field[Any], kind: Any) -> Any:
     if isinstance(value, bool | str):
         return value
     tests = {"at least": value.__ge__, "above": value.__gt__, "at most": value.__le__, "below": value.__lt__}
     # NaN compares false with everything, so it fails whatever bound there is
     if not all(tests[word](type(value)(bound)) for word, bound in declared.metadata["bounds"].items()):
-        kind = float if isinstance(value, float) else int
         raise UserError(f"{path}={show(value)}: must be {expectation(kind, declared)}")
     return value
 
@@ -123,7 +126,9 @@ def expectation(kind: Any, declared: Field[Any]) -> str:
         if typing.get_origin(choice) is list:
             parts.append(f"a list, each {expectation(typing.get_args(choice)[0], declared)}")
         elif choice in (int, float):
-            parts.append(WORDS[choice] + (f" of {bounds}" if bounds.startswith("at") else f" {bounds}" if bounds else ""))
+            parts.append(
+                WORDS[choice] + (f" of {bounds}" if bounds.startswith("at") else f" {bounds}" if bounds else "")
+            )
         elif isinstance(choice, type):
             parts.append(WORDS[choice])
     return ", or ".join(parts + ["null"] * (None in accepted))
@@ -189,15 +194,16 @@ def describe(value: Any, path: str = "") -> Iterator[Described]:
 
 def paths(kind: type, value: Any, path: str = "") -> Iterator[str]:
     """Every dotted name that a config of this shape may hold: what a mistyped one is compared with."""
-    if "_target_" in {f.name for f in fields(kind)}:
-        target = value.get("_target_") if isinstance(value, dict) else None
-        kind = options_of(target, join(path, "_target_"), base=kind)
+    if isinstance(value, dict) and "_target_" in value:
+        kind = options_of(value["_target_"], join(path, "_target_"), base=kind)
     for name, hint in typing.get_type_hints(kind).items():
         if typing.get_origin(hint) is ClassVar:
             continue
         yield join(path, name)
         if is_dataclass(hint):
-            yield from paths(typing.cast(type, hint), value.get(name) if isinstance(value, dict) else None, join(path, name))
+            yield from paths(
+                typing.cast(type, hint), value.get(name) if isinstance(value, dict) else None, join(path, name)
+            )
 
 
 def suggest(wrong: str, names: list[str]) -> str:
@@ -217,7 +223,7 @@ def join(path: str, name: str) -> str:
 
 
 def show(value: Any) -> str:
-    return {None: "null", True: "true", False: "false"}.get(value, str(value)) if not isinstance(value, dict | list) else str(value)
-
-
-__all__ = ["ClassVar", "Invalid", "Literal", "build", "dataclass", "describe", "option", "options_of", "suggest"]
+    """A value as it is typed on the command line."""
+    if value is None:
+        return "null"
+    return str(value).lower() if isinstance(value, bool) else str(value)

@@ -9,7 +9,7 @@ import pytorch_lightning as lightning
 import torch
 from pytorch_lightning.callbacks import Callback, EarlyStopping
 
-from attnpred import loggers, processes, quiet, report, schema
+from attnpred import compose, loggers, processes, quiet, report, schema
 from attnpred.callbacks.checkpoints import Checkpoints
 from attnpred.callbacks.gallery import Gallery
 from attnpred.callbacks.monitor import Monitor
@@ -26,7 +26,7 @@ from attnpred.run import Run
 def launch(config: Config, overrides: list[str], directory: str | None = None) -> Run:
     """Trains as the config says and returns the finished run. `directory` names the run's; a sweep gives it.
 
-    Whatever can be wrong with data, weights, device or logger shows before the run directory is made. Several devices are
+    What can be wrong with data, weights, device or logger shows before the run directory is made. Several devices are
     several processes, which read their config from that directory: nobody's command line is run twice.
     """
     loggers.check(config.logger)
@@ -67,7 +67,12 @@ def fit(config: Config, chosen: Chosen, run: Run, data: Any, learner: Learner) -
     options = config.trainer
     monitor = Monitor(options.log_every_steps, config.checkpoint)
     checkpoints = Checkpoints(run.checkpoints, config.checkpoint)
-    callbacks: list[Callback] = [monitor, Progress(monitor), checkpoints, Gallery(data.reader, chosen)]
+    callbacks: list[Callback] = [
+        monitor,
+        Progress(monitor, watch=config.checkpoint.monitor),
+        checkpoints,
+        Gallery(data.reader, chosen),
+    ]
     if options.patience is not None:
         selection = config.checkpoint
         callbacks.append(EarlyStopping(selection.monitor, patience=options.patience, mode=selection.mode))
@@ -126,9 +131,11 @@ def _hyperparameters(trainer: lightning.Trainer, config: Config, run: Run, monit
     flat = {o.path: schema.show(o.value) for o in schema.describe(config)}
     named = [str(o).lstrip("+").partition("=")[0] for o in run.description()["overrides"]]
     everyday = ["seed", "optimizer.lr", "data.batch_size", "trainer.max_epochs"]
-    chosen = {"model": run.model_name(), "data": config.data.name}
+    chosen = {"model": compose.file_of(config.model._target_), "data": config.data.name}
     chosen |= {name: flat[name] for name in [*everyday, *named] if name in flat}
-    results = {f"val/{k}": v for k, v in monitor.result.get("val", {}).get("best", {}).items() if k not in ("step", "epoch")}
+    results = {
+        f"val/{k}": v for k, v in monitor.result.get("val", {}).get("best", {}).items() if k not in ("step", "epoch")
+    }
     results |= {f"test/{k}": v for k, v in monitor.result["test"].items() if isinstance(v, float)}
     loggers.hyperparameters(trainer.loggers, chosen, results)
 

@@ -13,7 +13,7 @@ from attnpred.errors import UserError
 
 
 class Checkpoints(Checkpoint):
-    """Lightning's own callback can keep time, steps or epochs, but only one of them, and numbers its files when it resumes."""
+    """Lightning's own callback saves by time, steps or epochs, but by one of them only, and numbers what it resumes."""
 
     def __init__(self, directory: Path, options: CheckpointConfig) -> None:
         self.directory = directory
@@ -51,11 +51,15 @@ class Checkpoints(Checkpoint):
         better = self.best is None or (value > self.best if self.options.mode == "max" else value < self.best)
         if better:
             self.best = value
-            trainer.save_checkpoint(self.directory / "best.ckpt")
+            trainer.save_checkpoint(self.directory / "best.ckpt", weights_only=False)
         self.save_last(trainer)
 
+    def on_train_end(self, trainer: Trainer, learner: LightningModule) -> None:
+        if trainer.global_step != self.saved_step:
+            self.save_last(trainer)
+
     def save_last(self, trainer: Trainer) -> None:
-        trainer.save_checkpoint(self.directory / "last.ckpt")
+        trainer.save_checkpoint(self.directory / "last.ckpt", weights_only=False)
         self.saved_step, self.saved_time = trainer.global_step, time.monotonic()
 
     def state_dict(self) -> dict[str, Any]:

@@ -7,8 +7,9 @@ import torch
 from pytorch_lightning import Callback, LightningModule, Trainer
 
 from attnpred import loggers, pictures
-from attnpred.contracts import Batch, ImageBatch, ModelOutput, TextBatch
-from attnpred.data import Reader
+from attnpred.contracts import Batch, ImageBatch, ModelOutput
+from attnpred.data.image import ImageReader
+from attnpred.data.text import TextReader
 from attnpred.device import Chosen
 from attnpred.learner import Learner
 
@@ -18,13 +19,19 @@ EXAMPLES = 8
 class Gallery(Callback):
     """Draws after every test, on the main process; the examples are the first of the split's loader."""
 
-    def __init__(self, reader: Reader, chosen: Chosen) -> None:
+    def __init__(self, reader: TextReader | ImageReader, chosen: Chosen) -> None:
         self.reader = reader
         self.chosen = chosen
         self.batch: Any = None
 
     def on_test_batch_end(
-        self, trainer: Trainer, learner: LightningModule, outputs: Any, batch: Batch, batch_idx: int, dataloader_idx: int = 0
+        self,
+        trainer: Trainer,
+        learner: LightningModule,
+        outputs: Any,
+        batch: Batch,
+        batch_idx: int,
+        dataloader_idx: int = 0,
     ) -> None:
         if batch_idx == 0:
             self.batch = batch
@@ -46,7 +53,7 @@ class Gallery(Callback):
         certainty, predicted = (t[:EXAMPLES].tolist() for t in probabilities.max(1))
         names = self.reader.spec.classes
         captions = [
-            f"{names[label]} → {names[guess]} {sure:.2f}"
+            pictures.Caption(names[label], names[guess], sure)
             for label, guess, sure in zip(batch.labels[:EXAMPLES].tolist(), predicted, certainty, strict=True)
         ]
         importance = output.attention.importance[:EXAMPLES].float().cpu().numpy()  # (examples, parts)
@@ -54,6 +61,27 @@ class Gallery(Callback):
             assert output.attention.grid is not None
             pixels = batch.pixels[:EXAMPLES].to(torch.uint8).cpu().numpy()
             return pictures.image_grid(pixels, importance, output.attention.grid, captions)
-        assert isinstance(batch, TextBatch)
-        words, weights = self.reader.words(batch, importance)
-        return pictures.text_examples(words, weights, captions)
+        assert isinstance(self.reader, TextReader)
+        rows = zip(batch.tokens.tolist(), batch.lengths.tolist(), importance.tolist(), strict=False)
+        spelt = [words(self.reader.vocabulary.tokenizer, t[:length], w[:length]) for t, length, w in rows]
+        return pictures.text_examples([w for w, _ in spelt], [shares for _, shares in spelt], captions)
+
+
+def words(tokenizer: Any, tokens: list[int], importance: list[float]) -> tuple[list[str], list[float]]:
+    """The words that tokens spell, without special ones, and the importance of each."""
+    from tokenizers.decoders import DecodeStream
+
+    stream = DecodeStream(skip_special_tokens=True)
+    spelt: list[str] = []
+    shares: list[float] = []
+    for token, weight in zip(tokens, importance, strict=True):
+        piece = stream.step(tokenizer, token)
+        if piece is None:
+            continue
+        if not spelt or piece.startswith(" "):
+            spelt.append(piece.strip())
+            shares.append(weight)
+        else:
+            spelt[-1] += piece
+            shares[-1] += weight
+    return spelt, shares

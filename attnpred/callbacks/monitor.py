@@ -59,7 +59,9 @@ class Monitor(Callback):
             self._log(trainer, learner)
 
     def _log(self, trainer: Trainer, learner: LightningModule) -> None:
-        assert isinstance(learner, Learner) and learner.loss_sum is not None and learner.hits is not None
+        assert isinstance(learner, Learner)
+        assert learner.loss_sum is not None
+        assert learner.hits is not None
         sums = torch.stack([learner.loss_sum.float(), learner.hits.float()]).tolist()  # waits for the device, once
         now = time.monotonic()
         seconds, world = now - self.since, trainer.world_size
@@ -98,7 +100,7 @@ class Monitor(Callback):
         if not values:
             return
         self.latest.update({f"val/{name}": value for name, value in values.items()})
-        values |= {"step": trainer.global_step, "epoch": trainer.current_epoch}
+        values |= {"step": trainer.global_step, "epoch": trainer.current_epoch + 1}
         split = self.result.setdefault("val", {})
         name = self.selection.monitor.removeprefix("val/")
         sign = 1 if self.selection.mode == "max" else -1

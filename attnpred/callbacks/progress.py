@@ -11,7 +11,7 @@ from pytorch_lightning import LightningModule, Trainer
 from pytorch_lightning.callbacks import ProgressBar
 from pytorch_lightning.trainer.states import TrainerFn
 
-from attnpred.report import clock
+from attnpred.report import clock, rate
 
 REFRESH_SECONDS = 0.1
 GAP = "  "
@@ -68,6 +68,7 @@ class Progress(ProgressBar):
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         estimate = trainer.estimated_stepping_batches
         self._total_steps = estimate if estimate > 0 else math.inf
+        self._epoch = trainer.current_epoch + 1  # resumed within an epoch, a run does not start that epoch again
         self._began = None
         if self._enabled:
             self._due = 0.0
@@ -105,7 +106,7 @@ class Progress(ProgressBar):
         if trainer.state.fn != TrainerFn.FITTING:
             self._close()
         elif not trainer.sanity_checking:
-            self._show(self._training(trainer, monotonic(), validated=True))
+            self._show(self._training(trainer, monotonic(), all_measured=not self._live))
 
     def on_test_batch_end(
         self,
@@ -128,18 +129,17 @@ class Progress(ProgressBar):
     def teardown(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         self._close()
 
-    def _training(self, trainer: Trainer, now: float, *, validated: bool = False) -> dict[str, str]:
-        """What there is to say, in order; after a validation all that it measured."""
+    def _training(self, trainer: Trainer, now: float, *, all_measured: bool = False) -> dict[str, str]:
+        """What there is to say, in order: of the validation the watched metric, or all that it measured."""
         parts = self._place(trainer)
         latest = self._monitor.latest
         if "train/loss" in latest:
             parts["loss"] = f"loss {latest['train/loss']:.3f}"
-        wanted = [name for name in latest if name == self._watch or (validated and name.startswith("val/"))]
+        wanted = [name for name in latest if name == self._watch or (all_measured and name.startswith("val/"))]
         if wanted:
             parts["validation"] = GAP.join(f"{name} {latest[name]:.3f}" for name in wanted)
         if "examples_per_second" in latest:
-            speed = latest["examples_per_second"]
-            parts["speed"] = f"{speed:,.0f} examples/s" if speed >= 10 else f"{speed:.2g} examples/s"
+            parts["speed"] = f"{rate(latest['examples_per_second'])} examples/s"
         if self._began is None:
             self._began = now, trainer.global_step
         began, first_step = self._began

@@ -21,7 +21,8 @@ class Signals(Callback):
         self.received: int | None = None
         self.previous: dict[int, Any] = {}
 
-    def on_fit_start(self, trainer: Trainer, learner: LightningModule) -> None:
+    def on_train_start(self, trainer: Trainer, learner: LightningModule) -> None:
+        # Lightning has set its own by now; these take their place until the run ends
         self.previous = {number: signal.signal(number, self._note) for number in (signal.SIGINT, signal.SIGTERM)}
 
     def _note(self, number: int, frame: FrameType | None) -> None:

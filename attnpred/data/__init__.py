@@ -1,0 +1,21 @@
+"""Data: sources, tokenising, batching, augmentation. Knows nothing of models."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from attnpred.data.image import ImageReader
+    from attnpred.data.text import TextReader
+
+
+def load_reader(directory: Path) -> "TextReader | ImageReader":
+    """The reader that was saved into a run directory, of whichever modality."""
+    from attnpred.data import reader
+
+    if reader.saved_modality(directory) == "text":
+        from attnpred.data.text import TextReader
+
+        return TextReader.load(directory)
+    from attnpred.data.image import ImageReader
+
+    return ImageReader.load(directory)

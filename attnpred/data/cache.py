@@ -1,8 +1,8 @@
 """Prepared data on disk: made once, by one process, found whole or not at all.
 
-An entry is a directory named by what it was made from. It is built beside its place, flushed, and renamed into it, so that
-a reader never meets half of one. Its manifest holds every file's size and checksum; both are compared at every opening.
-A file above `WHOLE_FILE` bytes is sampled at even distances, which keeps an opening within some tens of milliseconds.
+An entry is a directory named by what it was made from. It is built beside its place, flushed, and renamed into it, so
+that a reader never meets half of one. Its manifest holds every file's size and checksum; both are compared at every
+opening. A file above `WHOLE_FILE` bytes is sampled at even distances: an opening takes some tens of milliseconds.
 """
 
 import hashlib
@@ -22,17 +22,25 @@ WHOLE_FILE = 32 * 2**20
 SAMPLES, SAMPLE = 32, 2**18
 
 
-def entry(cache_dir: str, kind: str, key: Mapping[str, Any], what: str, build: Callable[[Path], None]) -> Path:
+def entry(
+    cache_dir: str,
+    kind: str,
+    key: Mapping[str, Any],
+    what: str,
+    check: Callable[[], object],
+    build: Callable[[Path], None],
+) -> Path:
     """The directory of the entry for `key`, built by `build(directory)` if there is none or it is damaged.
 
-    `what` names the work for the person who waits. `build` turns every error of its input into a UserError: an OSError
-    that leaves it is the cache's own.
+    `what` names the work for the person who waits. `check` raises what is known to be wrong before anything is written.
+    `build` turns every error of its input into a UserError: an OSError that leaves it is the cache's own.
     """
     root = Path(cache_dir).expanduser()
     text = json.dumps(key, sort_keys=True)
     place = root / f"{kind}-{hashlib.blake2b(text.encode(), digest_size=16).hexdigest()}"
     if place.is_dir() and damage(place) is None:
         return place
+    check()
     try:
         root.mkdir(parents=True, exist_ok=True)
         _build_once(place, text, what, build)

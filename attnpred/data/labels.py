@@ -62,7 +62,9 @@ def translate(numbers: NDArray[np.int64], own: Sequence[str], classes: Sequence[
     if set(own) <= set(classes):
         return np.array([list(classes).index(name) for name in own], np.int64)[numbers]
     if len(own) != len(classes):
-        raise UserError(f"{place}: its classes are {_shown(own)}, the model's are {_shown(classes)}; use data of the same classes")
+        raise UserError(
+            f"{place}: its classes are {_shown(own)}, the model's are {_shown(classes)}; use data of the same classes"
+        )
     say(f"warning: {place}: classes {_shown(own)} are taken, in this order, for the model's {_shown(classes)}")
     return numbers
 

@@ -18,8 +18,8 @@ BUCKET = 8  # lengths that count as the same: padding of at most seven tokens bu
 class BatchLoader(Generic[B]):
     """Batches of one split for one process.
 
-    Examples of like length come together. Training order depends on (seed, epoch) alone, on every process alike; the number
-    of batches never changes. Evaluation goes by length and gives every example exactly once over all processes.
+    Examples of like length come together. Training order depends on (seed, epoch) alone, on every process alike; the
+    number of batches never changes. Evaluation goes by length and gives every example once over all processes.
     """
 
     def __init__(
@@ -35,13 +35,14 @@ class BatchLoader(Generic[B]):
         rank: int = 0,
         world: int = 1,
     ) -> None:
-        """`make` turns positions into a batch. `lengths` holds each example's length, the same for all where none matters.
+        """`make` turns positions into a batch. `lengths` holds each example's length, equal where it says nothing.
 
-        `token_budget`, where given, takes the place of `batch_size`. `drop_last` drops the incomplete batch unless it is the only.
+        `token_budget`, where given, takes the place of `batch_size`. `drop_last` drops an incomplete batch that is not
+        the only one.
         """
         if len(lengths) < world:
             raise UserError(
-                f"trainer.devices={world}: more processes than the {len(lengths)} examples of a split; use fewer devices"
+                f"trainer.devices={world}: more processes than a split's {len(lengths)} examples; use fewer devices"
             )
         self._make, self._train = make, train
         self._seed, self._epoch = seed, 0
@@ -97,7 +98,7 @@ def cut_by_tokens(lengths: Integers, budget: int) -> Integers:
 
 
 def even(bounds: Integers, world: int) -> Integers:
-    """Splits the largest batches until every process gets as many; merges the last where there is nothing left to split."""
+    """Splits the largest batches until every process gets as many; merges the last where none can be split."""
     cuts = [int(b) for b in bounds]
     batches = math.ceil((len(cuts) - 1) / world) * world
     while len(cuts) - 1 < batches <= cuts[-1]:

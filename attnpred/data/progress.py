@@ -2,8 +2,8 @@
 
 import sys
 import time
-from types import TracebackType
-from typing import Self
+from collections.abc import Iterator
+from typing import Any
 
 SECONDS_BETWEEN_LINES = 3.0
 
@@ -12,31 +12,17 @@ def say(line: str) -> None:
     print(line, file=sys.stderr, flush=True)
 
 
-class Progress:
-    """Counts rows; from a few seconds on it shows the count, on one changing line where stderr is a terminal."""
-
-    def __init__(self, what: str) -> None:
-        self._what = what
-        self._count = 0
-        self._shown = time.monotonic()
-        self._open_line = False
-
-    def step(self, rows: int) -> None:
-        self._count += rows
-        now = time.monotonic()
-        if now - self._shown < SECONDS_BETWEEN_LINES:
-            return
-        self._shown = now
-        line = f"{self._what}: {self._count:,} rows"
-        if sys.stderr.isatty():
-            print(f"\r{line}", end="", file=sys.stderr, flush=True)
-            self._open_line = True
-        else:
-            say(line)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        if self._open_line:
+def counted(what: str, chunks: Iterator[list[list[Any]]]) -> Iterator[list[list[Any]]]:
+    """Passes chunks of columns on, and shows the rows so far every few seconds, in place where there is a terminal."""
+    rows, shown, open_line = 0, time.monotonic(), False
+    try:
+        for chunk in chunks:
+            yield chunk
+            rows += len(chunk[0])
+            if time.monotonic() - shown < SECONDS_BETWEEN_LINES:
+                continue
+            shown, open_line = time.monotonic(), sys.stderr.isatty()
+            print(f"{what}: {rows:,} rows", end="\r" if open_line else "\n", file=sys.stderr, flush=True)
+    finally:
+        if open_line:
             say("")

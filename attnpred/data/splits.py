@@ -17,15 +17,19 @@ def source_split(config: DataConfig, split: Split) -> tuple[str, str]:
     return (config.train_split, "data.train_split") if own is None else (own, f"data.{split}_split")
 
 
-def is_carved(config: DataConfig) -> bool:
-    return config.val_split is None or config.test_split is None
+def carving(config: DataConfig) -> dict[str, float]:
+    """What decides which rows of the train split stay in train; empty where all do."""
+    fractions = {"val": (config.val_split, config.val_fraction), "test": (config.test_split, config.test_fraction)}
+    shares = {split: share for split, (own, share) in fractions.items() if own is None}
+    return {**shares, "seed": config.split_seed} if shares else {}
 
 
 def rows_of(config: DataConfig, split: Split, labels: NDArray[np.int64]) -> NDArray[np.int64]:
     """Rows of the source's split, in ascending order, that make up `split`; `labels` are that source split's."""
-    if not (split == "train" and is_carved(config)) and getattr(config, f"{split}_split") is not None:
-        return np.arange(len(labels))
-    return _carve(config, labels)[split]
+    shares = carving(config)
+    if split in shares or (split == "train" and shares):
+        return _carve(config, labels)[split]
+    return np.arange(len(labels))
 
 
 def _carve(config: DataConfig, labels: NDArray[np.int64]) -> dict[str, NDArray[np.int64]]:
@@ -36,19 +40,18 @@ def _carve(config: DataConfig, labels: NDArray[np.int64]) -> dict[str, NDArray[n
     """
     shuffled = np.random.default_rng(config.split_seed).permutation(len(labels))
     left = shuffled[np.argsort(labels[shuffled], kind="stable")]
-    parts = {}
-    for split, own, fraction in (
-        ("test", config.test_split, config.test_fraction),
-        ("val", config.val_split, config.val_fraction),
-    ):
-        if own is None:
-            size = round(fraction * len(labels))
-            if not 0 < size < len(left):
-                raise UserError(
-                    f"data.{split}_fraction={fraction:g}: carves {size} of the {len(labels)} rows of "
-                    f"data.train_split={config.train_split}; give more data or name data.{split}_split"
-                )
-            taken = ((np.arange(size) + 0.5) * len(left) / size).astype(np.int64)
-            parts[split] = np.sort(left[taken])
-            left = np.delete(left, taken)
+    parts: dict[str, NDArray[np.int64]] = {}
+    shares = carving(config)
+    for split in ("test", "val"):
+        if split not in shares:
+            continue
+        size = round(shares[split] * len(labels))
+        if not 0 < size < len(left):
+            raise UserError(
+                f"data.{split}_fraction={shares[split]:g}: carves {size} of the {len(labels)} rows of "
+                f"data.train_split={config.train_split}; give more data or name data.{split}_split"
+            )
+        taken = ((np.arange(size) + 0.5) * len(left) / size).astype(np.int64)
+        parts[split] = np.sort(left[taken])
+        left = np.delete(left, taken)
     return {**parts, "train": np.sort(left)}

@@ -13,8 +13,8 @@ from attnpred.run import create_sweep
 def multirun(overrides: list[str], extra_dir: str | None = None) -> int:
     """Runs the sweep that the overrides describe; every job's config is checked before the first one starts."""
     config = None
-    for job in compose.expand(overrides):
-        config = compose.compose(job, extra_dir)
+    for combination in compose.expand(overrides):
+        config = compose.compose(combination, extra_dir)
     assert config is not None
     directory = create_sweep(config.output_dir)
     failures: list[str] = []

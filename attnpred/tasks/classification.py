@@ -51,7 +51,9 @@ class Classification(Task):
         counts = values["confusion"].cpu()  # (true, predicted)
         classes = per_class(counts.numpy(), self.spec.classes)
         # a class that the split does not hold and nobody predicted has no F1 to average
-        present = [c["f1"] for c, row, column in zip(classes, counts.sum(1), counts.sum(0), strict=True) if row + column > 0]
+        present = [
+            c["f1"] for c, row, column in zip(classes, counts.sum(1), counts.sum(0), strict=True) if row + column > 0
+        ]
         scalars = {
             "loss": values["loss"],
             "accuracy": counts.diagonal().sum() / counts.sum(),
@@ -64,7 +66,10 @@ class Classification(Task):
         rows = output.logits.float().softmax(1).tolist()  # (batch, classes)
         names = self.spec.classes
         return [
-            {"label": names[max(range(len(row)), key=row.__getitem__)], "probabilities": dict(zip(names, row, strict=True))}
+            {
+                "label": names[max(range(len(row)), key=row.__getitem__)],
+                "probabilities": dict(zip(names, row, strict=True)),
+            }
             for row in rows
         ]
 

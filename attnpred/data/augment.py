@@ -1,0 +1,76 @@
+"""Changes to training images: whole batches, on the device where they are, by torch's global generator."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from attnpred.config import AugmentConfig
+from attnpred.contracts import ImageBatch, ImageSpec
+from attnpred.errors import UserError
+
+
+class Augment:
+    """What `config` switches on, in the order crop and flip, cutout, mixing."""
+
+    def __init__(self, config: AugmentConfig, spec: ImageSpec) -> None:
+        side = min(spec.height, spec.width)
+        # reflection has a side less one pixel to show; a square of the whole image leaves nothing to see
+        for name, value in (("crop", config.crop), ("cutout", config.cutout)):
+            if value >= side:
+                raise UserError(f"data.augment.{name}={value}: must be below the images' {side} pixels")
+        self._config = config
+        self._mean = torch.tensor(spec.mean).round().to(torch.uint8)
+        self._mix = mixer(config, len(spec.classes))
+
+    def __call__(self, batch: ImageBatch) -> ImageBatch:
+        pixels, labels = batch.pixels, batch.labels
+        if self._config.crop or self._config.flip:
+            pixels = shift_and_flip(pixels, self._config.crop, self._config.flip)
+        if self._config.cutout:
+            pixels = cut_out(pixels, self._config.cutout, self._mean.to(pixels.device))
+        if self._mix is not None:
+            pixels, labels = self._mix(pixels.float(), labels)
+        return replace(batch, pixels=pixels, labels=labels)
+
+
+def shift_and_flip(pixels: Tensor, crop: int, flip: bool) -> Tensor:
+    """Each image shifted by up to `crop` pixels, reflected at the border, and mirrored half of the time."""
+    count, channels, height, width = pixels.shape
+    device = pixels.device
+    down, right = torch.randint(-crop, crop + 1, (2, count, 1), device=device)
+    rows = reflected(torch.arange(height, device=device) + down, height)  # (batch, height)
+    columns = reflected(torch.arange(width, device=device) + right, width)  # (batch, width)
+    if flip:
+        columns = torch.where(torch.rand(count, 1, device=device) < 0.5, columns.flip(1), columns)
+    place = (rows[:, :, None] * width + columns[:, None, :]).view(count, 1, -1).expand(-1, channels, -1)
+    return pixels.reshape(count, channels, -1).gather(2, place).view_as(pixels)
+
+
+def reflected(place: Tensor, size: int) -> Tensor:
+    return (size - 1) - ((size - 1) - place.abs()).abs()
+
+
+def cut_out(pixels: Tensor, side: int, colour: Tensor) -> Tensor:
+    """Each image with one square of `side` pixels, wholly inside it, in the given colour (a value a channel)."""
+    count, _, height, width = pixels.shape
+    device = pixels.device
+    top = torch.randint(height - side + 1, (count, 1), device=device)
+    left = torch.randint(width - side + 1, (count, 1), device=device)
+    y, x = torch.arange(height, device=device), torch.arange(width, device=device)
+    inside_y, inside_x = (y >= top) & (y < top + side), (x >= left) & (x < left + side)
+    return torch.where(inside_y[:, None, :, None] & inside_x[:, None, None, :], colour[:, None, None], pixels)
+
+
+def mixer(config: AugmentConfig, classes: int) -> Callable[[Tensor, Tensor | None], Any] | None:
+    """torchvision's MixUp, CutMix, or one of both at random a batch; None where both are off."""
+    if not config.mixup and not config.cutmix:
+        return None
+    from torchvision.transforms import v2
+
+    options: list[Any] = [v2.MixUp(alpha=config.mixup, num_classes=classes)] if config.mixup else []
+    options += [v2.CutMix(alpha=config.cutmix, num_classes=classes)] if config.cutmix else []
+    chosen: Callable[[Tensor, Tensor | None], Any] = v2.RandomChoice(options)
+    return chosen

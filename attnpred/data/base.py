@@ -1,0 +1,86 @@
+"""What every kind of data does alike: find the source, prepare each split once, share rows out, batch."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Generic, TypeVar
+
+from attnpred.config import DataConfig
+from attnpred.contracts import ImageBatch
+from attnpred.data import cache
+from attnpred.data.labels import translate
+from attnpred.data.loader import BatchLoader, Integers
+from attnpred.data.sources import Source, open_source
+from attnpred.data.splits import Split, rows_of, source_split
+from attnpred.data.store import Store
+
+C = TypeVar("C", bound=DataConfig)
+R = TypeVar("R")  # the reader
+S = TypeVar("S", bound=Store)
+
+
+class Data(ABC, Generic[C, R, S]):
+    """Batches of one dataset."""
+
+    def __init__(self, config: C, *, tokenizer_source: str | None = None, reader: R | None = None) -> None:
+        """`tokenizer_source`: hub id or directory of the tokenizer that the model demands, of no meaning to images.
+
+        `reader`: a trained model's; with it the train split is needed only where another is carved from it.
+        """
+        self.config = config
+        self._tokenizer_source = tokenizer_source
+        self._given = reader
+        self._stores: dict[str, S] = {}
+
+    @cached_property
+    def source(self) -> Source:
+        return open_source(self.config)
+
+    @cached_property
+    def reader(self) -> R:
+        """Turns raw input into batches as training does."""
+        return self._given if self._given is not None else self._make_reader()
+
+    @abstractmethod
+    def _make_reader(self) -> R:
+        """The reader, from the train part."""
+
+    @abstractmethod
+    def _columns(self) -> dict[str, str]:
+        """Option → column of the source, the example's first and the label's second."""
+
+    @abstractmethod
+    def _prepare(self, name: str, option: str) -> S:
+        """The source's split `name`, prepared; `option` is what named it."""
+
+    @abstractmethod
+    def loader(self, split: Split, *, seed: int = 0, rank: int = 0, world: int = 1) -> BatchLoader[Any]: ...
+
+    def augment(self) -> Callable[[ImageBatch], ImageBatch] | None:
+        """What changes training batches, on the device where they are; None where nothing does."""
+        return None
+
+    def _entry(
+        self, kind: str, split: tuple[str, str], key: dict[str, Any], what: str, build: Callable[[Path], None]
+    ) -> Path:
+        """An entry of the cache, made of the source's `split` (its name, and the option that named it)."""
+        columns = self._columns()
+        known = {"source": self.source.fingerprint, "split": split[0], "columns": list(columns.values()), **key}
+        what = f"{what} of {self.config.source}"
+        return cache.entry(self.config.cache_dir, kind, known, what, lambda: self.source.check(*split, columns), build)
+
+    def _store(self, split: Split) -> S:
+        """The prepared split of the source that holds `split`."""
+        name, option = source_split(self.config, split)
+        if name not in self._stores:
+            self._stores[name] = self._prepare(name, option)
+        return self._stores[name]
+
+    def _part(self, split: Split, classes: tuple[str, ...]) -> tuple[S, Integers, Integers]:
+        """The store that holds `split`, which of its rows, and all the store's labels, numbers among `classes`."""
+        name, option = source_split(self.config, split)
+        store = self._store(split)
+        labels = translate(store.labels, store.classes, classes, f"{option}={name}")
+        # carved by the source's own numbers, which do not change with the model that looks at them
+        return store, rows_of(self.config, split, store.labels), labels

@@ -1,0 +1,171 @@
+"""Image data: its options, the reader that makes batches of files and pixels of attention, and the dataset."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from torch.nn import functional as F
+
+from attnpred.config import AugmentConfig, DataConfig, Modality
+from attnpred.contracts import ImageBatch, ImageSpec
+from attnpred.data.base import Data
+from attnpred.data.labels import LabelColumn
+from attnpred.data.loader import BatchLoader, Integers
+from attnpred.data.pixels import Pixels, PixelStore, as_pixels, described, open_image, statistics, write_pixels
+from attnpred.data.progress import counted
+from attnpred.data.reader import load_spec, save_spec
+from attnpred.data.splits import Split, carving, source_split
+from attnpred.data.store import read_json, write_json
+from attnpred.errors import UserError
+from attnpred.schema import option
+
+# raised when the code makes other files of the same input
+PIXELS_VERSION, STATISTICS_VERSION = 1, 1
+CHUNK = 256  # images in memory at once
+
+
+@dataclass(kw_only=True)
+class ImageDataConfig(DataConfig):
+    """Options of image data."""
+
+    modality: ClassVar[Modality] = "image"
+
+    image_column: str = option("Column that holds the image.")
+    augment: AugmentConfig
+
+
+class ImageReader:
+    """Makes batches of image files, and pixels' attention of regions'."""
+
+    def __init__(self, spec: ImageSpec) -> None:
+        self.spec = spec
+
+    def save(self, directory: Path) -> None:
+        save_spec(directory, self.spec)
+
+    @classmethod
+    def load(cls, directory: Path) -> "ImageReader":
+        spec, _ = load_spec(directory)
+        assert isinstance(spec, ImageSpec)
+        return cls(spec)
+
+    def batch(self, inputs: Sequence[str | Path]) -> ImageBatch:
+        """Image files, in the order given, brought to the model's size and colours."""
+        shape = (self.spec.channels, self.spec.height, self.spec.width)
+        pixels = np.empty((len(inputs), *shape), np.uint8)
+        for row, path in zip(pixels, inputs, strict=True):
+            row[:] = self._read(path)
+        return ImageBatch(labels=None, ids=torch.arange(len(inputs)), pixels=torch.from_numpy(pixels))
+
+    def _read(self, path: str | Path) -> Pixels:
+        from PIL import Image
+
+        try:
+            image = open_image(path)
+            size = (self.spec.width, self.spec.height)
+            # colours first: a palette's numbers can't be averaged
+            image = image.convert("L" if self.spec.channels == 1 else "RGB")
+            return as_pixels(
+                image if image.size == size else image.resize(size, Image.Resampling.BILINEAR), self.spec.channels
+            )
+        except (OSError, ValueError, SyntaxError) as error:
+            reason = "no such file" if isinstance(error, FileNotFoundError) else f"no image that can be read ({error})"
+            raise UserError(f"{path}: {reason}; give the path of an image file") from error
+
+    def explain(
+        self, path: str | Path, importance: Sequence[float], *, grid: tuple[int, int] | None = None
+    ) -> dict[str, Any]:
+        """Attention a pixel of the model's input, from its regions' on `grid` (rows, columns)."""
+        if grid is None:
+            raise ValueError("an image's importance needs the grid of its regions")
+        regions = torch.as_tensor(importance, dtype=torch.float64).reshape(1, 1, *grid)
+        size = (self.spec.height, self.spec.width)
+        attention = F.interpolate(regions, size, mode="bilinear", align_corners=False)[0, 0]
+        return {"size": list(size), "attention": (attention / attention.sum()).tolist()}
+
+
+class ImageData(Data[ImageDataConfig, ImageReader, PixelStore]):
+    """A dataset of images, all of one size."""
+
+    @property
+    def spec(self) -> ImageSpec:
+        return self.reader.spec
+
+    def loader(self, split: Split, *, seed: int = 0, rank: int = 0, world: int = 1) -> BatchLoader[ImageBatch]:
+        spec = self.spec
+        store, rows, labels = self._part(split, spec.classes)
+        if store.pixels.shape[1:] != (spec.channels, spec.height, spec.width):
+            name, option = source_split(self.config, split)
+            found, known = described(store.pixels.shape[1:]), described((spec.channels, spec.height, spec.width))
+            raise UserError(
+                f"{option}={name}: its images are {found}, the model's are {known}; use images of that kind"
+            )
+
+        def make(positions: Integers) -> ImageBatch:
+            chosen = rows[positions]
+            return ImageBatch(
+                labels=torch.from_numpy(labels[chosen]),
+                ids=torch.from_numpy(chosen),
+                pixels=torch.from_numpy(store.pixels[chosen]),
+            )
+
+        train = split == "train"
+        return BatchLoader(
+            make,
+            np.ones(len(rows), np.int64),
+            batch_size=self.config.batch_size if train else self.config.eval_batch_size,
+            train=train,
+            drop_last=train,
+            seed=seed,
+            rank=rank,
+            world=world,
+        )
+
+    def augment(self) -> Callable[[ImageBatch], ImageBatch] | None:
+        config = self.config.augment
+        if not any((config.crop, config.flip, config.cutout, config.mixup, config.cutmix)):
+            return None
+        from attnpred.data.augment import Augment
+
+        return Augment(config, self.spec)
+
+    def _make_reader(self) -> ImageReader:
+        store = self._store("train")
+        key = {"version": STATISTICS_VERSION, "carving": carving(self.config)}
+        train = source_split(self.config, "train")
+
+        def build(directory: Path) -> None:
+            _, rows, _ = self._part("train", tuple(store.classes))
+            mean, std = statistics(store.pixels, rows)
+            write_json(directory / "statistics.json", {"mean": mean, "std": std})
+
+        found = read_json(self._entry("statistics", train, key, "mean and deviation", build) / "statistics.json")
+        channels, height, width = store.pixels.shape[1:]
+        return ImageReader(
+            ImageSpec(
+                classes=tuple(store.classes),
+                channels=channels,
+                height=height,
+                width=width,
+                mean=tuple(found["mean"]),
+                std=tuple(found["std"]),
+            )
+        )
+
+    def _columns(self) -> dict[str, str]:
+        return {"data.image_column": self.config.image_column, "data.label_column": self.config.label_column}
+
+    def _prepare(self, name: str, option: str) -> PixelStore:
+        config = self.config
+
+        def build(directory: Path) -> None:
+            labels = LabelColumn(config.label_column, self.source.class_names(name, option, config.label_column))
+            rows = counted(
+                f"reading {name} of {config.source}", self.source.chunks(name, option, self._columns(), CHUNK)
+            )
+            write_pixels(directory, rows, labels, config.image_column, f"{option}={name}")
+
+        return PixelStore(self._entry("pixels", (name, option), {"version": PIXELS_VERSION}, f"split {name}", build))

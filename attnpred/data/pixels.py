@@ -1,0 +1,101 @@
+"""Image files become one array of bytes: decoding, and the store of a split's pixels."""
+
+import io
+import os
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from attnpred.data.labels import LabelColumn
+from attnpred.data.store import Store, save_store
+from attnpred.errors import UserError
+
+Pixels = NDArray[np.uint8]
+PIXELS_FILE = "pixels.bin"
+GREY_MODES = {"1", "L", "LA", "I", "I;16", "F"}
+
+
+class PixelStore(Store):
+    """A split's images, (rows, channels, height, width) uint8, read as they are needed."""
+
+    def __init__(self, directory: Path) -> None:
+        super().__init__(directory)
+        shape = (len(self.labels), *self.about["shape"])
+        self.pixels: Pixels = np.memmap(directory / PIXELS_FILE, np.uint8, mode="r", shape=shape)
+
+
+def open_image(source: str | Path | io.BytesIO) -> Any:
+    """The image upright, as a camera's note in the file says."""
+    from PIL import Image, ImageOps
+
+    return ImageOps.exif_transpose(Image.open(source))
+
+
+def as_pixels(image: Any, channels: int) -> Pixels:
+    """(channels, height, width) of a PIL image, converted to so many channels."""
+    values = np.asarray(image.convert("L" if channels == 1 else "RGB"))
+    return values[None] if channels == 1 else values.transpose(2, 0, 1)
+
+
+def decode(value: Any) -> Pixels:
+    """One image of a source, an array or a file as `datasets` keeps it: (1 or 3, height, width)."""
+    if isinstance(value, np.ndarray):
+        return value[None] if value.ndim == 2 else value.transpose(2, 0, 1)
+    if not isinstance(value, dict) or not (value.get("bytes") or value.get("path")):
+        raise ValueError("is no image")
+    image = open_image(io.BytesIO(value["bytes"]) if value.get("bytes") else value["path"])
+    return as_pixels(image, 1 if image.mode in GREY_MODES else 3)
+
+
+def write_pixels(
+    directory: Path, rows: Iterator[list[list[Any]]], labels: LabelColumn, column: str, place: str
+) -> None:
+    """Decodes chunks of [images, labels] as they come; `column` and `place` (the split) say where a bad image is."""
+    shape: tuple[int, ...] | None = None
+    start = 0
+
+    def one(numbered: tuple[int, Any]) -> Pixels:
+        row, value = numbered
+        try:
+            return decode(value)
+        except (OSError, ValueError, SyntaxError) as error:
+            raise UserError(f"data.image_column={column}: row {row} of {place} cannot be decoded: {error}") from error
+
+    with (directory / PIXELS_FILE).open("wb") as file, ThreadPoolExecutor(os.cpu_count()) as threads:
+        for values, chunk_labels in rows:
+            images = list(threads.map(one, enumerate(values, start)))
+            shape = shape or images[0].shape
+            for row, image in enumerate(images, start):
+                if image.shape != shape:
+                    raise UserError(
+                        f"data.image_column={column}: row {row} of {place} is {described(image.shape)}, "
+                        f"row 0 is {described(shape)}; bring all images to one size and number of colours"
+                    )
+            file.write(np.stack(images).tobytes())
+            labels.add(chunk_labels)
+            start += len(values)
+    numbers, classes = labels.finish()
+    save_store(directory, numbers, classes, shape=shape)
+
+
+def described(shape: tuple[int, ...]) -> str:
+    channels, height, width = shape
+    return f"{height} × {width} {'grey' if channels == 1 else 'RGB'}"
+
+
+def statistics(pixels: Pixels, rows: NDArray[np.int64]) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Mean and standard deviation a channel over the images at `rows`, in units of 0 to 255."""
+    levels = np.arange(256)
+    counts = np.zeros((pixels.shape[1], 256), np.int64)
+    for start in range(0, len(rows), 1000):
+        chunk = pixels[rows[start : start + 1000]]
+        for channel in range(len(counts)):
+            counts[channel] += np.bincount(chunk[:, channel].ravel(), minlength=256)
+    share = counts / counts.sum(1, keepdims=True)
+    mean = share @ levels
+    deviation = np.sqrt((share * (levels - mean[:, None]) ** 2).sum(1))
+    return tuple(mean.tolist()), tuple(deviation.tolist())

@@ -1,0 +1,230 @@
+"""Where rows come from: a hub id, a local directory in the hub's layout, or a dataset that needs no download.
+
+`datasets` is imported only when rows are read; what names a source for the cache needs nothing but the disk.
+"""
+
+import hashlib
+import importlib
+import tempfile
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cached_property
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from attnpred import hub
+from attnpred.config import DataConfig
+from attnpred.errors import UserError
+from attnpred.schema import suggest
+
+BUILTIN = "builtin:"
+PROBE_SECONDS = 10.0
+PARQUET_ROWS = 256
+
+
+def open_source(config: DataConfig) -> "Source":
+    """The source that `data.source` names; nothing of it is read yet."""
+    if config.source.startswith(BUILTIN):
+        return BuiltinSource(config)
+    return DatasetSource(config, hub.locate(config.source, place="data.source"))
+
+
+class Source(ABC):
+    """Rows by split and column, in chunks."""
+
+    def __init__(self, config: DataConfig) -> None:
+        self.config = config
+
+    @property
+    @abstractmethod
+    def fingerprint(self) -> dict[str, Any]:
+        """What the cache knows the source by: changes when its content does."""
+
+    @abstractmethod
+    def splits(self) -> list[str]: ...
+
+    @abstractmethod
+    def _class_names(self, split: str, column: str) -> list[str] | None: ...
+
+    @abstractmethod
+    def _chunks(self, split: str, size: int) -> Iterator[dict[str, list[Any]]]:
+        """Rows as column → values, a chunk of at most `size` rows after another."""
+
+    def class_names(self, split: str, option: str, column: str) -> list[str] | None:
+        """Names of the labels' numbers; None where the source has none. `option` is what named the split."""
+        self._require(split, option)
+        return self._class_names(split, column)
+
+    def chunks(self, split: str, option: str, columns: dict[str, str], size: int) -> Iterator[list[list[Any]]]:
+        """The values of `columns` (option → column), chunk by chunk; `option` is what named the split."""
+        self._require(split, option)
+        empty = True
+        for chunk in self._chunks(split, size):
+            for column_option, column in columns.items():
+                if column not in chunk:
+                    names = ", ".join(chunk)
+                    raise UserError(
+                        f"{column_option}={column}: {self.config.source} has no such column; it has {names}"
+                    )
+            empty = False
+            yield [chunk[column] for column in columns.values()]
+        if empty:
+            raise UserError(f"{option}={split}: this split of {self.config.source} has no rows; name another split")
+
+    def check(self, split: str, option: str, columns: dict[str, str]) -> None:
+        """Raises what `chunks` would for a source, split or column that is not there."""
+        next(self.chunks(split, option, columns, 1))
+
+    def _require(self, split: str, option: str) -> None:
+        if split not in self.splits():
+            raise UserError(
+                f"{option}={split}: {self.config.source} has no such split; it has {', '.join(self.splits())}"
+            )
+
+
+class BuiltinSource(Source):
+    """A module of `attnpred.data.builtin`: one split, train."""
+
+    def __init__(self, config: DataConfig) -> None:
+        super().__init__(config)
+        folder = Path(__file__).parent / "builtin"
+        name = config.source.removeprefix(BUILTIN)
+        names = sorted(p.stem for p in folder.glob("[!_]*.py"))
+        if name not in names:
+            near = suggest(config.source, [BUILTIN + n for n in names])
+            raise UserError(f"data.source={config.source}: no such built-in dataset; there is {', '.join(names)}{near}")
+        self._module = importlib.import_module(f"attnpred.data.builtin.{name}")
+        self._code = hashlib.blake2b((folder / f"{name}.py").read_bytes(), digest_size=16).hexdigest()
+
+    @property
+    def fingerprint(self) -> dict[str, Any]:
+        return {"builtin": self.config.source, "code": self._code}
+
+    def splits(self) -> list[str]:
+        return ["train"]
+
+    def _class_names(self, split: str, column: str) -> list[str]:
+        return list(self._module.CLASSES)
+
+    def _chunks(self, split: str, size: int) -> Iterator[dict[str, list[Any]]]:
+        rows = self._module.rows()
+        while chunk := list(islice(rows, size)):
+            yield {name: [row[name] for row in chunk] for name in chunk[0]}
+
+
+class DatasetSource(Source):
+    """What the library `datasets` reads: `local` a directory, or the hub where it is None."""
+
+    def __init__(self, config: DataConfig, local: Path | None) -> None:
+        super().__init__(config)
+        self._local = local
+
+    @property
+    def fingerprint(self) -> dict[str, Any]:
+        known: dict[str, Any] = {"subset": self.config.subset}
+        if self._local is None:
+            return known | {"hub": self.config.source, "revision": self.config.revision}
+        # the place belongs to it: unpacked copies of different data can agree in every name, size and time
+        return known | {"directory": str(self._local), "files": file_states(self._local)}
+
+    def splits(self) -> list[str]:
+        return list(self._tables)
+
+    def _class_names(self, split: str, column: str) -> list[str] | None:
+        features = self._tables[split].features
+        return getattr(features[column], "names", None) if features and column in features else None
+
+    def _chunks(self, split: str, size: int) -> Iterator[dict[str, list[Any]]]:
+        with self._readable():
+            # as Arrow, images stay the encoded bytes that they are
+            for table in self._tables[split].with_format("arrow").iter(batch_size=size):
+                if len(table):
+                    yield table.to_pydict()
+
+    @cached_property
+    def _tables(self) -> Any:
+        """Split → streamed dataset."""
+        config = self.config
+        with self._readable():
+            import datasets
+
+            if self._local is not None:
+                # streamed from its own files: no second copy, and only the splits that are asked for; the builder wants
+                # a directory for its lock
+                with tempfile.TemporaryDirectory() as scratch:
+                    builder = datasets.load_dataset_builder(str(self._local), config.subset, cache_dir=scratch)
+                if hasattr(builder.config, "batch_size"):
+                    # Parquet goes by row groups otherwise, and those may be of any size, large or 0
+                    builder.config.batch_size = PARQUET_ROWS
+                return builder.as_streaming_dataset()
+            if (cached := self._from_hub_cache()) is not None:
+                return cached
+            require_hub(config.source, config.revision, place="data.source", kind="dataset")
+            found = datasets.load_dataset(config.source, config.subset, revision=config.revision)
+            return {name: split.to_iterable_dataset() for name, split in found.items()}
+
+    def _from_hub_cache(self) -> Any:
+        """What an earlier download left on disk, found without asking the network; None where there is nothing."""
+        import datasets
+        from datasets.exceptions import DatasetsError
+
+        offline = datasets.config.HF_HUB_OFFLINE
+        datasets.config.HF_HUB_OFFLINE = True
+        try:
+            builder = datasets.load_dataset_builder(self.config.source, self.config.subset)
+            pinned = self.config.revision
+            # the cache's directories are named by commit; a branch or tag can't be told apart there
+            return None if pinned and Path(builder.cache_dir).name != pinned else builder.as_streaming_dataset()
+        except (OSError, ValueError, DatasetsError):
+            return None
+        finally:
+            datasets.config.HF_HUB_OFFLINE = offline
+
+    @contextmanager
+    def _readable(self) -> Iterator[None]:
+        """Turns what `datasets` raises and logs for bad files, names and subsets into the user's one line."""
+        from datasets import logging
+        from datasets.exceptions import DatasetsError
+
+        level = logging.get_verbosity()
+        logging.set_verbosity(logging.CRITICAL)
+        try:
+            yield
+        except (OSError, ValueError, DatasetsError) as error:
+            subset = f" with data.subset={self.config.subset}" if self.config.subset else ""
+            reason = " ".join(str(error).split())
+            raise UserError(f"data.source={self.config.source}: cannot be read{subset}: {reason}") from error
+        finally:
+            logging.set_verbosity(level)
+
+
+def file_states(directory: Path) -> list[tuple[str, int, int]]:
+    """Name, size and time of change of every file below `directory`, hidden ones left out."""
+    states = []
+    for path in sorted(directory.rglob("*")):
+        relative = path.relative_to(directory)
+        if not any(part.startswith(".") for part in relative.parts) and path.is_file():
+            state = path.stat()
+            states.append((relative.as_posix(), state.st_size, state.st_mtime_ns))
+    return states
+
+
+def require_hub(name: str, revision: str | None, *, place: str, kind: str) -> None:
+    """Asks the hub once for `name`, or raises: the libraries themselves go on trying for minutes without a network."""
+    from huggingface_hub import HfApi
+    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, RepositoryNotFoundError, RevisionNotFoundError
+
+    try:
+        HfApi().repo_info(name, repo_type=kind, revision=revision, timeout=PROBE_SECONDS)
+    except RevisionNotFoundError as error:
+        raise UserError(f"{place}={name}: the hub's {kind} has no revision {revision}; name another or null") from error
+    except (RepositoryNotFoundError, HFValidationError) as error:
+        raise UserError(
+            f"{place}={name}: neither a local directory nor a {kind} on the hub that may be read; give one of these"
+        ) from error
+    except HfHubHTTPError as error:
+        raise UserError(f"{place}={name}: the hub refuses: {' '.join(str(error).split())}") from error
+    except Exception as error:  # its HTTP library's own errors, which differ between versions
+        raise hub.absent(name, place=place) from error

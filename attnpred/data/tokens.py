@@ -1,0 +1,143 @@
+"""A tokenizer as it is kept, a checkpoint's own tokenizer, and the store of token ids that either makes of a split."""
+
+import hashlib
+import html
+import re
+from array import array
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from attnpred import hub
+from attnpred.data.labels import LabelColumn
+from attnpred.data.sources import require_hub
+from attnpred.data.store import Store, read_json, save_store, write_json
+from attnpred.errors import UserError
+
+TOKENIZER_FILE, VOCABULARY_FILE, IDS_FILE, OFFSETS_FILE = "tokenizer.json", "vocabulary.json", "ids.bin", "offsets.npy"
+PLACE = "model.source"  # the option that names a checkpoint
+_BREAK = re.compile(r"<br\s*/?>", re.IGNORECASE)
+
+
+def clean(text: str, strip_html: bool) -> str:
+    return html.unescape(_BREAK.sub("\n", text)) if strip_html else text
+
+
+@dataclass(frozen=True)
+class Vocabulary:
+    """A tokenizer as its file's text, and what that does not say in one word."""
+
+    tokenizer_json: str
+    pad_id: int
+    unknown_id: int  # what an empty text becomes
+    prefix: tuple[int, ...] = ()
+    suffix: tuple[int, ...] = ()
+    max_length: int | None = None  # the longest sequence that the checkpoint can take
+
+    @cached_property
+    def tokenizer(self) -> Any:
+        from tokenizers import Tokenizer
+
+        tokenizer = Tokenizer.from_str(self.tokenizer_json)
+        tokenizer.no_truncation()
+        tokenizer.no_padding()
+        return tokenizer
+
+    @cached_property
+    def size(self) -> int:
+        # not the count: numbers can have gaps
+        return int(max(self.tokenizer.get_vocab(with_added_tokens=True).values())) + 1
+
+    @cached_property
+    def fingerprint(self) -> str:
+        return hashlib.blake2b(self.tokenizer_json.encode(), digest_size=16).hexdigest()
+
+    def ids(self, texts: list[str]) -> list[list[int]]:
+        """Token ids without special tokens; an empty text becomes one unknown token."""
+        encoded = self.tokenizer.encode_batch_fast(texts, add_special_tokens=False)
+        return [e.ids or [self.unknown_id] for e in encoded]
+
+    def save(self, directory: Path) -> None:
+        values = asdict(self)
+        (directory / TOKENIZER_FILE).write_text(values.pop("tokenizer_json"), encoding="utf-8")
+        write_json(directory / VOCABULARY_FILE, values)
+
+    @classmethod
+    def load(cls, directory: Path) -> "Vocabulary":
+        values = read_json(directory / VOCABULARY_FILE)
+        values = {k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}
+        return cls((directory / TOKENIZER_FILE).read_text(encoding="utf-8"), **values)
+
+
+def checkpoint_vocabulary(source: str) -> Vocabulary:
+    """The tokenizer that belongs to a checkpoint, from a directory, the hub's cache, or the hub."""
+    from transformers import AutoTokenizer
+
+    local = hub.locate(source, place=PLACE)
+    try:
+        found = AutoTokenizer.from_pretrained(str(local or source), local_files_only=True)
+    except Exception as error:  # of many types, by what is missing
+        if local is not None:
+            raise UserError(
+                f"{PLACE}={source}: no tokenizer can be read there: {' '.join(str(error).split())}"
+            ) from error
+        require_hub(source, None, place=PLACE, kind="model")
+        found = AutoTokenizer.from_pretrained(source)
+    backend = getattr(found, "backend_tokenizer", None)
+    if backend is None:
+        raise UserError(
+            f"{PLACE}={source}: its tokenizer has no fast version; choose a checkpoint with a tokenizer.json"
+        )
+    # files come with padding and truncation switched on
+    backend.no_padding()
+    backend.no_truncation()
+    own = backend.encode("a", add_special_tokens=False).ids
+    whole = backend.encode("a").ids
+    start = next(i for i in range(len(whole)) if whole[i : i + len(own)] == own)
+    others = (found.unk_token_id, found.eos_token_id, 0)
+    fallback = next(i for i in others if i is not None)
+    return Vocabulary(
+        tokenizer_json=backend.to_str(),
+        pad_id=found.pad_token_id if found.pad_token_id is not None else fallback,
+        unknown_id=fallback,
+        prefix=tuple(whole[:start]),
+        suffix=tuple(whole[start + len(own) :]),
+        max_length=found.model_max_length,
+    )
+
+
+class TokenStore(Store):
+    """Every text's token ids, whole and without special tokens, one after the other in a flat file."""
+
+    def __init__(self, directory: Path) -> None:
+        super().__init__(directory)
+        self._ids = np.memmap(directory / IDS_FILE, self.about["dtype"], mode="r")
+        self._offsets: NDArray[np.int64] = np.load(directory / OFFSETS_FILE, mmap_mode="r")
+
+    @cached_property
+    def lengths(self) -> NDArray[np.int64]:
+        return np.diff(self._offsets)
+
+    def text(self, row: int) -> NDArray[Any]:
+        return self._ids[self._offsets[row] : self._offsets[row + 1]]
+
+
+def write_tokens(directory: Path, vocabulary: Vocabulary, rows: Iterator[list[list[Any]]], labels: LabelColumn) -> None:
+    """Encodes chunks of [texts, labels] as they come, so that memory holds one chunk whatever the dataset's size."""
+    dtype = np.dtype(np.uint16 if vocabulary.size <= 2**16 else np.int32)
+    offsets = array("q", [0])
+    with (directory / IDS_FILE).open("wb") as file:
+        for texts, chunk_labels in rows:
+            encoded = vocabulary.ids(texts)
+            file.write(np.concatenate([np.array(ids, dtype) for ids in encoded]).tobytes())
+            for ids in encoded:
+                offsets.append(offsets[-1] + len(ids))
+            labels.add(chunk_labels)
+    np.save(directory / OFFSETS_FILE, np.array(offsets))
+    numbers, classes = labels.finish()
+    save_store(directory, numbers, classes, dtype=dtype.name)

@@ -1,0 +1,131 @@
+"""The attention that every model shares: one function, the block around it, and the pooling that ends a model."""
+
+from typing import Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+Pooling = Literal["attention", "cls", "mean"]
+
+
+def attend(
+    query: Tensor,  # (batch, heads, query, head_dim)
+    key: Tensor,  # (batch, heads, key, head_dim)
+    value: Tensor,  # (batch, heads, key, head_dim)
+    *,
+    keep: Tensor | None,
+    dropout: float,
+    need_weights: bool,
+    scale: float | None = None,
+) -> tuple[Tensor, Tensor | None]:
+    """Scaled dot-product attention: what is read, (batch, heads, query, head_dim), and the weights where asked.
+
+    `keep` is True where a key may be attended: (batch, key), or four dimensions that broadcast to the weights. Without
+    weights the fused kernel runs and nothing of size query x key is stored; with them, (batch, heads, query, key) in
+    float32, before dropout, the result is the same within rounding. `dropout` is applied as given, so a caller passes 0
+    outside training; on CPU the fused kernel has no dropout, and any makes it several times slower.
+    """
+    mask = keep[:, None, None, :] if keep is not None and keep.dim() == 2 else keep
+    if need_weights:
+        return _attend_explicitly(query, key, value, mask, dropout, scale)
+    return F.scaled_dot_product_attention(query, key, value, attn_mask=mask, dropout_p=dropout, scale=scale), None
+
+
+def _attend_explicitly(
+    query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, dropout: float, scale: float | None
+) -> tuple[Tensor, Tensor]:
+    device = query.device.type
+    number = torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else query.dtype
+    # The fused kernel rounds its inputs to autocast's format but keeps scores in float32; so must this
+    wide = torch.promote_types(number, torch.float32)
+    with torch.autocast(device, enabled=False):
+        query, key, value = query.to(number), key.to(number), value.to(number)
+        scores = (query.to(wide) * (scale or query.shape[-1] ** -0.5)) @ key.to(wide).transpose(-2, -1)
+        if mask is not None:
+            scores = scores.masked_fill(~mask, float("-inf"))
+        weights = scores.softmax(dim=-1)
+        return F.dropout(weights, dropout).to(number) @ value, weights
+
+
+class MultiHeadAttention(nn.Module):
+    """Self-attention over a sequence; `rotation` is the (cos, sin) that turns queries and keys by their positions."""
+
+    def __init__(self, width: int, heads: int, dropout: float = 0.0) -> None:
+        super().__init__()
+        self.heads = heads
+        self.dropout = dropout
+        self.qkv = nn.Linear(width, 3 * width)
+        self.out = nn.Linear(width, width)
+
+    def forward(
+        self,
+        x: Tensor,  # (batch, length, width)
+        *,
+        keep: Tensor | None = None,
+        rotation: tuple[Tensor, Tensor] | None = None,
+        need_weights: bool = False,
+    ) -> tuple[Tensor, Tensor | None]:
+        batch, length, width = x.shape
+        qkv = self.qkv(x).view(batch, length, 3, self.heads, width // self.heads)
+        query, key, value = qkv.permute(2, 0, 3, 1, 4).unbind()  # each (batch, heads, length, head_dim)
+        if rotation is not None:
+            query, key = rotate(query, *rotation), rotate(key, *rotation)
+        dropout = self.dropout if self.training else 0.0
+        read, weights = attend(query, key, value, keep=keep, dropout=dropout, need_weights=need_weights)
+        return self.out(read.transpose(1, 2).reshape(batch, length, width)), weights
+
+
+def rotate(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
+    """Turns each pair of channels (i, i + half) of x, (..., length, head_dim), by the angles of its position."""
+    first, second = x.chunk(2, dim=-1)
+    cos, sin = cos.to(x.dtype), sin.to(x.dtype)  # (length, head_dim / 2)
+    return torch.cat((first * cos - second * sin, second * cos + first * sin), dim=-1)
+
+
+class Pool(nn.Module):
+    """Normalises the features of a sequence and makes one vector of them.
+
+    `attention` weighs the positions by a learned query, zero at the start, so that training begins from the mean;
+    `mean` weighs them alike; `cls` takes the first position. `scale` multiplies the query's products and so sets how
+    fast the weights leave the mean: the usual width**-0.5 leaves them there for a whole training.
+    """
+
+    def __init__(self, width: int, kind: Pooling, *, scale: float = 1.0) -> None:
+        super().__init__()
+        self.kind = kind
+        self.scale = scale
+        self.norm = nn.LayerNorm(width)
+        self.query = nn.Parameter(torch.zeros(width)) if kind == "attention" else None
+
+    def forward(self, x: Tensor, own: Tensor | None, *, need_weights: bool) -> tuple[Tensor, Tensor | None]:
+        """x (batch, length, width), own (batch, length) -> (batch, width), and weights (batch, length) where asked"""
+        x = self.norm(x)
+        if self.kind == "cls":
+            first = F.one_hot(torch.zeros(len(x), dtype=torch.long, device=x.device), x.shape[1])
+            return x[:, 0], first.float() if need_weights else None
+        if self.query is None:
+            weights = normalise(x.new_ones(x.shape[:2]), own)  # (batch, length)
+            pooled = x.mean(1) if own is None else (x * weights.to(x.dtype)[..., None]).sum(1)
+            return pooled, weights if need_weights else None
+        query = self.query.to(x.dtype).expand(len(x), 1, 1, -1)
+        x = x[:, None]  # one head: (batch, 1, length, width)
+        read, attended = attend(query, x, x, keep=own, dropout=0.0, need_weights=need_weights, scale=self.scale)
+        return read[:, 0, 0], None if attended is None else attended[:, 0, 0]
+
+
+def normalise(scores: Tensor, own: Tensor | None) -> Tensor:
+    """Restricts non-negative scores, (batch, parts), to an example's own parts and makes them sum to 1, in float32.
+
+    Where nothing is left, the own parts share alike.
+    """
+    scores = scores.float()
+    kept = torch.ones_like(scores) if own is None else own.float()
+    scores = scores * kept
+    total = scores.sum(-1, keepdim=True)
+    return torch.where(total > 0, scores, kept) / torch.where(total > 0, total, kept.sum(-1, keepdim=True))
+
+
+def pass_through(share: Tensor, weights: Tensor) -> Tensor:
+    """What each position receives when `share`, (batch, query), flows through a layer's weights averaged over heads."""
+    return (share[:, None, :] @ weights.mean(dim=1)).squeeze(1)  # (batch, key)

@@ -1,0 +1,83 @@
+"""A pretrained text encoder, fine-tuned: BERT, or any other that `transformers` loads by name."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar, Literal, Self
+
+from torch import Tensor, nn
+
+from attnpred.config import Modality, ModelConfig
+from attnpred.contracts import Attention, Batch, InputSpec, ModelOutput, TextBatch, TextSpec
+from attnpred.models import encoders
+from attnpred.models.attention import Pool, normalise, pass_through
+from attnpred.models.base import Model
+from attnpred.schema import option
+
+ENCODER_FILE = "encoder.json"  # in the run directory: the encoder's architecture
+
+
+@dataclass(kw_only=True)
+class BertConfig(ModelConfig):
+    accepts: ClassVar[tuple[Modality, ...]] = ("text",)
+
+    source: str = option("Hub id or directory of the encoder and its tokenizer.")
+    pooling: Literal["attention", "cls", "mean"] = option("How the last layer becomes one vector.")
+    dropout: float | None = option(
+        "Share of features dropped in training; null keeps the checkpoint's own.", ge=0, lt=1
+    )
+    attention_dropout: float | None = option(
+        "Share of attention weights dropped; null keeps the checkpoint's own; a CPU attends much slower above 0.",
+        ge=0,
+        lt=1,
+    )
+
+    def tokenizer_source(self) -> str | None:
+        return self.source
+
+
+class Bert(Model):
+    """Importance by pooling: `attention`, the pooling's own weights; `cls`, the first token's row of the last layer,
+    averaged over heads; `mean`, equal shares of the own tokens pushed through the last layer, averaged over heads.
+
+    Special tokens take part in the layers, but `attention` and `mean` never pool them, and they are never important.
+    """
+
+    def __init__(self, config: BertConfig, spec: InputSpec, *, architecture: Any = None) -> None:
+        """With `architecture`, a transformers config, the encoder is made from it and nothing is loaded."""
+        super().__init__(config, spec)
+        assert isinstance(spec, TextSpec)
+        self.encoder = encoders.load(config) if architecture is None else encoders.make(architecture)
+        encoders.check_fit(self.encoder, config, spec)
+        width = self.encoder.config.hidden_size
+        self.pool = Pool(width, config.pooling)
+        self.dropout = nn.Dropout(encoders.dropout_of(self.encoder) if config.dropout is None else config.dropout)
+        self.head = nn.Linear(width, len(spec.classes))
+        nn.init.trunc_normal_(self.head.weight, std=0.02)
+        nn.init.zeros_(self.head.bias)
+
+    def forward(self, batch: Batch, *, need_attention: bool = False) -> ModelOutput:
+        assert isinstance(batch, TextBatch)
+        own = batch.own()
+        encoded = self.encoder(input_ids=batch.tokens, attention_mask=batch.valid(), output_attentions=need_attention)
+        features = encoded.last_hidden_state  # (batch, length, width)
+        pooled, share = self.pool(features, own, need_weights=need_attention)
+        logits = self.head(self.dropout(pooled))
+        if share is None:
+            return ModelOutput(logits)
+        layers: tuple[Tensor, ...] = tuple(encoded.attentions)
+        if self.pool.kind != "attention":
+            share = pass_through(share, layers[-1])
+        return ModelOutput(logits, Attention(normalise(share, own), layers))
+
+    def save_assets(self, directory: Path) -> None:
+        values = self.encoder.config.to_dict()
+        values.pop("_name_or_path", None)  # a place on this machine
+        (directory / ENCODER_FILE).write_text(json.dumps(values, indent=2, sort_keys=True) + "\n", encoding="utf-8")
+
+    @classmethod
+    def restore(cls, config: Any, spec: InputSpec, directory: Path) -> Self:
+        from transformers import AutoConfig
+
+        values = json.loads((directory / ENCODER_FILE).read_text(encoding="utf-8"))
+        return cls(config, spec, architecture=AutoConfig.for_model(**values))

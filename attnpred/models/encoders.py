@@ -1,0 +1,190 @@
+"""Encoders of the `transformers` library: found, loaded quietly, checked, and made to attend with our own function."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import torch
+from huggingface_hub import constants, get_session
+from safetensors import SafetensorError
+from torch import Tensor, nn
+from transformers import AttentionInterface, AttentionMaskInterface, AutoConfig, AutoModel
+from transformers.masking_utils import bidirectional_mask_function, sdpa_mask
+from transformers.utils import logging
+
+from attnpred import hub
+from attnpred.contracts import TextSpec
+from attnpred.errors import UserError
+from attnpred.models.attention import attend
+
+if TYPE_CHECKING:
+    from attnpred.models.bert import BertConfig
+
+INTERFACE = "attnpred"  # the name under which transformers knows `attend`
+PLACE = "model.source"
+REACH_SECONDS = 5  # the hub's client would retry for half a minute before it says that there is no network
+
+
+def make(architecture: Any) -> Any:
+    """An encoder of the given architecture, a transformers config, with fresh weights."""
+    encoder = AutoModel.from_config(architecture, attn_implementation="eager", dtype=torch.get_default_dtype())
+    return _adapted(encoder)
+
+
+def load(config: "BertConfig") -> Any:
+    """The pretrained encoder: from the disk, else from the hub's cache, else from the hub."""
+    local = hub.locate(config.source, place=PLACE)
+    if local is not None:
+        return _load_from(str(local), config, local_files_only=True)
+    try:
+        return _load_from(config.source, config, local_files_only=True)
+    except NotThereError:
+        if not _hub_reachable():
+            raise hub.absent(config.source, place=PLACE) from None
+    return _load_from(config.source, config, local_files_only=False)
+
+
+class NotThereError(UserError):
+    """The place that was looked at has no encoder."""
+
+
+def _adapted(encoder: Any) -> Any:
+    """Makes it attend with `attend`, where its kind can change that, and takes off the pooler, which ours replaces."""
+    if encoder.is_backend_compatible():
+        encoder.set_attn_implementation(INTERFACE)
+    if getattr(encoder, "pooler", None) is not None:
+        encoder.pooler = None  # parameters that get no gradient would stop training on several devices
+    return encoder
+
+
+def _load_from(source: str, config: "BertConfig", *, local_files_only: bool) -> Any:
+    # A checkpoint's own code is never run, nor asked for on the terminal
+    where = {"local_files_only": local_files_only, "trust_remote_code": False}
+    try:
+        architecture = AutoConfig.from_pretrained(source, **where)
+        _set_dropout(architecture, config)
+        with _quiet_transformers():
+            encoder, report = AutoModel.from_pretrained(
+                source,
+                config=architecture,
+                attn_implementation="eager",
+                dtype=torch.get_default_dtype(),
+                output_loading_info=True,
+                **where,
+            )
+    except (OSError, ValueError, SafetensorError) as error:
+        reason = str(error).strip().partition("\n")[0]
+        raise NotThereError(
+            f"{PLACE}={config.source}: no encoder can be loaded from there ({reason}); give another"
+        ) from None
+    lost = sorted(name for name in report["missing_keys"] if not name.startswith("pooler."))
+    if lost:
+        raise UserError(
+            f"{PLACE}={config.source}: its weights lack {len(lost)} of the encoder's tensors (the first: {lost[0]}); "
+            "give a checkpoint whose weights belong to its config.json"
+        )
+    return _adapted(encoder)
+
+
+def _set_dropout(architecture: Any, config: "BertConfig") -> None:
+    """Model types name their dropouts differently; all have the word in it, and attention's has both."""
+    for name, value in architecture.to_dict().items():
+        wanted = config.attention_dropout if "attention" in name or "attn" in name else config.dropout
+        if "dropout" in name and isinstance(value, int | float) and wanted is not None:
+            setattr(architecture, name, wanted)
+
+
+def dropout_of(encoder: Any) -> float:
+    """The share of features that the encoder itself drops in training."""
+    for name in ("hidden_dropout_prob", "dropout"):
+        if (share := getattr(encoder.config, name, None)) is not None:
+            return share
+    return 0.0
+
+
+def _hub_reachable() -> bool:
+    if constants.HF_HUB_OFFLINE:
+        return False
+    try:
+        get_session().head(constants.ENDPOINT, timeout=REACH_SECONDS)
+    except Exception:  # of the HTTP library in use, which differs between the hub client's versions
+        return False
+    return True
+
+
+def check_fit(encoder: Any, config: "BertConfig", spec: TextSpec) -> None:
+    """Refuses what would fail, or learn nothing, later and less clearly."""
+    known = encoder.config
+    if known.is_encoder_decoder:
+        raise UserError(f"{PLACE}={config.source}: {known.model_type} has a decoder too; give an encoder")
+    entries = encoder.get_input_embeddings().num_embeddings
+    if spec.vocab_size > entries:
+        raise UserError(
+            f"{PLACE}={config.source}: its tokenizer has {spec.vocab_size} entries, its weights {entries}; "
+            "give a checkpoint whose tokenizer and weights belong together"
+        )
+    longest = getattr(known, "max_position_embeddings", None)
+    table: Any = getattr(getattr(encoder, "embeddings", None), "position_embeddings", None)
+    if longest and getattr(table, "padding_idx", None) is not None:
+        longest -= table.padding_idx + 1  # RoBERTa counts positions from behind the padding's
+    if longest and longest > 0 and spec.max_length > longest:
+        raise UserError(
+            f"data.max_length={spec.max_length}: {config.source} reads at most {longest} tokens; set that or less"
+        )
+    if config.pooling == "cls" and not spec.prefix:
+        raise UserError(
+            f"model.pooling=cls: the tokenizer of {config.source} puts no token first; take mean or attention"
+        )
+
+
+@contextmanager
+def _quiet_transformers() -> Iterator[None]:
+    """Without the loading report and the progress bar over tensors."""
+    level, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        logging.set_verbosity(level)
+        if bars:
+            logging.enable_progress_bar()
+
+
+def _transformers_attention(
+    module: nn.Module,
+    query: Tensor,  # (batch, heads, length, head_dim)
+    key: Tensor,
+    value: Tensor,
+    attention_mask: Tensor | None,
+    *,
+    dropout: float = 0.0,
+    scaling: float | None = None,
+    output_attentions: bool = False,
+    **others: Any,
+) -> tuple[Tensor, Tensor | None]:
+    """`attend`, as transformers calls it -> (batch, length, heads, head_dim), and the weights where asked"""
+    for name in ("softcap", "position_bias", "s_aux"):
+        if others.get(name) is not None:
+            raise UserError(
+                f"{PLACE}: {type(module).__name__} attends with {name}, which is not supported; give another encoder"
+            )
+    groups = query.shape[1] // key.shape[1]
+    if groups > 1:
+        key, value = key.repeat_interleave(groups, dim=1), value.repeat_interleave(groups, dim=1)
+    read, weights = attend(
+        query, key, value, keep=attention_mask, dropout=dropout, need_weights=bool(output_attentions), scale=scaling
+    )
+    return read.transpose(1, 2).contiguous(), weights
+
+
+def _transformers_mask(*, mask_function: Any, attention_mask: Tensor | None = None, **others: Any) -> Tensor | None:
+    """The mask for `_transformers_attention`: padding alone stays one row an example, windows are spelt out."""
+    if mask_function is bidirectional_mask_function:
+        return None if attention_mask is None else attention_mask[:, None, None, :]
+    others |= {"allow_is_causal_skip": False, "allow_is_bidirectional_skip": attention_mask is None}
+    return sdpa_mask(mask_function=mask_function, attention_mask=attention_mask, **others)
+
+
+AttentionInterface.register(INTERFACE, _transformers_attention)
+AttentionMaskInterface.register(INTERFACE, _transformers_mask)

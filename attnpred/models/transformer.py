@@ -1,0 +1,190 @@
+"""A pre-norm transformer encoder, from scratch, for texts and for images cut into patches."""
+
+import math
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from attnpred.config import Modality, ModelConfig
+from attnpred.contracts import Attention, Batch, ImageBatch, ImageSpec, InputSpec, ModelOutput, TextBatch, TextSpec
+from attnpred.errors import UserError
+from attnpred.models.attention import MultiHeadAttention, Pool, normalise, pass_through
+from attnpred.models.base import Model, PixelNorm
+from attnpred.models.positions import INITIAL_DEVIATION, Positions, Rotation
+from attnpred.schema import Invalid, option
+
+PATCHES_A_SIDE = 8  # at least, where the patch size is left to the model
+
+
+@dataclass(kw_only=True)
+class TransformerConfig(ModelConfig):
+    accepts: ClassVar[tuple[Modality, ...]] = ("text", "image")
+
+    width: int = option("Features of a token.", ge=4)
+    depth: int = option("Layers.", ge=1)
+    heads: int = option("Attention heads a layer.", ge=1)
+    mlp_ratio: float = option("Hidden features of a layer's MLP, in widths.", gt=0)
+    dropout: float = option("Share of features dropped in training, for a whole example at a time.", ge=0, lt=1)
+    positions: Literal["learned", "sinusoidal", "rotary"] = option(
+        "How places are told; in rows and columns for images."
+    )
+    pooling: Literal["attention", "cls", "mean"] = option("How the last layer becomes one vector.")
+    patch: int | None = option("Side of an image patch in pixels; null makes at least 8 by 8 patches.", ge=1)
+
+    def check(self) -> None:
+        if self.width % self.heads:
+            raise Invalid("heads", f"must divide width={self.width}")
+        head_dim = self.width // self.heads
+        if self.positions == "rotary" and head_dim % 4:
+            raise Invalid(
+                "heads", f"rotary positions need width={self.width} / heads, {head_dim}, to be a multiple of 4"
+            )
+        if self.positions == "sinusoidal" and self.width % 4:
+            raise Invalid("width", "sinusoidal positions need a multiple of 4")
+
+
+class Transformer(Model):
+    """Importance by pooling: `attention`, the pooling's own weights; `cls`, the cls token's row of the last layer,
+    averaged over heads; `mean`, equal shares of the own parts pushed through the last layer, averaged over heads. The
+    latter two are restricted to the own parts and brought back to sum 1.
+
+    With `cls`, `layers` counts the learned cls token as the first query and the first key; it is no part of the input.
+    """
+
+    def __init__(self, config: TransformerConfig, spec: InputSpec) -> None:
+        super().__init__(config, spec)
+        self.embed: TokenEmbedding | PatchEmbedding
+        if isinstance(spec, ImageSpec):
+            self.embed = PatchEmbedding(spec, config.width, config.patch)
+            length, grid = math.prod(self.embed.grid), self.embed.grid
+        else:
+            assert isinstance(spec, TextSpec)
+            self.embed = TokenEmbedding(spec, config.width)
+            length, grid = spec.max_length, None
+        self.grid = grid
+        head_dim = config.width // config.heads
+        self.positions = Positions(config.positions, width=config.width, head_dim=head_dim, length=length, grid=grid)
+        self.cls = nn.Parameter(torch.zeros(config.width)) if config.pooling == "cls" else None
+        self.dropout = ExampleDropout(config.dropout)
+        self.layers = nn.ModuleList(Layer(config) for _ in range(config.depth))
+        self.pool = Pool(config.width, config.pooling)
+        self.head = nn.Linear(config.width, len(spec.classes))
+        self._initialise()
+
+    def _initialise(self) -> None:
+        for name, module in self.named_modules():
+            if isinstance(module, nn.Linear):
+                # What is added to the residual stream shrinks with depth, so that its scale does not grow with it
+                shrink = math.sqrt(2 * len(self.layers)) if name.endswith((".out", ".shrink")) else 1.0
+                nn.init.trunc_normal_(module.weight, std=INITIAL_DEVIATION / shrink)
+                nn.init.zeros_(module.bias)
+        if self.cls is not None:
+            nn.init.trunc_normal_(self.cls, std=INITIAL_DEVIATION)
+
+    def forward(self, batch: Batch, *, need_attention: bool = False) -> ModelOutput:
+        valid, own = (batch.valid(), batch.own()) if isinstance(batch, TextBatch) else (None, None)
+        x = self.positions(self.embed(batch))  # (batch, parts, width)
+        before = 0 if self.cls is None else 1
+        rotation = self.positions.rotation(x.shape[1], x.device, before=before)
+        if self.cls is not None:
+            x = torch.cat((self.cls.to(x.dtype).expand(len(x), 1, -1), x), dim=1)
+            valid = None if valid is None else F.pad(valid, (1, 0), value=True)
+        x = self.dropout(x)
+        weights: list[Tensor] = []
+        for layer in self.layers:
+            x, attended = layer(x, keep=valid, rotation=rotation, need_weights=need_attention)
+            if attended is not None:
+                weights.append(attended)
+        pooled, share = self.pool(x, own, need_weights=need_attention)
+        logits = self.head(pooled)
+        if share is None:
+            return ModelOutput(logits)
+        if self.pool.kind != "attention":
+            share = pass_through(share, weights[-1])[:, before:]
+        return ModelOutput(logits, Attention(normalise(share, own), tuple(weights), self.grid))
+
+
+class Layer(nn.Module):
+    """Attention and MLP, each on a normalised copy of the residual stream and added to it."""
+
+    def __init__(self, config: TransformerConfig) -> None:
+        super().__init__()
+        hidden = max(round(config.width * config.mlp_ratio), 1)
+        self.attention_norm = nn.LayerNorm(config.width)
+        # No dropout on the weights: it would take the fused kernel away from the CPU
+        self.attention = MultiHeadAttention(config.width, config.heads)
+        self.mlp_norm = nn.LayerNorm(config.width)
+        self.grow = nn.Linear(config.width, hidden)
+        self.shrink = nn.Linear(hidden, config.width)
+        self.dropout = ExampleDropout(config.dropout)
+
+    def forward(
+        self, x: Tensor, *, keep: Tensor | None, rotation: Rotation | None, need_weights: bool
+    ) -> tuple[Tensor, Tensor | None]:
+        """x (batch, length, width) -> the same shape, and (batch, heads, length, length) where asked"""
+        read, weights = self.attention(self.attention_norm(x), keep=keep, rotation=rotation, need_weights=need_weights)
+        x = x + self.dropout(read)
+        return x + self.dropout(self.shrink(F.gelu(self.grow(self.mlp_norm(x))))), weights
+
+
+class ExampleDropout(nn.Module):
+    """Drops a feature at every position of an example at once.
+
+    One random number a feature instead of one a feature and position: on a CPU, drawing those takes longer than the
+    matrix products around them.
+    """
+
+    def __init__(self, share: float) -> None:
+        super().__init__()
+        self.share = share
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(batch, length, width) -> the same shape"""
+        if not self.training or not self.share:
+            return x
+        return x * F.dropout(x.new_ones(len(x), 1, x.shape[2]), self.share)
+
+
+class TokenEmbedding(nn.Module):
+    def __init__(self, spec: TextSpec, width: int) -> None:
+        super().__init__()
+        self.table = nn.Embedding(spec.vocab_size, width)
+        nn.init.trunc_normal_(self.table.weight, std=INITIAL_DEVIATION)
+
+    def forward(self, batch: Batch) -> Tensor:
+        """-> (batch, length, width)"""
+        assert isinstance(batch, TextBatch)
+        return self.table(batch.tokens)
+
+
+class PatchEmbedding(nn.Module):
+    """Cuts an image into square patches, in reading order, and projects each."""
+
+    def __init__(self, spec: ImageSpec, width: int, patch: int | None) -> None:
+        super().__init__()
+        self.patch = patch or _fitting_patch(spec)
+        if spec.height % self.patch or spec.width % self.patch:
+            raise UserError(
+                f"model.patch={self.patch}: does not divide the images' {spec.height}x{spec.width} pixels; "
+                f"take a divisor of {math.gcd(spec.height, spec.width)}, or null"
+            )
+        self.grid = (spec.height // self.patch, spec.width // self.patch)
+        self.normalise = PixelNorm(spec)
+        self.project = nn.Linear(spec.channels * self.patch**2, width)
+
+    def forward(self, batch: Batch) -> Tensor:
+        """-> (batch, rows x columns, width)"""
+        assert isinstance(batch, ImageBatch)
+        patches = F.pixel_unshuffle(
+            self.normalise(batch.pixels), self.patch
+        )  # (batch, channels x patch², rows, columns)
+        return self.project(patches.flatten(2).transpose(1, 2))
+
+
+def _fitting_patch(spec: ImageSpec) -> int:
+    common = math.gcd(spec.height, spec.width)
+    largest = max(min(spec.height, spec.width) // PATCHES_A_SIDE, 1)
+    return max(size for size in range(1, largest + 1) if common % size == 0)

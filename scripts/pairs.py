@@ -1,0 +1,92 @@
+"""Trains every sensible pair of model and dataset and prints a Markdown table of accuracy, time and throughput.
+
+    python scripts/pairs.py --seeds 0 1 2 --json pairs.json
+
+Real data comes from the hub, or from the directories below ATTNPRED_DATA; `--bert` names the encoder to fine-tune.
+"""
+
+import argparse
+import json
+import os
+import platform
+import statistics
+import subprocess
+import sys
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+PAIRS = [
+    ("resnet_attention", "digits"),
+    ("transformer", "digits"),
+    ("resnet_attention", "cifar10"),
+    ("transformer", "cifar10"),
+    ("transformer", "imdb"),
+    ("transformer", "sst2"),
+    ("bert", "imdb"),
+    ("bert", "sst2"),
+]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0])
+    parser.add_argument("--only", nargs="+", default=[], metavar="MODEL-DATA", help="run these pairs alone")
+    parser.add_argument("--bert", default="bert-base-uncased", help="hub id or directory of the encoder")
+    parser.add_argument("--output-dir", default="outputs/pairs")
+    parser.add_argument("--json", type=Path, help="write the measurements here too")
+    parser.add_argument("overrides", nargs="*", help="further overrides for every run")
+    args = parser.parse_args()
+    rows = []
+    for model, data in PAIRS:
+        if args.only and f"{model}-{data}" not in args.only:
+            continue
+        results = [train(model, data, seed, args) for seed in args.seeds]
+        rows.append({"model": model, "data": data, "seeds": args.seeds, "results": results})
+        print(row(rows[-1]), file=sys.stderr, flush=True)
+    print(table(rows))
+    if args.json:
+        args.json.write_text(json.dumps({"machine": machine(), "date": str(date.today()), "rows": rows}, indent=2))
+
+
+def train(model: str, data: str, seed: int, args: argparse.Namespace) -> dict[str, Any]:
+    """One run in a process of its own; its `metrics.json`."""
+    overrides = [f"model={model}", f"data={data}", f"seed={seed}", f"output_dir={args.output_dir}", *args.overrides]
+    if model == "bert":
+        overrides.append(f"model.source={args.bert}")
+    command = [sys.executable, "-m", "attnpred", "train", *overrides]
+    finished = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
+    metrics = Path(finished.stdout.splitlines()[-1]) / "metrics.json"
+    return dict(json.loads(metrics.read_text()))
+
+
+def row(measured: dict[str, Any]) -> str:
+    results = measured["results"]
+    accuracies = [100 * r["test"]["accuracy"] for r in results]
+    spread = f" ± {statistics.stdev(accuracies):.2f}" if len(accuracies) > 1 else ""
+    seconds = statistics.mean(r["seconds"] for r in results)
+    rate = statistics.mean(r["examples_per_second"] for r in results)
+    return (
+        f"| {measured['model']} | {measured['data']} | {statistics.mean(accuracies):.2f}{spread} | {len(results)} "
+        f"| {results[0]['epochs']} | {seconds:,.0f} s | {rate:,.0f} |"
+    )
+
+
+def table(rows: list[dict[str, Any]]) -> str:
+    head = "| model | data | test accuracy % | seeds | epochs | training time | examples/s |\n|" + 7 * "---|"
+    return "\n".join([head, *map(row, rows), "", f"{machine()}, {date.today()}."])
+
+
+def machine() -> str:
+    import torch
+
+    if torch.cuda.is_available():
+        return torch.cuda.get_device_name()
+    able = torch.cpu.get_capabilities()
+    units = ", ".join(u for u in ("amx_bf16", "avx512_bf16") if able.get(u)) or "no bf16"
+    name = able.get("cpu_name", platform.processor())
+    return f"{name}, {os.cpu_count()} cores ({units}), torch {torch.__version__}"
+
+
+if __name__ == "__main__":
+    main()

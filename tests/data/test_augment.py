@@ -1,0 +1,103 @@
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from attnpred.config import AugmentConfig
+from attnpred.contracts import ImageBatch, ImageSpec
+from attnpred.data.augment import Augment, cut_out, shift_and_flip
+from attnpred.data.image import ImageData
+from attnpred.errors import UserError
+from tests.data.made import image_config
+
+SPEC = ImageSpec(classes=("a", "b", "c"), channels=2, height=6, width=8, mean=(10.4, 20.6), std=(1.0, 1.0))
+OFF = {"crop": 0, "flip": False, "cutout": 0, "mixup": 0.0, "cutmix": 0.0}
+
+
+def augment(**changes):
+    return Augment(AugmentConfig(**{**OFF, **changes}), SPEC)
+
+
+def batch(count=64):
+    """Images whose every pixel tells its own place."""
+    place = torch.arange(6 * 8, dtype=torch.uint8).view(1, 1, 6, 8)
+    pixels = torch.cat([place, place + 100], 1).repeat(count, 1, 1, 1)
+    return ImageBatch(labels=torch.arange(count) % 3, ids=torch.arange(count), pixels=pixels)
+
+
+@pytest.fixture(autouse=True)
+def _seed():
+    torch.manual_seed(0)
+
+
+def test_crop_shifts_each_image_and_reflects():
+    given = batch()
+    changed = augment(crop=2)(given)
+    assert changed.pixels.dtype == torch.uint8
+    padded = torch.nn.functional.pad(given.pixels[:1].float(), (2, 2, 2, 2), mode="reflect").to(torch.uint8)[0]
+    crops = {(y, x): padded[:, y : y + 6, x : x + 8] for y in range(5) for x in range(5)}
+    found = [next(shift for shift, crop in crops.items() if torch.equal(crop, image)) for image in changed.pixels]
+    assert len(set(found)) > 15
+    assert torch.equal(changed.labels, given.labels)
+    assert torch.equal(changed.ids, given.ids)
+
+
+def test_flip_mirrors_about_half():
+    given = batch(200).pixels
+    changed = shift_and_flip(given, 0, True)
+    mirrored = (changed == given.flip(3)).flatten(1).all(1)
+    assert ((changed == given).flatten(1).all(1) ^ mirrored).all()
+    assert 60 < mirrored.sum() < 140
+
+
+def test_cutout_blanks_one_square_with_the_mean():
+    given = torch.full((64, 2, 6, 8), 255, dtype=torch.uint8)
+    changed = cut_out(given, 3, torch.tensor([10, 21], dtype=torch.uint8))
+    assert ((changed[:, 0] == 10).sum((1, 2)) == 9).all()
+    assert ((changed[:, 1] == 21).sum((1, 2)) == 9).all()
+    assert len({tuple(image.flatten().tolist()) for image in changed[:, 0]}) > 10
+    assert (augment(cutout=3)(batch()).pixels[:, 1] == 21).sum((1, 2)).ge(9).all()
+
+
+@pytest.mark.parametrize("changes", [{"mixup": 0.4}, {"cutmix": 1.0}, {"mixup": 0.4, "cutmix": 1.0}])
+def test_mixing_gives_soft_labels(changes):
+    given = batch()
+    mixed = augment(**changes)(given)
+    assert mixed.labels.shape == (64, 3)
+    assert mixed.labels.is_floating_point()
+    torch.testing.assert_close(mixed.labels.sum(1), torch.ones(64))
+    assert mixed.pixels.is_floating_point()
+    assert mixed.pixels.shape == given.pixels.shape
+
+
+def test_both_mixers_take_turns():
+    images = torch.stack([torch.zeros(2, 6, 8), torch.full((2, 6, 8), 200)]).to(torch.uint8)
+    given = ImageBatch(labels=torch.tensor([0, 1]), ids=torch.arange(2), pixels=images)
+    change = augment(mixup=1.0, cutmix=1.0)
+    blended = [bool(((p > 0) & (p < 200)).any()) for p in (change(given).pixels for _ in range(40))]
+    assert 5 < sum(blended) < 35
+
+
+def test_everything_follows_torchs_seed():
+    change = augment(crop=2, flip=True, cutout=2, mixup=0.4, cutmix=1.0)
+    torch.manual_seed(3)
+    first = change(batch())
+    torch.manual_seed(3)
+    again = change(batch())
+    assert torch.equal(first.pixels, again.pixels)
+    assert torch.equal(first.labels, again.labels)
+
+
+@pytest.mark.parametrize("name", ["crop", "cutout"])
+def test_larger_than_the_image(name):
+    with pytest.raises(UserError, match=rf"data\.augment\.{name}=6: must be below the images' 6 pixels"):
+        augment(**{name: 6})
+
+
+def test_nothing_on_is_none_and_imports_no_torchvision(image_source, cache_dir):
+    assert ImageData(image_config(image_source, cache_dir)).augment() is None
+    assert ImageData(image_config(image_source, cache_dir, augment={"crop": 1})).augment() is not None
+    code = "import sys, attnpred.data.augment, attnpred.data.image; assert 'torchvision' not in sys.modules"
+    subprocess.run([sys.executable, "-c", code], cwd=Path(__file__).parents[2], check=True)

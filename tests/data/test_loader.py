@@ -1,0 +1,112 @@
+"""Order, cuts and sharing out, without any data."""
+
+from itertools import chain, pairwise
+
+import numpy as np
+import pytest
+import torch
+
+from attnpred.contracts import Batch
+from attnpred.data.loader import BatchLoader, cut_by_tokens, even
+from attnpred.errors import UserError
+
+LENGTHS = np.random.default_rng(0).integers(1, 60, 101)
+
+
+def loader(lengths=LENGTHS, **changes):
+    options = {"batch_size": 8, "train": True, **changes}
+    return BatchLoader(lambda rows: Batch(labels=None, ids=torch.from_numpy(rows)), lengths, **options)
+
+
+def flat(lists):
+    return list(chain.from_iterable(lists))
+
+
+def rows(batches):
+    return [batch.ids.tolist() for batch in batches]
+
+
+def test_order_depends_on_seed_and_epoch_only():
+    first = loader(seed=1)
+    assert rows(first) == rows(first) == rows(loader(seed=1))
+    assert rows(first) != rows(loader(seed=2))
+    first.set_epoch(1)
+    other = loader(seed=1)
+    assert rows(first) != rows(other)
+    other.set_epoch(1)
+    assert rows(first) == rows(other)
+
+
+def test_training_gives_every_example_once_and_batches_like_lengths():
+    batches = rows(loader())
+    assert sorted(flat(batches)) == list(range(101))
+    spans = [np.ptp(LENGTHS[batch]) for batch in batches]
+    assert np.median(spans) < 12
+    firsts = [LENGTHS[batch].max() for batch in batches]
+    assert firsts != sorted(firsts), "batches come in a mixed order"
+
+
+@pytest.mark.parametrize("budget", [60, 200, 1000])
+def test_token_budget_bounds_padded_tokens_and_keeps_the_count(budget):
+    made = loader(token_budget=budget)
+    for epoch in range(3):
+        made.set_epoch(epoch)
+        batches = rows(made)
+        assert len(batches) == len(made)
+        assert sorted(flat(batches)) == list(range(101))
+        assert all(LENGTHS[batch].max() * len(batch) <= budget for batch in batches)
+
+
+def test_token_budget_fills_batches():
+    lengths = np.sort(LENGTHS)
+    bounds = cut_by_tokens(lengths, 200)
+    for start, end in pairwise(bounds[:-1]):
+        assert lengths[end] * (end + 1 - start) > 200, "one more would have been too many"
+
+
+def test_drop_last_keeps_an_only_batch():
+    assert len(loader(drop_last=True)) == 12
+    assert all(len(b) == 8 for b in rows(loader(drop_last=True)))
+    assert [len(b) for b in rows(loader(LENGTHS[:5], drop_last=True))] == [5]
+
+
+def test_evaluation_goes_by_length_whatever_the_seed():
+    batches = rows(loader(train=False, seed=1))
+    assert batches == rows(loader(train=False, seed=2))
+    assert (np.diff(LENGTHS[flat(batches)]) >= 0).all()
+
+
+@pytest.mark.parametrize(
+    ("count", "size", "world"), [(101, 8, 2), (101, 8, 3), (5, 1, 2), (4, 8, 4), (7, 3, 5), (9, 1, 4)]
+)
+def test_evaluation_shares_every_example_out_once_in_equal_counts(count, size, world):
+    ranks = [loader(LENGTHS[:count], batch_size=size, train=False, rank=r, world=world) for r in range(world)]
+    shared = [rows(rank) for rank in ranks]
+    assert len({len(batches) for batches in shared}) == 1
+    assert [len(rank) for rank in ranks] == [len(batches) for batches in shared]
+    assert sorted(flat(flat(shared))) == list(range(count))
+    assert all(batch for batches in shared for batch in batches)
+
+
+@pytest.mark.parametrize("budget", [None, 300])
+def test_training_shares_the_same_list_out(budget):
+    whole = rows(loader(token_budget=budget))
+    shared = [rows(loader(token_budget=budget, rank=r, world=3)) for r in range(3)]
+    each = len(whole) // 3
+    assert [len(batches) for batches in shared] == [each] * 3
+    assert [shared[i % 3][i // 3] for i in range(each * 3)] == whole[: each * 3]
+
+
+def test_training_with_fewer_batches_than_processes_splits():
+    shared = [rows(loader(LENGTHS[:10], rank=r, world=4)) for r in range(4)]
+    assert sorted(flat(flat(shared))) == list(range(10))
+    assert [len(batches) for batches in shared] == [1] * 4
+
+
+def test_even_splits_the_largest():
+    assert even(np.array([0, 8, 10]), 3).tolist() == [0, 4, 8, 10]
+
+
+def test_fewer_examples_than_processes_is_refused():
+    with pytest.raises(UserError, match=r"trainer\.devices=4: more processes than a split's 3 examples"):
+        loader(LENGTHS[:3], train=False, world=4)

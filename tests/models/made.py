@@ -1,0 +1,118 @@
+"""Small models, specifications and batches, and every combination of options that a contract must hold for."""
+
+import importlib
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import torch
+import yaml
+
+from attnpred.config import ModelConfig
+from attnpred.contracts import Batch, ImageBatch, ImageSpec, TextBatch, TextSpec
+from attnpred.models.base import Model
+from attnpred.schema import build
+
+CONF = Path(__file__).parents[2] / "conf" / "model"
+WORDS = ("the", "film", "was", "and", "a", "plot", "awful", "dull", "boring", "worst", "great", "lovely", "best")
+SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
+CHARACTERS = tuple("abcdefghijklmnopqrstuvwxyz0123456789.,!?'\"-()")
+VOCABULARY = (*SPECIAL, *CHARACTERS, *(f"##{c}" for c in CHARACTERS), *(w for w in WORDS if len(w) > 1))
+PAD, CLS, SEP = 0, 2, 3
+LENGTH = 13  # of the longest text in a batch: no other size in these models
+
+TEXT = TextSpec(
+    classes=("bad", "good"), vocab_size=len(VOCABULARY), max_length=24, pad_id=PAD, prefix=(CLS,), suffix=(SEP,)
+)
+IMAGE = ImageSpec(
+    classes=("a", "b", "c"), channels=3, height=16, width=8, mean=(120.0, 110.0, 100.0), std=(60.0, 50.0, 40.0)
+)
+SMALL: dict[str, dict[str, Any]] = {
+    "resnet_attention": {"width": 8, "depth": 1, "heads": 2},
+    "transformer": {"width": 16, "depth": 2, "heads": 2, "mlp_ratio": 2.0},
+    "bert": {},
+}
+POOLINGS = ("attention", "cls", "mean")
+CASES: list[tuple[str, str, dict[str, Any]]] = [
+    *(
+        ("resnet_attention", "image", {"attention": a, "pooling": p})
+        for a, p in product(("none", "se", "cbam", "self"), ("attention", "mean"))
+    ),
+    *(
+        ("transformer", m, {"positions": o, "pooling": p})
+        for m, o, p in product(("text", "image"), ("learned", "sinusoidal", "rotary"), POOLINGS)
+    ),
+    *(("bert", "text", {"pooling": p}) for p in POOLINGS),
+]
+NAMES = ["-".join((name, modality, *map(str, changes.values()))) for name, modality, changes in CASES]
+
+
+def make_config(name: str, **changes: Any) -> Any:
+    """The shipped options of a model, with some changed."""
+    values = yaml.safe_load((CONF / f"{name}.yaml").read_text(encoding="utf-8"))
+    del values["defaults"]
+    return build(ModelConfig, {**values, **changes}, "model")
+
+
+def class_of(config: ModelConfig) -> type[Model]:
+    module, _, name = config._target_.rpartition(".")
+    return getattr(importlib.import_module(module), name)
+
+
+def make_model(name: str, spec: TextSpec | ImageSpec, **changes: Any) -> Model:
+    """A small model with stirred weights, ready to predict: what starts at zero would hide what it does."""
+    torch.manual_seed(0)
+    config = make_config(name, **{**SMALL[name], **changes})
+    model = class_of(config)(config, spec)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.add_(torch.randn_like(parameter), alpha=0.1)
+    return model.eval()
+
+
+def text_batch(lengths: tuple[int, ...] = (LENGTH, 3, 2, 8), *, seed: int = 0) -> TextBatch:
+    """Random words between [CLS] and [SEP]; the third of the usual texts is empty."""
+    random = torch.Generator().manual_seed(seed)
+    tokens = torch.full((len(lengths), max(lengths)), PAD)
+    for row, length in enumerate(lengths):
+        tokens[row, :length] = torch.randint(len(SPECIAL), len(VOCABULARY), (length,), generator=random)
+        tokens[row, 0], tokens[row, length - 1] = CLS, SEP
+    return TextBatch(
+        labels=torch.arange(len(lengths)) % 2,
+        ids=torch.arange(len(lengths)),
+        tokens=tokens,
+        lengths=torch.tensor(lengths),
+        padded=min(lengths) < max(lengths),
+        prefix=1,
+        suffix=1,
+    )
+
+
+def image_batch(count: int = 4, spec: ImageSpec = IMAGE) -> ImageBatch:
+    shape = (count, spec.channels, spec.height, spec.width)
+    pixels = torch.randint(0, 256, shape, generator=torch.Generator().manual_seed(0), dtype=torch.uint8)
+    return ImageBatch(labels=torch.arange(count) % 2, ids=torch.arange(count), pixels=pixels)
+
+
+def made(modality: str) -> tuple[Any, Batch]:
+    """Specification and batch of a modality."""
+    return (TEXT, text_batch()) if modality == "text" else (IMAGE, image_batch())
+
+
+def make_encoder(directory: Path) -> Path:
+    """A tiny BERT with random weights and its tokenizer, as `transformers` keeps them."""
+    from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
+    from transformers import BertConfig, BertModel, PreTrainedTokenizerFast
+
+    numbers = {word: i for i, word in enumerate(VOCABULARY)}
+    tokenizer = Tokenizer(models.WordPiece(numbers, unk_token="[UNK]"))
+    tokenizer.normalizer = normalizers.BertNormalizer(lowercase=True)
+    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    tokenizer.post_processor = processors.BertProcessing(("[SEP]", SEP), ("[CLS]", CLS))
+    names = {"pad": "[PAD]", "unk": "[UNK]", "cls": "[CLS]", "sep": "[SEP]", "mask": "[MASK]"}
+    special = {f"{kind}_token": word for kind, word in names.items()}
+    PreTrainedTokenizerFast(tokenizer_object=tokenizer, model_max_length=512, **special).save_pretrained(directory)
+    torch.manual_seed(0)
+    small = {"hidden_size": 16, "intermediate_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2}
+    BertModel(BertConfig(vocab_size=len(VOCABULARY), **small)).save_pretrained(directory)
+    return directory

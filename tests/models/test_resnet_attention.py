@@ -1,0 +1,105 @@
+from dataclasses import replace
+
+import pytest
+import torch
+from torch.nn.functional import cross_entropy
+
+from attnpred.contracts import ImageBatch, ImageSpec
+from attnpred.errors import UserError
+from tests.models.made import IMAGE, image_batch, make_config, make_model
+
+
+@pytest.mark.parametrize(
+    ("height", "width", "stages", "grid"),
+    [
+        (8, 8, 3, (4, 4)),
+        (32, 32, 3, (8, 8)),
+        (32, 32, 5, (4, 4)),
+        (16, 8, 3, (8, 4)),
+        (28, 28, 4, (4, 4)),
+        (3, 3, 2, (3, 3)),
+    ],
+)
+def test_the_map_is_halved_while_it_stays_large_enough(height, width, stages, grid):
+    spec = replace(IMAGE, height=height, width=width)
+    attention = make_model("resnet_attention", spec, stages=stages)(image_batch(2, spec), need_attention=True).attention
+    assert attention.grid == grid
+    assert attention.importance.shape == (2, grid[0] * grid[1])
+
+
+@torch.no_grad()
+def test_pixels_may_be_bytes_or_floats():
+    model, batch = make_model("resnet_attention", IMAGE), image_batch()
+    blended = replace(batch, pixels=batch.pixels.float())
+    torch.testing.assert_close(model(blended).logits, model(batch).logits)
+
+
+def test_pixels_are_normalised_by_the_specification():
+    spec = replace(IMAGE, std=(60.0, 50.0, 0.0))
+    model = make_model("resnet_attention", spec)
+    pixels = torch.tensor(spec.mean).view(1, 3, 1, 1).expand(1, 3, 4, 4) + 60
+    normal = model.normalise(pixels)
+    torch.testing.assert_close(normal[0, :2, 0, 0], torch.tensor([1.0, 1.2]))
+    assert normal.isfinite().all()
+    assert not any(key.startswith("normalise") for key in model.state_dict())
+
+
+@torch.no_grad()
+def test_spatial_gates_weigh_the_importance():
+    model = make_model("resnet_attention", IMAGE, attention="cbam", pooling="mean")
+    attention = model(image_batch(), need_attention=True).attention
+    (gate,) = attention.layers
+    assert gate.shape == (4, 1, 1, 4 * 4 * 2)
+    assert ((gate > 0) & (gate < 1)).all()
+    torch.testing.assert_close(attention.importance, gate[:, 0, 0] / gate[:, 0, 0].sum(1, keepdim=True))
+
+
+@torch.no_grad()
+def test_self_attention_mixes_the_importance():
+    model = make_model("resnet_attention", IMAGE, attention="self", pooling="mean")
+    attention = model(image_batch(), need_attention=True).attention
+    (weights,) = attention.layers
+    assert weights.shape == (4, 2, 32, 32)
+    torch.testing.assert_close(attention.importance, 0.5 / 32 + 0.5 * weights.mean(1).mean(1))
+
+
+@torch.no_grad()
+def test_without_spatial_attention_the_mean_is_uniform():
+    model = make_model("resnet_attention", IMAGE, attention="se", pooling="mean")
+    attention = model(image_batch(), need_attention=True).attention
+    assert attention.layers == ()
+    torch.testing.assert_close(attention.importance, torch.full((4, 32), 1 / 32))
+
+
+def test_convolutions_run_in_the_fast_layout():
+    model = make_model("resnet_attention", IMAGE)
+    seen = []
+    model.blocks[0].register_forward_hook(lambda module, args, result: seen.append(result[0]))
+    model(image_batch())
+    assert seen[0].is_contiguous(memory_format=torch.channels_last)
+
+
+def test_heads_must_divide_the_last_stage():
+    with pytest.raises(
+        UserError, match=r"^model\.heads=5: must divide the last stage's 128 channels \(width=32, stages=3\)$"
+    ):
+        make_config("resnet_attention", heads=5)
+    assert make_config("resnet_attention", heads=5, attention="cbam").heads == 5
+
+
+@pytest.mark.parametrize("attention", ["none", "se", "cbam", "self"])
+def test_it_learns_where_the_bright_square_is(attention):
+    spec = ImageSpec(classes=tuple("abcd"), channels=1, height=8, width=8, mean=(60.0,), std=(40.0,))
+    torch.manual_seed(0)
+    labels = torch.arange(64) % 4
+    pixels = torch.randint(0, 90, (64, 1, 8, 8))
+    for image, label in zip(pixels, labels.tolist(), strict=True):
+        image[:, 4 * (label // 2) :, 4 * (label % 2) :][:, :4, :4] += 100
+    batch = ImageBatch(labels=labels, ids=labels, pixels=pixels.to(torch.uint8))
+    model = make_model("resnet_attention", spec, attention=attention).train()
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.05, momentum=0.9)
+    for _ in range(25):
+        optimizer.zero_grad()
+        cross_entropy(model(batch).logits, labels).backward()
+        optimizer.step()
+    assert (model.eval()(batch).logits.argmax(1) == labels).float().mean() > 0.95

@@ -1,0 +1,76 @@
+"""The command itself: verbs, exit codes, and what goes to which stream."""
+
+import pytest
+
+from attnpred import cli
+from attnpred.commands import check
+from attnpred.errors import Interrupted
+
+
+def test_overview_lists_every_verb(capsys):
+    assert cli.main([]) == 0
+    overview = capsys.readouterr().out
+    for verb in ("train", "evaluate", "predict", "check"):
+        assert f"  {verb} " in overview
+
+
+def test_unknown_verb_is_a_mistake_with_a_suggestion(capsys):
+    assert cli.main(["evalute"]) == 2
+    assert "did you mean evaluate?" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "arguments", [["evaluate"], ["evaluate", "x", "--split", "train"], ["train", "--no-such-flag"]]
+)
+def test_wrong_arguments_are_one_line(arguments, capsys):
+    assert cli.main(arguments) == 2
+    assert capsys.readouterr().err.count("\n") == 1
+
+
+@pytest.mark.parametrize("verb", ["evaluate", "predict"])
+def test_what_is_no_run_directory_is_named(verb, tmp_path, capsys):
+    assert cli.main([verb, str(tmp_path / "none"), *(["x"] if verb == "predict" else [])]) == 2
+    assert "no such directory" in capsys.readouterr().err
+    assert cli.main([verb, str(tmp_path), *(["x"] if verb == "predict" else [])]) == 2
+    assert "not a run directory" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("raised", "code"), [(Interrupted(15), 143), (Interrupted(2), 130), (KeyboardInterrupt(), 130)]
+)
+def test_signals_become_exit_codes(raised, code, monkeypatch):
+    def stop(_):
+        raise raised
+
+    monkeypatch.setattr(check, "main", stop)
+    assert cli.main(["check"]) == code
+
+
+def test_our_own_failures_keep_their_traceback(monkeypatch):
+    def fail(_):
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(check, "main", fail)
+    with pytest.raises(ZeroDivisionError):
+        cli.main(["check"])
+
+
+def test_check_validates_all_that_is_shipped(capsys):
+    assert cli.main(["check"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    pairs = {line.removeprefix("ok: ") for line in lines if "model=" in line}
+    assert pairs == {
+        f"model={model} data={data}"
+        for model, datasets in {
+            "bert": ("imdb", "sst2"),
+            "resnet_attention": ("cifar10", "digits"),
+            "transformer": ("cifar10", "digits", "imdb", "sst2"),
+        }.items()
+        for data in datasets
+    }
+    assert "ok: trainer=ddp_cpu" in lines
+
+
+def test_check_of_one_config(capsys):
+    assert cli.main(["check", "model=bert", "data=sst2"]) == 0
+    assert cli.main(["check", "model=bert", "data=digits"]) == 2
