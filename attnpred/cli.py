@@ -5,6 +5,7 @@
 
 import argparse
 import importlib
+import os
 import sys
 from pathlib import Path
 from types import ModuleType
@@ -18,6 +19,8 @@ VERBS = sorted(file.stem for file in (Path(__file__).parent / "commands").glob("
 def main(argv: list[str] | None = None) -> int:
     """Runs one verb and returns the exit code."""
     arguments = sys.argv[1:] if argv is None else argv
+    # Threads that spin while they wait bring a busy machine to a standstill; to be said before torch loads OpenMP
+    os.environ.setdefault("GOMP_SPINCOUNT", "10000")
     try:
         return _run(arguments)
     except UserError as error:

@@ -77,6 +77,8 @@ class AugmentConfig:
 class TaskConfig:
     """What every task has."""
 
+    metrics: ClassVar[tuple[str, ...]] = ()  # measured on a whole split, logged as val/NAME and test/NAME
+
     _target_: str = option("Class of the task: target, loss, metrics.")
 
 
@@ -111,6 +113,7 @@ class OptimizerConfig:
     weight_decay: float = option("Decay of matrices; norms and biases have none.", ge=0)
     momentum: float = option("Momentum of sgd; first beta of adamw.", ge=0, lt=1)
     beta2: float = option("Second beta of adamw.", ge=0, lt=1)
+    epochs: int = option("Passes over the data that these settings are made for; trainer.max_epochs follows.", ge=1)
     schedule: Literal["constant", "linear", "cosine", "onecycle"] = option("Course of the learning rate after warm-up.")
     warmup: float = option("Share of the run in which the rate rises.", ge=0, lt=1)
     final: float = option("Rate at the end, as a share of the highest.", ge=0, le=1)
@@ -150,3 +153,6 @@ class Config:
     def check(self) -> None:
         if self.data.modality not in self.model.accepts:
             raise Invalid("model", f"cannot read {self.data.modality}")
+        known = [f"val/{name}" for name in self.task.metrics]
+        if self.checkpoint.monitor not in known:
+            raise Invalid("checkpoint.monitor", f"no such metric; choose one of {', '.join(known)}")

@@ -72,8 +72,8 @@ class Learner(LightningModule):
         metrics: Any = self.split_metrics[split]
         scalars, self.details[split] = self.task.results(metrics)
         metrics.reset()
-        # the metrics are the same on every rank already, so Lightning need not reduce them
-        self.log_dict({f"{split}/{name}": value for name, value in scalars.items()}, rank_zero_only=False)
+        # torchmetrics has reduced them already; reducing equal values again is how Lightning knows
+        self.log_dict({f"{split}/{name}": value for name, value in scalars.items()}, sync_dist=True)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Keeps the model's own weights alone under plain keys, whatever wraps the learner."""

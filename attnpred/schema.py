@@ -5,12 +5,12 @@ Stands on the standard library alone, so that a wrong option is answered before 
 
 import ast
 import difflib
+import functools
 import importlib
 import types
 import typing
 from collections.abc import Iterator
 from dataclasses import MISSING, Field, dataclass, field, fields, is_dataclass
-from functools import cache
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Union
 
@@ -69,8 +69,8 @@ def build(kind: type, value: Any, path: str = "", names: list[str] | None = None
         try:
             result.check()
         except Invalid as error:
-            shown = show(value.get(error.name))
-            raise UserError(f"{join(path, error.name)}={shown}: {error}") from None
+            wrong = functools.reduce(lambda group, key: group[key], error.name.split("."), value)
+            raise UserError(f"{join(path, error.name)}={show(wrong)}: {error}") from None
     return result
 
 
@@ -134,7 +134,7 @@ def expectation(kind: Any, declared: Field[Any]) -> str:
     return ", or ".join(parts + ["null"] * (None in accepted))
 
 
-@cache
+@functools.cache
 def _class_of(target: str, suffix: str) -> type | None:
     """Reads the dataclass `<Class><suffix>` out of the file that holds it, without running the rest of that file.
 

@@ -59,7 +59,8 @@ def prepare(config: Config, chosen: Chosen) -> tuple[Any, Learner]:
     data = schema.load(config.data._target_)(config.data, tokenizer_source=config.model.tokenizer_source())
     model = schema.load(config.model._target_)(config.model, data.spec)
     task = schema.load(config.task._target_)(config.task, data.spec)
-    return data, Learner(model, task, config.optimizer, data.augment())
+    learner = Learner(model, task, config.optimizer, data.augment())
+    return data, learner.train()  # pretrained encoders come in evaluation mode
 
 
 def fit(config: Config, chosen: Chosen, run: Run, data: Any, learner: Learner) -> None:

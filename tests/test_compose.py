@@ -55,6 +55,7 @@ BAD_OVERRIDES = [
     (["task._target_=attnpred.models.transformer.Transformer"], "no such class with options of its own"),
     (["trainer=fsdp", "trainer.accelerator=cpu"], "trainer.strategy=fsdp: needs GPUs; on CPU use trainer=ddp_cpu"),
     (["data.val_fraction=0.5", "data.test_fraction=0.5"], "leaves nothing to train on"),
+    (["checkpoint.monitor=val/nothing"], "checkpoint.monitor=val/nothing: no such metric; choose one of val/accuracy"),
     (["seed=-1"], "seed=-1: must be an integer of at least 0"),
 ]
 
@@ -92,7 +93,7 @@ def test_bad_override_is_answered_before_anything_heavy_is_imported(overrides):
         ("optimizer:\n  lr: fast\n", "optimizer.lr=fast: must be a number above 0"),
         ("defaults:\n  - override /model: gpt\n", "gpt"),
         ("model:\n  _target_: subprocess.Popen\n", "model._target_=subprocess.Popen: not allowed"),
-        ("optimizer: 3\n", "optimizer=3: must be a group of options"),
+        ("checkpoint: 3\n", "checkpoint=3: must be a group of options"),
     ],
 )
 def test_bad_file_gets_one_line(content, expected, capsys, tmp_path):
@@ -163,7 +164,7 @@ def test_help_explains_every_option(capsys):
     assert main(["train", "--help"]) == 0
     page = capsys.readouterr().out
     described = [line for line in page.splitlines() if line.startswith("  optimizer.lr=")]
-    assert described == ["  optimizer.lr=0.1"]
+    assert described == ["  optimizer.lr=0.05"]
     assert "Highest learning rate. (a number above 0)" in page
     assert "bert, resnet_attention, transformer" in page
     assert main(["train", "model=bert", "data=sst2", "--help"]) == 0

@@ -9,7 +9,6 @@ from pytorch_lightning.callbacks import Checkpoint
 from pytorch_lightning.trainer.states import TrainerFn
 
 from attnpred.config import CheckpointConfig
-from attnpred.errors import UserError
 
 
 class Checkpoints(Checkpoint):
@@ -43,11 +42,7 @@ class Checkpoints(Checkpoint):
     def on_validation_end(self, trainer: Trainer, learner: LightningModule) -> None:
         if trainer.state.fn != TrainerFn.FITTING:
             return
-        name = self.options.monitor
-        if name not in trainer.callback_metrics:
-            known = ", ".join(sorted(k for k in trainer.callback_metrics if k.startswith("val/")))
-            raise UserError(f"checkpoint.monitor={name}: no such metric; choose one of {known}")
-        value = float(trainer.callback_metrics[name])
+        value = float(trainer.callback_metrics[self.options.monitor])
         better = self.best is None or (value > self.best if self.options.mode == "max" else value < self.best)
         if better:
             self.best = value

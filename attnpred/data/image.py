@@ -71,7 +71,7 @@ class ImageReader:
             return as_pixels(
                 image if image.size == size else image.resize(size, Image.Resampling.BILINEAR), self.spec.channels
             )
-        except (OSError, ValueError, SyntaxError) as error:
+        except (OSError, ValueError) as error:
             reason = "no such file" if isinstance(error, FileNotFoundError) else f"no image that can be read ({error})"
             raise UserError(f"{path}: {reason}; give the path of an image file") from error
 

@@ -29,10 +29,13 @@ class PixelStore(Store):
 
 
 def open_image(source: str | Path | io.BytesIO) -> Any:
-    """The image upright, as a camera's note in the file says."""
+    """The image upright, as a camera's note in the file says; OSError or ValueError where there is none to be read."""
     from PIL import Image, ImageOps
 
-    return ImageOps.exif_transpose(Image.open(source))
+    try:
+        return ImageOps.exif_transpose(Image.open(source))
+    except (SyntaxError, Image.DecompressionBombError) as error:
+        raise ValueError(str(error)) from error
 
 
 def as_pixels(image: Any, channels: int) -> Pixels:
@@ -62,7 +65,7 @@ def write_pixels(
         row, value = numbered
         try:
             return decode(value)
-        except (OSError, ValueError, SyntaxError) as error:
+        except (OSError, ValueError) as error:
             raise UserError(f"data.image_column={column}: row {row} of {place} cannot be decoded: {error}") from error
 
     with (directory / PIXELS_FILE).open("wb") as file, ThreadPoolExecutor(os.cpu_count()) as threads:

@@ -5,6 +5,7 @@
 
 import hashlib
 import importlib
+import os
 import tempfile
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
@@ -127,7 +128,7 @@ class DatasetSource(Source):
         if self._local is None:
             return known | {"hub": self.config.source, "revision": self.config.revision}
         # the place belongs to it: unpacked copies of different data can agree in every name, size and time
-        return known | {"directory": str(self._local), "files": file_states(self._local)}
+        return known | {"directory": str(self._local), "files": files_digest(self._local)}
 
     def splits(self) -> list[str]:
         return list(self._tables)
@@ -200,15 +201,17 @@ class DatasetSource(Source):
             logging.set_verbosity(level)
 
 
-def file_states(directory: Path) -> list[tuple[str, int, int]]:
-    """Name, size and time of change of every file below `directory`, hidden ones left out."""
-    states = []
-    for path in sorted(directory.rglob("*")):
-        relative = path.relative_to(directory)
-        if not any(part.startswith(".") for part in relative.parts) and path.is_file():
-            state = path.stat()
-            states.append((relative.as_posix(), state.st_size, state.st_mtime_ns))
-    return states
+def files_digest(directory: Path) -> str:
+    """Stands for name, size and time of change of every file below `directory`, hidden ones left out."""
+    digest = hashlib.blake2b(digest_size=16)
+    for folder, folders, names in os.walk(directory, followlinks=True):
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        for name in sorted(names):
+            path = Path(folder, name)
+            if not name.startswith(".") and path.is_file():
+                state = path.stat()
+                digest.update(f"{path.relative_to(directory)}\0{state.st_size}\0{state.st_mtime_ns}\0".encode())
+    return digest.hexdigest()
 
 
 def require_hub(name: str, revision: str | None, *, place: str, kind: str) -> None:

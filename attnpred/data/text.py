@@ -20,7 +20,7 @@ from attnpred.data.labels import LabelColumn, translate
 from attnpred.data.loader import BatchLoader, Integers
 from attnpred.data.progress import counted
 from attnpred.data.reader import load_spec, save_spec
-from attnpred.data.sources import file_states
+from attnpred.data.sources import files_digest
 from attnpred.data.splits import Split, carving, rows_of, source_split
 from attnpred.data.tokens import (
     PLACE,
@@ -220,7 +220,7 @@ class TextData(Data[TextDataConfig, TextReader, TokenStore]):
 
     def _checkpoint_vocabulary(self, source: str) -> Vocabulary:
         local = locate(source, place=PLACE)
-        known: Any = source if local is None else [str(local), file_states(local)]
+        known: Any = source if local is None else [str(local), files_digest(local)]
         key = {"version": VOCABULARY_VERSION, "checkpoint": known}
         found = cached(lambda: checkpoint_vocabulary(source))
         what = f"the tokenizer of {source}"

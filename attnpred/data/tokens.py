@@ -25,6 +25,8 @@ _BREAK = re.compile(r"<br\s*/?>", re.IGNORECASE)
 
 
 def clean(text: str, strip_html: bool) -> str:
+    """What the tokenizer gets: valid Unicode, which a shell's arguments need not be, and no HTML where so asked."""
+    text = text.encode("utf-8", "replace").decode("utf-8")
     return html.unescape(_BREAK.sub("\n", text)) if strip_html else text
 
 

@@ -21,10 +21,10 @@ def attend(
 ) -> tuple[Tensor, Tensor | None]:
     """Scaled dot-product attention: what is read, (batch, heads, query, head_dim), and the weights where asked.
 
-    `keep` is True where a key may be attended: (batch, key), or four dimensions that broadcast to the weights. Without
-    weights the fused kernel runs and nothing of size query x key is stored; with them, (batch, heads, query, key) in
-    float32, before dropout, the result is the same within rounding. `dropout` is applied as given, so a caller passes 0
-    outside training; on CPU the fused kernel has no dropout, and any makes it several times slower.
+    `keep` is True where a key may be attended, (batch, key) or four dimensions that broadcast to the weights; every query
+    needs at least one. Unless asked for weights, the fused kernel runs and stores nothing of size query x key; the
+    weights, (batch, heads, query, key) in float32 and before dropout, come with the same result within rounding.
+    `dropout` is applied as given, so a caller passes 0 outside training; a CPU attends several times slower with any.
     """
     mask = keep[:, None, None, :] if keep is not None and keep.dim() == 2 else keep
     if need_weights:

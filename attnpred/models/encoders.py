@@ -183,7 +183,11 @@ def _transformers_mask(*, mask_function: Any, attention_mask: Tensor | None = No
     if mask_function is bidirectional_mask_function:
         return None if attention_mask is None else attention_mask[:, None, None, :]
     others |= {"allow_is_causal_skip": False, "allow_is_bidirectional_skip": attention_mask is None}
-    return sdpa_mask(mask_function=mask_function, attention_mask=attention_mask, **others)
+    mask = sdpa_mask(mask_function=mask_function, attention_mask=attention_mask, **others)
+    if mask is None or attention_mask is None:
+        return mask
+    # A padded position far from every token would attend to nothing, which is not a number; nobody reads what it finds
+    return mask | torch.eye(*mask.shape[-2:], dtype=torch.bool, device=mask.device)
 
 
 AttentionInterface.register(INTERFACE, _transformers_attention)

@@ -9,7 +9,9 @@ from torch import Tensor, nn
 PositionKind = Literal["learned", "sinusoidal", "rotary"]
 Rotation = tuple[Tensor, Tensor]  # cos and sin, each (length, head_dim / 2)
 
-INITIAL_DEVIATION = 0.02  # of token embeddings and learned positions
+# Of tokens, patches and their places at first. Much smaller, and what the layers add, alike for all parts, drowns the
+# parts' own features, so that the pooling finds nothing to tell them apart by.
+EMBEDDING_DEVIATION = 0.2
 SLOWEST_TEXT, SLOWEST_IMAGE = 10_000.0, 100.0  # longest wave, in tokens and in patches, over 2 pi
 
 
@@ -28,7 +30,7 @@ class Positions(nn.Module):
         self.grid = grid
         self.table = nn.Parameter(torch.empty(length, width)) if kind == "learned" else None
         if self.table is not None:
-            nn.init.trunc_normal_(self.table, std=INITIAL_DEVIATION)
+            nn.init.trunc_normal_(self.table, std=EMBEDDING_DEVIATION)
 
     def forward(self, x: Tensor) -> Tensor:
         """(batch, parts, width) -> the same shape, positions added where they are of a kind that is added"""
@@ -37,8 +39,8 @@ class Positions(nn.Module):
         if self.kind == "rotary":
             return x
         angles = self._angles(x.shape[1], x.shape[2], x.device)
-        # As large as the embeddings are at first, or words would drown in their places
-        waves = torch.cat((angles.sin(), angles.cos()), dim=-1) * (INITIAL_DEVIATION * math.sqrt(2))
+        # As large as the embeddings, or words would drown in their places
+        waves = torch.cat((angles.sin(), angles.cos()), dim=-1) * (EMBEDDING_DEVIATION * math.sqrt(2))
         return x + waves.to(x.dtype)
 
     def rotation(self, parts: int, device: torch.device, *, before: int) -> Rotation | None:

@@ -13,9 +13,10 @@ from attnpred.contracts import Attention, Batch, ImageBatch, ImageSpec, InputSpe
 from attnpred.errors import UserError
 from attnpred.models.attention import MultiHeadAttention, Pool, normalise, pass_through
 from attnpred.models.base import Model, PixelNorm
-from attnpred.models.positions import INITIAL_DEVIATION, Positions, Rotation
+from attnpred.models.positions import EMBEDDING_DEVIATION, Positions, Rotation
 from attnpred.schema import Invalid, option
 
+LINEAR_DEVIATION = 0.02
 PATCHES_A_SIDE = 8  # at least, where the patch size is left to the model
 
 
@@ -79,10 +80,14 @@ class Transformer(Model):
             if isinstance(module, nn.Linear):
                 # What is added to the residual stream shrinks with depth, so that its scale does not grow with it
                 shrink = math.sqrt(2 * len(self.layers)) if name.endswith((".out", ".shrink")) else 1.0
-                nn.init.trunc_normal_(module.weight, std=INITIAL_DEVIATION / shrink)
+                nn.init.trunc_normal_(module.weight, std=LINEAR_DEVIATION / shrink)
                 nn.init.zeros_(module.bias)
+        if isinstance(self.embed, PatchEmbedding):
+            nn.init.trunc_normal_(
+                self.embed.project.weight, std=EMBEDDING_DEVIATION * self.embed.project.in_features**-0.5
+            )
         if self.cls is not None:
-            nn.init.trunc_normal_(self.cls, std=INITIAL_DEVIATION)
+            nn.init.trunc_normal_(self.cls, std=EMBEDDING_DEVIATION)
 
     def forward(self, batch: Batch, *, need_attention: bool = False) -> ModelOutput:
         valid, own = (batch.valid(), batch.own()) if isinstance(batch, TextBatch) else (None, None)
@@ -152,7 +157,7 @@ class TokenEmbedding(nn.Module):
     def __init__(self, spec: TextSpec, width: int) -> None:
         super().__init__()
         self.table = nn.Embedding(spec.vocab_size, width)
-        nn.init.trunc_normal_(self.table.weight, std=INITIAL_DEVIATION)
+        nn.init.trunc_normal_(self.table.weight, std=EMBEDDING_DEVIATION)
 
     def forward(self, batch: Batch) -> Tensor:
         """-> (batch, length, width)"""

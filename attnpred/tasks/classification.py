@@ -1,7 +1,7 @@
 """Classification: one label out of several, by cross-entropy."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 import torch.nn.functional as F
@@ -18,6 +18,8 @@ from attnpred.tasks.base import Task
 @dataclass(kw_only=True)
 class ClassificationConfig(TaskConfig):
     """Classification has no options beyond its class."""
+
+    metrics: ClassVar[tuple[str, ...]] = ("accuracy", "calibration_error", "f1", "loss")
 
 
 class Classification(Task):

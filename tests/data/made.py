@@ -4,16 +4,18 @@ import io
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from attnpred.config import DataConfig
-from attnpred.data.image import ImageDataConfig
-from attnpred.data.text import TextDataConfig
 from attnpred.schema import build
+
+if TYPE_CHECKING:
+    from attnpred.data.image import ImageDataConfig
+    from attnpred.data.text import TextDataConfig
 
 CLASSES = ("bad", "good")
 WORDS = {0: ("awful", "dull", "boring", "worst"), 1: ("great", "lovely", "brilliant", "best")}
@@ -117,7 +119,7 @@ def _write(
     return directory
 
 
-def text_config(source: Path | str, cache: Path, **changes: Any) -> TextDataConfig:
+def text_config(source: Path | str, cache: Path, **changes: Any) -> "TextDataConfig":
     """Options for a made text source; `changes` may set any, those of `tokenizer` by a mapping."""
     values: dict[str, Any] = {
         **common(source, cache),
@@ -132,7 +134,7 @@ def text_config(source: Path | str, cache: Path, **changes: Any) -> TextDataConf
     return _build(values, changes)
 
 
-def image_config(source: Path | str, cache: Path, **changes: Any) -> ImageDataConfig:
+def image_config(source: Path | str, cache: Path, **changes: Any) -> "ImageDataConfig":
     """Options for a made image source; `changes` may set any, those of `augment` by a mapping."""
     values: dict[str, Any] = {
         **common(source, cache),

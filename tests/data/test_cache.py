@@ -168,8 +168,12 @@ def test_second_start_reads_the_entry_alone(text_source, tmp_path):
     assert done.stdout == "14 ('bad', 'good')\n"
 
 
-def test_a_changed_source_is_prepared_again(tmp_path, capsys):
+@pytest.mark.parametrize("linked", [False, True])
+def test_a_changed_source_is_prepared_again(tmp_path, linked):
     source = make_text_source(tmp_path / "s", {"train": 40, "test": 10})
+    if linked:
+        (source / "plain_text").rename(tmp_path / "elsewhere")
+        (source / "plain_text").symlink_to(tmp_path / "elsewhere")
     assert len(TextData(text_config(source, tmp_path / "c")).loader("test")) == 1
     make_text_source(tmp_path / "s", {"train": 40, "test": 20})
     assert len(TextData(text_config(source, tmp_path / "c")).loader("test")) == 2

@@ -17,8 +17,8 @@ from tests.data.made import image_config, image_rows, make_image_source
 SPEC = ImageSpec(classes=("a", "b"), channels=3, height=8, width=6, mean=(0.0,) * 3, std=(1.0,) * 3)
 
 
-def save(path, array, mode=None):
-    Image.fromarray(array, mode).save(path) if mode else Image.fromarray(array).save(path)
+def save(path, array):
+    Image.fromarray(array).save(path)
     return path
 
 
@@ -127,6 +127,13 @@ def test_bad_files_are_named(tmp_path, name, said):
     (tmp_path / "text.png").write_text("no image")
     with pytest.raises(UserError, match=rf"{name}: {said}.*; give the path of an image file"):
         ImageReader(SPEC).batch([tmp_path / name])
+
+
+def test_an_image_beyond_all_measure_is_named(tmp_path, monkeypatch):
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)
+    path = save(tmp_path / "huge.png", np.zeros((20, 20), np.uint8))
+    with pytest.raises(UserError, match=r"huge\.png: no image that can be read .*exceeds limit"):
+        ImageReader(SPEC).batch([path])
 
 
 def test_truncated_file_is_named(tmp_path):

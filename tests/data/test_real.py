@@ -37,5 +37,6 @@ def test_sst2(tmp_path, monkeypatch):
     assert data.spec.classes == ("negative", "positive")
     sizes = {split: sum(len(batch) for batch in data.loader(split)) for split in ("train", "val", "test")}
     assert sizes == {"train": 63982, "val": 3367, "test": 872}
-    found = data.reader.explain("an unflinchingly moving film", [0.25] * 4)
+    found = data.reader.explain("an unflinchingly moving film", [1.0] * 64)
     assert found["words"] == ["an", "unflinchingly", "moving", "film"]
+    assert found["attention"][0] == found["attention"][3]

@@ -20,7 +20,7 @@ def reader(text_source, cache_dir) -> TextReader:
 
 @pytest.fixture(scope="module")
 def checkpoint(tmp_path_factory, reader):
-    """A tokenizer as checkpoints have it: special tokens around a text, padding and truncation switched on in its file."""
+    """A tokenizer as checkpoints have it: special tokens around a text, padding and truncation switched on."""
     from tokenizers import Tokenizer
     from tokenizers.processors import TemplateProcessing
     from transformers import PreTrainedTokenizerFast
@@ -128,15 +128,15 @@ def test_html_is_stripped_alike_in_training_and_prediction(tmp_path):
 
 
 def test_explain_merges_tokens_to_words(reader):
-    text = "Brilliantfilm, the  plot!"
+    text = "Brilliantfilm. the  plot."
     pieces = reader.vocabulary.tokenizer.encode(text).tokens
-    comma, last = pieces.index(","), len(pieces)
-    assert comma > 1
-    assert pieces[-3:] == ["the", "plot", "!"]
-    importance = np.arange(1, last + 1) / 100
+    stop = pieces.index(".")
+    assert stop > 1
+    assert pieces[-3:] == ["the", "plot", "."]
+    importance = np.arange(1, len(pieces) + 1) / 100
     found = reader.explain(text, [*importance, 0.5, 0.5], grid=None)
-    assert found["words"] == ["Brilliantfilm,", "the", "plot!"]
-    expected = np.array([importance[: comma + 1].sum(), importance[-3], importance[-2:].sum()]) / importance.sum()
+    assert found["words"] == ["Brilliantfilm.", "the", "plot."]
+    expected = np.array([importance[: stop + 1].sum(), importance[-3], importance[-2:].sum()]) / importance.sum()
     assert found["attention"] == pytest.approx(expected.tolist())
 
 
@@ -144,6 +144,12 @@ def test_explain_gives_nothing_to_what_was_cut_off(reader):
     found = reader.explain(LONG, [1 / 24] * 24)
     assert len(found["words"]) == 120
     assert found["attention"] == pytest.approx([1 / 24] * 12 + [0] * 96 + [1 / 24] * 12)
+
+
+def test_bytes_that_are_no_text(reader):
+    """As a shell's argument may hold them."""
+    assert reader.batch(["great \udcff film"]).lengths.tolist() == [3]
+    assert reader.explain("great \udcff film", [0.5, 0.2, 0.3])["words"] == ["great", "?", "film"]
 
 
 @pytest.mark.parametrize("text", ["", "  \n"])

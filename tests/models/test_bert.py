@@ -58,6 +58,8 @@ def test_other_families_keep_the_contract(family, encoder):
         torch.testing.assert_close(real.sum(-1), torch.ones(real.shape[:2]), atol=1e-4, rtol=1e-4)
         assert (weights.mean(1)[0].diagonal() > 0).all()
         assert (weights[1, :, :3, 3:] == 0).all()
+        windowed = family == "modernbert" and weights is asked.attention.layers[1]
+        assert (weights[0, :, 0, 6] == 0).all() == windowed
     silent.logits.sum().backward()
     assert [key for key, parameter in model.named_parameters() if parameter.grad is None] == []
     ours = model.encoder(input_ids=batch.tokens, attention_mask=valid).last_hidden_state

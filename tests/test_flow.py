@@ -1,0 +1,159 @@
+"""How runs go beyond the plain one: several processes, sweeps, signals, an installed wheel."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from attnpred import processes
+from attnpred.cli import main
+from attnpred.errors import Interrupted
+
+REPOSITORY = Path(__file__).parent.parent
+QUICK = ["model.width=8", "model.depth=1", "trainer.limit_batches=4", "trainer.max_epochs=1"]
+
+
+@pytest.fixture
+def place(tmp_path):
+    return [f"output_dir={tmp_path / 'outputs'}", f"data.cache_dir={tmp_path / 'cache'}"]
+
+
+def runs_below(directory: Path) -> list[Path]:
+    return sorted(path.parent for path in directory.rglob("run.json"))
+
+
+def test_two_processes_on_the_cpu_share_one_run_directory(place, tmp_path, capsys):
+    place = [*place, "data.eval_batch_size=16"]
+    assert main(["train", *place, *QUICK]) == 0
+    single = Path(capsys.readouterr().out.splitlines()[-1])
+    assert main(["train", *place, *QUICK, "trainer=ddp_cpu", "trainer.devices=2"]) == 0
+    double = Path(capsys.readouterr().out.splitlines()[-1])
+    assert len(runs_below(tmp_path / "outputs")) == 2
+    one, two = (json.loads((run / "metrics.json").read_text()) for run in (single, double))
+    assert schema(one) == schema(two)
+    assert schema(json.loads((single / "metrics.jsonl").read_text().splitlines()[-1])) == schema(
+        json.loads((double / "metrics.jsonl").read_text().splitlines()[-1])
+    )
+    # each process had four batches of the split, so together they tested twice as many
+    assert two["test"]["examples"] > one["test"]["examples"]
+    assert main(["evaluate", str(double)]) == 0
+
+
+def schema(value):
+    """The names in a result, without its numbers."""
+    return {key: schema(inner) for key, inner in value.items()} if isinstance(value, dict) else None
+
+
+def test_sweep_gives_every_job_a_process_and_a_directory(place, tmp_path, capfd):
+    arguments = ["train", "-m", *place, *QUICK, "optimizer.lr=0.01,0.02", "seed=1"]
+    assert main(arguments) == 0
+    sweep = Path(capfd.readouterr().out.splitlines()[-1])
+    runs = runs_below(tmp_path / "outputs")
+    assert [run.parent for run in runs] == [sweep, sweep]
+    described = [json.loads((run / "run.json").read_text()) for run in runs]
+    assert [d["status"] for d in described] == ["done", "done"]
+    assert [[o for o in d["overrides"] if "lr" in o] for d in described] == [["optimizer.lr=0.01"], ["optimizer.lr=0.02"]]
+
+
+def test_a_mistake_in_any_job_stops_the_sweep_before_it_starts(place, tmp_path, capsys):
+    assert main(["train", "-m", *place, "optimizer.lr=0.01,-1"]) == 2
+    assert "optimizer.lr=-1.0: must be a number above 0" in capsys.readouterr().err
+    assert not (tmp_path / "outputs").exists()
+
+
+def test_a_failed_job_is_named_and_the_others_run(place, tmp_path, capfd):
+    assert main(["train", "-m", *place, *QUICK, "data.augment.cutout=0,8"]) == 1
+    errors = capfd.readouterr().err
+    assert "data.augment.cutout=8: must be below the images' 8 pixels" in errors
+    assert errors.splitlines()[-1].startswith("error: job 1 (")
+    assert len(runs_below(tmp_path / "outputs")) == 1
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_saves_and_leaves(number, code, place, tmp_path):
+    command = [sys.executable, "train.py", *place, "model.width=8", "model.depth=1", "trainer.max_epochs=10000"]
+    child = subprocess.Popen(command, cwd=REPOSITORY, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+    wait_for(lambda: list((tmp_path / "outputs").rglob("best.ckpt")), child)
+    child.send_signal(number)
+    out, _ = child.communicate(timeout=60)
+    assert child.returncode == code
+    assert out == ""
+    (run,) = runs_below(tmp_path / "outputs")
+    assert json.loads((run / "run.json").read_text())["status"] == "interrupted"
+    assert (run / "checkpoints" / "last.ckpt").is_file()
+    assert main(["evaluate", str(run)]) == 0
+
+
+def wait_for(condition, child):
+    deadline = time.monotonic() + 120
+    while not condition():
+        assert child.poll() is None, "ended before its time"
+        assert time.monotonic() < deadline, "never got there"
+        time.sleep(0.05)
+
+
+def test_termination_is_handed_on_to_the_child(tmp_path):
+    ready = tmp_path / "ready"
+    code = f"import pathlib, time; pathlib.Path({str(ready)!r}).touch(); time.sleep(60)"
+    outer = (
+        "import sys; from attnpred import processes\n"
+        "from attnpred.errors import Interrupted\n"
+        f"try: processes.run([sys.executable, '-c', {code!r}])\n"
+        "except Interrupted as error: sys.exit(error.exit_code)"
+    )
+    child = subprocess.Popen([sys.executable, "-c", outer], cwd=REPOSITORY)
+    wait_for(ready.exists, child)
+    child.terminate()
+    assert child.wait(timeout=30) == 143
+
+
+def test_a_childs_exit_code_is_returned_and_its_environment_given():
+    command = [sys.executable, "-c", "import os, sys; sys.exit(int(os.environ['ATTNPRED_TEST_CODE']))"]
+    assert processes.run(command, {"ATTNPRED_TEST_CODE": "7"}) == 7
+
+
+def test_an_interrupt_while_a_child_runs_is_reported_after_it():
+    command = [sys.executable, "-c", f"import os, signal; os.kill({os.getpid()}, signal.SIGINT)"]
+    with pytest.raises(Interrupted) as caught:
+        processes.run(command)
+    assert caught.value.exit_code == 130
+
+
+def test_a_failure_of_ours_marks_the_run_and_keeps_the_traceback(place, tmp_path, monkeypatch):
+    from attnpred.tasks.classification import Classification
+
+    def fail(*_):
+        raise ZeroDivisionError("ours")
+
+    monkeypatch.setattr(Classification, "loss", fail)
+    with pytest.raises(ZeroDivisionError):
+        main(["train", *place, *QUICK])
+    (run,) = runs_below(tmp_path / "outputs")
+    described = json.loads((run / "run.json").read_text())
+    assert described["status"] == "failed"
+    assert described["error"] == "ZeroDivisionError: ours"
+
+
+@pytest.mark.parametrize(
+    "overrides",
+    [
+        ["data.source=builtin:nothing"],
+        ["data.augment.cutout=8"],
+        ["trainer=gpu"],
+        ["logger=wandb"],
+    ],
+    ids=lambda value: value[0],
+)
+def test_mistakes_that_show_late_leave_no_run_behind(overrides, place, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    monkeypatch.setattr("attnpred.loggers.find_spec", lambda name: None)
+    assert main(["train", *place, *QUICK, *overrides]) == 2
+    error = capsys.readouterr().err.splitlines()[-1]
+    assert error.startswith("error: ")
+    assert overrides[0].partition("=")[0].split(".")[0] in error
+    assert runs_below(tmp_path / "outputs") == []
