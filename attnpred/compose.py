@@ -176,9 +176,8 @@ def _check_pair(plain: dict[Any, Any], extra_dir: str | None) -> None:
         able = [name for name in group_options("model", extra_dir) if source.modality in accepted_by(name, extra_dir)]
         pair = f"model={file_of(model['_target_'])} data={data.get('name')}"
         reads = " and ".join(reader.accepts)
-        raise UserError(
-            f"{pair}: this model reads {reads}, the dataset holds {source.modality}; use model={' or model='.join(able)}"
-        )
+        remedy = f"use model={' or model='.join(able)}"
+        raise UserError(f"{pair}: this model reads {reads}, the dataset holds {source.modality}; {remedy}")
 
 
 def accepted_by(model: str, extra_dir: str | None = None) -> tuple[str, ...]:

@@ -6,6 +6,7 @@ from pathlib import Path
 from attnpred.errors import UserError
 
 ROOT_VARIABLE = "ATTNPRED_DATA"
+PROBE_SECONDS = 10.0
 
 
 def locate(name: str, *, place: str) -> Path | None:
@@ -36,3 +37,22 @@ def absent(name: str, *, place: str) -> UserError:
         f"and the hub cannot be reached; set {place}=DIRECTORY or {ROOT_VARIABLE}=ROOT to a local copy, "
         "or connect to the network once"
     )
+
+
+def require(name: str, revision: str | None, *, place: str, kind: str) -> None:
+    """Asks the hub once for `name`, or raises: the libraries themselves go on trying for minutes without a network."""
+    from huggingface_hub import HfApi
+    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, RepositoryNotFoundError, RevisionNotFoundError
+
+    try:
+        HfApi().repo_info(name, repo_type=kind, revision=revision, timeout=PROBE_SECONDS)
+    except RevisionNotFoundError as error:
+        raise UserError(f"{place}={name}: the hub's {kind} has no revision {revision}; name another or null") from error
+    except (RepositoryNotFoundError, HFValidationError) as error:
+        raise UserError(
+            f"{place}={name}: neither a local directory nor a {kind} on the hub that may be read; give one of these"
+        ) from error
+    except HfHubHTTPError as error:
+        raise UserError(f"{place}={name}: the hub refuses: {' '.join(str(error).split())}") from error
+    except Exception as error:  # its HTTP library's own errors, which differ between versions
+        raise absent(name, place=place) from error

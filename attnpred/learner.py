@@ -45,7 +45,8 @@ class Learner(LightningModule):
 
     def on_train_epoch_start(self) -> None:
         # before the first batch is drawn; the order follows from the epoch alone, whatever ran before
-        self.trainer.train_dataloader.set_epoch(self.current_epoch)
+        loader: Any = self.trainer.train_dataloader
+        loader.set_epoch(self.current_epoch)
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         output = self.model(batch)

@@ -57,7 +57,10 @@ def test_sweep_gives_every_job_a_process_and_a_directory(place, tmp_path, capfd)
     assert [run.parent for run in runs] == [sweep, sweep]
     described = [json.loads((run / "run.json").read_text()) for run in runs]
     assert [d["status"] for d in described] == ["done", "done"]
-    assert [[o for o in d["overrides"] if "lr" in o] for d in described] == [["optimizer.lr=0.01"], ["optimizer.lr=0.02"]]
+    assert [[o for o in d["overrides"] if "lr" in o] for d in described] == [
+        ["optimizer.lr=0.01"],
+        ["optimizer.lr=0.02"],
+    ]
 
 
 def test_a_mistake_in_any_job_stops_the_sweep_before_it_starts(place, tmp_path, capsys):

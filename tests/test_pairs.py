@@ -60,7 +60,9 @@ def tiny(model: str, data: str) -> list[str]:
 
 
 @pytest.mark.parametrize(("model", "data"), PAIRS, ids=lambda value: value)
-def test_pair_trains_evaluates_and_predicts_from_a_moved_directory(model, data, train, home, tmp_path, monkeypatch, capsys):
+def test_pair_trains_evaluates_and_predicts_from_a_moved_directory(
+    model, data, train, home, tmp_path, monkeypatch, capsys
+):
     run = train(*tiny(model, data))
     assert json.loads((run / "run.json").read_text())["status"] == "done"
     metrics = json.loads((run / "metrics.json").read_text())

@@ -10,9 +10,7 @@ from attnpred.run import Run
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("run", metavar="RUN", help="run directory")
-    parser.add_argument(
-        "overrides", nargs="*", metavar="override", help="data.… or trainer.… options to change"
-    )
+    parser.add_argument("overrides", nargs="*", metavar="override", help="data.… or trainer.… options to change")
     parser.add_argument("--split", choices=["val", "test"], default="test", help="which split (default: test)")
 
 

@@ -11,9 +11,7 @@ from attnpred.run import Run
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("run", metavar="RUN", help="run directory")
-    parser.add_argument(
-        "inputs", nargs="+", metavar="INPUT", help="text, image file, or - for a line each from stdin"
-    )
+    parser.add_argument("inputs", nargs="+", metavar="INPUT", help="text, image file, or - for a line each from stdin")
 
 
 def main(args: argparse.Namespace) -> int:

@@ -21,7 +21,6 @@ from attnpred.errors import UserError
 from attnpred.schema import suggest
 
 BUILTIN = "builtin:"
-PROBE_SECONDS = 10.0
 PARQUET_ROWS = 256
 
 
@@ -162,7 +161,7 @@ class DatasetSource(Source):
                 return builder.as_streaming_dataset()
             if (cached := self._from_hub_cache()) is not None:
                 return cached
-            require_hub(config.source, config.revision, place="data.source", kind="dataset")
+            hub.require(config.source, config.revision, place="data.source", kind="dataset")
             found = datasets.load_dataset(config.source, config.subset, revision=config.revision)
             return {name: split.to_iterable_dataset() for name, split in found.items()}
 
@@ -212,22 +211,3 @@ def files_digest(directory: Path) -> str:
                 state = path.stat()
                 digest.update(f"{path.relative_to(directory)}\0{state.st_size}\0{state.st_mtime_ns}\0".encode())
     return digest.hexdigest()
-
-
-def require_hub(name: str, revision: str | None, *, place: str, kind: str) -> None:
-    """Asks the hub once for `name`, or raises: the libraries themselves go on trying for minutes without a network."""
-    from huggingface_hub import HfApi
-    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, RepositoryNotFoundError, RevisionNotFoundError
-
-    try:
-        HfApi().repo_info(name, repo_type=kind, revision=revision, timeout=PROBE_SECONDS)
-    except RevisionNotFoundError as error:
-        raise UserError(f"{place}={name}: the hub's {kind} has no revision {revision}; name another or null") from error
-    except (RepositoryNotFoundError, HFValidationError) as error:
-        raise UserError(
-            f"{place}={name}: neither a local directory nor a {kind} on the hub that may be read; give one of these"
-        ) from error
-    except HfHubHTTPError as error:
-        raise UserError(f"{place}={name}: the hub refuses: {' '.join(str(error).split())}") from error
-    except Exception as error:  # its HTTP library's own errors, which differ between versions
-        raise hub.absent(name, place=place) from error

@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 
 from attnpred import hub
 from attnpred.data.labels import LabelColumn
-from attnpred.data.sources import require_hub
 from attnpred.data.store import Store, read_json, save_store, write_json
 from attnpred.errors import UserError
 
@@ -88,7 +87,7 @@ def checkpoint_vocabulary(source: str) -> Vocabulary:
             raise UserError(
                 f"{PLACE}={source}: no tokenizer can be read there: {' '.join(str(error).split())}"
             ) from error
-        require_hub(source, None, place=PLACE, kind="model")
+        hub.require(source, None, place=PLACE, kind="model")
         found = AutoTokenizer.from_pretrained(source)
     backend = getattr(found, "backend_tokenizer", None)
     if backend is None:

@@ -21,8 +21,8 @@ def attend(
 ) -> tuple[Tensor, Tensor | None]:
     """Scaled dot-product attention: what is read, (batch, heads, query, head_dim), and the weights where asked.
 
-    `keep` is True where a key may be attended, (batch, key) or four dimensions that broadcast to the weights; every query
-    needs at least one. Unless asked for weights, the fused kernel runs and stores nothing of size query x key; the
+    `keep` is True where a key may be attended, (batch, key) or four dimensions that broadcast to the weights; every
+    query needs at least one. Unless asked for weights, the fused kernel runs and stores nothing of query x key; the
     weights, (batch, heads, query, key) in float32 and before dropout, come with the same result within rounding.
     `dropout` is applied as given, so a caller passes 0 outside training; a CPU attends several times slower with any.
     """

@@ -5,7 +5,6 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import torch
-from huggingface_hub import constants, get_session
 from safetensors import SafetensorError
 from torch import Tensor, nn
 from transformers import AttentionInterface, AttentionMaskInterface, AutoConfig, AutoModel
@@ -22,7 +21,6 @@ if TYPE_CHECKING:
 
 INTERFACE = "attnpred"  # the name under which transformers knows `attend`
 PLACE = "model.source"
-REACH_SECONDS = 5  # the hub's client would retry for half a minute before it says that there is no network
 
 
 def make(architecture: Any) -> Any:
@@ -39,8 +37,7 @@ def load(config: "BertConfig") -> Any:
     try:
         return _load_from(config.source, config, local_files_only=True)
     except NotThereError:
-        if not _hub_reachable():
-            raise hub.absent(config.source, place=PLACE) from None
+        hub.require(config.source, None, place=PLACE, kind="model")
     return _load_from(config.source, config, local_files_only=False)
 
 
@@ -100,16 +97,6 @@ def dropout_of(encoder: Any) -> float:
         if (share := getattr(encoder.config, name, None)) is not None:
             return share
     return 0.0
-
-
-def _hub_reachable() -> bool:
-    if constants.HF_HUB_OFFLINE:
-        return False
-    try:
-        get_session().head(constants.ENDPOINT, timeout=REACH_SECONDS)
-    except Exception:  # of the HTTP library in use, which differs between the hub client's versions
-        return False
-    return True
 
 
 def check_fit(encoder: Any, config: "BertConfig", spec: TextSpec) -> None:

