@@ -13,10 +13,10 @@ from tests.models.made import IMAGE, LENGTH, TEXT, image_batch, make_config, mak
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"heads": 3}, "model.heads=3: must divide width=256"),
+        ({"heads": 3}, "model.heads=3: must divide width=128"),
         (
             {"heads": 128},
-            "model.heads=128: rotary positions need width=256 / heads, 2, to be a multiple of 4",
+            "model.heads=128: rotary positions need width=128 / heads, 1, to be a multiple of 4",
         ),
         (
             {"width": 6, "heads": 2, "positions": "sinusoidal"},
