@@ -73,8 +73,9 @@ class Learner(LightningModule):
         metrics: Any = self.split_metrics[split]
         scalars, self.details[split] = self.task.results(metrics)
         metrics.reset()
-        # torchmetrics has reduced them already; reducing equal values again is how Lightning knows
-        self.log_dict({f"{split}/{name}": value for name, value in scalars.items()}, sync_dist=True)
+        # torchmetrics has reduced them already; reducing equal values again is how Lightning knows. The monitor writes
+        # them, at the step at which they were measured
+        self.log_dict({f"{split}/{name}": value for name, value in scalars.items()}, logger=False, sync_dist=True)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Keeps the model's own weights alone under plain keys, whatever wraps the learner."""

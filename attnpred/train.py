@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as lightning
-import torch
 from pytorch_lightning.callbacks import Callback, EarlyStopping
 
 from attnpred import compose, loggers, processes, quiet, report, schema
@@ -72,8 +71,9 @@ def fit(config: Config, chosen: Chosen, run: Run, data: Any, learner: Learner) -
         monitor,
         Progress(monitor, watch=config.checkpoint.monitor),
         checkpoints,
-        Gallery(data.reader, chosen),
     ]
+    if chosen.strategy != "fsdp":  # a part of the model cannot look at an example alone
+        callbacks.append(Gallery(data.reader, chosen))
     if options.patience is not None:
         selection = config.checkpoint
         callbacks.append(EarlyStopping(selection.monitor, patience=options.patience, mode=selection.mode))
@@ -111,9 +111,7 @@ def fit(config: Config, chosen: Chosen, run: Run, data: Any, learner: Learner) -
         for split in ("train", "val", "test")
     }
     trainer.fit(learner, loaders["train"], loaders["val"])
-    best = torch.load(run.checkpoint(), map_location="cpu", weights_only=True)["state_dict"]
-    learner.load_state_dict(best, strict=False)
-    trainer.test(learner, loaders["test"], verbose=False)
+    trainer.test(learner, loaders["test"], ckpt_path=str(run.checkpoint()), verbose=False, weights_only=True)
     if main:
         write_json(run.path / "metrics.json", monitor.result)
         _hyperparameters(trainer, config, run, monitor)
@@ -129,15 +127,16 @@ def _describe(trainer: lightning.Trainer, config: Config) -> None:
 
 
 def _hyperparameters(trainer: lightning.Trainer, config: Config, run: Run, monitor: Monitor) -> None:
-    flat = {o.path: schema.show(o.value) for o in schema.describe(config)}
+    flat = {option.path: option.value for option in schema.describe(config)}
     named = [str(o).lstrip("+").partition("=")[0] for o in run.description()["overrides"]]
+    named = [name for name in named if name not in ("output_dir", "data.cache_dir")]
     everyday = ["seed", "optimizer.lr", "data.batch_size", "trainer.max_epochs"]
     chosen = {"model": compose.file_of(config.model._target_), "data": config.data.name}
     chosen |= {name: flat[name] for name in [*everyday, *named] if name in flat}
-    results = {
-        f"val/{k}": v for k, v in monitor.result.get("val", {}).get("best", {}).items() if k not in ("step", "epoch")
-    }
-    results |= {f"test/{k}": v for k, v in monitor.result["test"].items() if isinstance(v, float)}
+    # names of their own: TensorBoard would draw them into the curves of the same name, at step 0
+    best = monitor.result.get("val", {}).get("best", {})
+    results = {f"result/val/{name}": best[name] for name in config.task.metrics if name in best}
+    results |= {f"result/test/{name}": monitor.result["test"][name] for name in config.task.metrics}
     loggers.hyperparameters(trainer.loggers, chosen, results)
 
 

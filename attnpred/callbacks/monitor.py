@@ -77,13 +77,17 @@ class Monitor(Callback):
             values["tokens_per_second"] = tokens * world / seconds
         if learner.grad_norm is not None:
             values["grad_norm"] = float(learner.grad_norm)
-        for logger in trainer.loggers:
-            logger.log_metrics({**values, "epoch": float(trainer.current_epoch)}, step=trainer.global_step)
-        self.latest.update(values)
+        self._write(trainer, values, trainer.current_epoch + 1)
         self.window = (self.window[0] + self.examples * world, self.window[1] + seconds)
         self.all_tokens += tokens * world
         self.logged_step = trainer.global_step
         self._restart(learner)
+
+    def _write(self, trainer: Trainer, values: dict[str, float], epoch: int) -> None:
+        """To every logger and to the progress; epochs count from 1."""
+        for logger in trainer.loggers:
+            logger.log_metrics({**values, "epoch": epoch}, step=trainer.global_step)
+        self.latest.update(values)
 
     def _restart(self, learner: Learner) -> None:
         self.examples, self.tokens, self.since = 0, 0, time.monotonic()
@@ -96,10 +100,11 @@ class Monitor(Callback):
 
     def on_validation_end(self, trainer: Trainer, learner: LightningModule) -> None:
         self.since = time.monotonic()
-        values = {k.removeprefix("val/"): float(v) for k, v in trainer.callback_metrics.items() if k.startswith("val/")}
-        if not values:
+        logged = measured(trainer, "val")
+        if trainer.state.fn != TrainerFn.FITTING or not logged:
             return
-        self.latest.update({f"val/{name}": value for name, value in values.items()})
+        self._write(trainer, logged, trainer.current_epoch + 1)
+        values = {name.removeprefix("val/"): value for name, value in logged.items()}
         values |= {"step": trainer.global_step, "epoch": trainer.current_epoch + 1}
         split = self.result.setdefault("val", {})
         name = self.selection.monitor.removeprefix("val/")
@@ -122,10 +127,15 @@ class Monitor(Callback):
 
     def on_test_end(self, trainer: Trainer, learner: LightningModule) -> None:
         assert isinstance(learner, Learner)
-        values = {
-            k.removeprefix("test/"): float(v) for k, v in trainer.callback_metrics.items() if k.startswith("test/")
-        }
+        logged = measured(trainer, "test")
+        self._write(trainer, logged, trainer.current_epoch)
+        values = {name.removeprefix("test/"): value for name, value in logged.items()}
         self.result["test"] = {**values, **learner.details["test"]}
+
+
+def measured(trainer: Trainer, split: str) -> dict[str, float]:
+    """What was last measured on the split, under its logged names."""
+    return {name: float(value) for name, value in trainer.callback_metrics.items() if name.startswith(f"{split}/")}
 
 
 def memory_gib() -> float:
