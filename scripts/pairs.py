@@ -68,12 +68,12 @@ def row(measured: dict[str, Any]) -> str:
     rate = statistics.mean(r["examples_per_second"] for r in results)
     return (
         f"| {measured['model']} | {measured['data']} | {statistics.mean(accuracies):.2f}{spread} | {len(results)} "
-        f"| {results[0]['epochs']} | {seconds:,.0f} s | {rate:,.0f} |"
+        f"| {results[0]['steps']:,} | {seconds:,.0f} s | {rate:,.0f} |"
     )
 
 
 def table(rows: list[dict[str, Any]]) -> str:
-    head = "| model | data | test accuracy % | seeds | epochs | training time | examples/s |\n|" + 7 * "---|"
+    head = "| model | data | test accuracy % | seeds | steps | training time | examples/s |\n|" + 7 * "---|"
     return "\n".join([head, *map(row, rows), "", f"{machine()}, {date.today()}."])
 
 

@@ -54,7 +54,9 @@ def test_tensorboard_has_curves_config_pictures_and_hparams_with_the_real_result
     run = train("optimizer.lr=0.02")
     shown = events(run)
     tags = shown.Tags()
-    assert {"train/loss", "train/accuracy", "lr", "grad_norm", "examples_per_second", "memory_gib"} <= set(tags["scalars"])
+    assert {"train/loss", "train/accuracy", "lr", "grad_norm", "examples_per_second", "memory_gib"} <= set(
+        tags["scalars"]
+    )
     assert set(tags["images"]) == {"test/confusion", "test/examples"}
     text = shown.Tensors("config/text_summary")[0].tensor_proto.string_val[0].decode()
     assert "optimizer.lr: 0.02" in text

@@ -18,6 +18,7 @@ from attnpred.schema import Invalid, option
 
 LINEAR_DEVIATION = 0.02
 PATCHES_A_SIDE = 8  # at least, where the patch size is left to the model
+SMALLEST_PATCH = 2  # but then never single pixels: four times the parts, and sixteen times the attention, for little
 
 
 @dataclass(kw_only=True)
@@ -33,7 +34,9 @@ class TransformerConfig(ModelConfig):
         "How places are told; in rows and columns for images."
     )
     pooling: Literal["attention", "cls", "mean"] = option("How the last layer becomes one vector.")
-    patch: int | None = option("Side of an image patch in pixels; null makes at least 8 by 8 patches.", ge=1)
+    patch: int | None = option(
+        "Side of an image patch in pixels; null makes 8 by 8 patches or more, of 2 pixels or more.", ge=1
+    )
 
     def check(self) -> None:
         if self.width % self.heads:
@@ -191,5 +194,5 @@ class PatchEmbedding(nn.Module):
 
 def _fitting_patch(spec: ImageSpec) -> int:
     common = math.gcd(spec.height, spec.width)
-    largest = max(min(spec.height, spec.width) // PATCHES_A_SIDE, 1)
+    largest = max(min(spec.height, spec.width) // PATCHES_A_SIDE, SMALLEST_PATCH)
     return max(size for size in range(1, largest + 1) if common % size == 0)
