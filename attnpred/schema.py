@@ -19,6 +19,8 @@ from attnpred.errors import UserError
 PACKAGE = Path(__file__).parent
 # Classes a config file may name: those of these rooms and no others, so that a stranger's file runs no code.
 TARGET_ROOMS = ("attnpred.data", "attnpred.models", "attnpred.tasks")
+# What the options of a class may be declared with; the rest of its file is not run to read them.
+LIGHT_MODULES = ("dataclasses", "typing", "attnpred.config", "attnpred.schema")
 WORDS = {bool: "true or false", int: "an integer", float: "a number", str: "a text"}
 
 
@@ -138,20 +140,20 @@ def expectation(kind: Any, declared: Field[Any]) -> str:
 def _class_of(target: str, suffix: str) -> type | None:
     """Reads the dataclass `<Class><suffix>` out of the file that holds it, without running the rest of that file.
 
-    A model's file imports torch; its options must be known before that.
+    A model's file imports torch; its options must be known before that. Of the file's imports only the light ones run.
     """
     module, _, name = target.rpartition(".")
     file = PACKAGE.parent.joinpath(*module.split(".")).with_suffix(".py")
     if not file.is_file():
         return None
-    from attnpred import config
-
-    namespace = {**vars(config), "__name__": config.__name__}
-    for node in ast.parse(file.read_text(encoding="utf-8")).body:
-        if isinstance(node, ast.ClassDef) and node.name == name + suffix:
-            exec(compile(ast.Module([node], []), str(file), "exec", dont_inherit=True), namespace)
-            return typing.cast(type, namespace[node.name])
-    return None
+    body = ast.parse(file.read_text(encoding="utf-8")).body
+    light = [node for node in body if isinstance(node, ast.ImportFrom) and node.module in LIGHT_MODULES]
+    found = [node for node in body if isinstance(node, ast.ClassDef) and node.name == name + suffix]
+    if not found:
+        return None
+    namespace: dict[str, Any] = {"__name__": module}
+    exec(compile(ast.Module([*light, *found], []), str(file), "exec", dont_inherit=True), namespace)
+    return typing.cast(type, namespace[name + suffix])
 
 
 def options_of(target: Any, place: str, base: type | None = None) -> type:
