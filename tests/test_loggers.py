@@ -1,0 +1,38 @@
+"""Optional loggers: refused where their package is missing, made with what was asked where it is there."""
+
+import pytest
+
+from attnpred import compose, loggers
+from attnpred.errors import UserError
+
+
+def options(*overrides):
+    return compose.compose(list(overrides)).logger
+
+
+@pytest.mark.parametrize("name", ["wandb", "mlflow"])
+def test_a_missing_package_is_named_with_the_remedy(name, monkeypatch):
+    monkeypatch.setattr(loggers, "find_spec", lambda _: None)
+    with pytest.raises(UserError, match=rf"logger.{name}=true: .* pip install 'attnpred\[{name}\]'"):
+        loggers.check(options(f"logger={name}"))
+
+
+def test_nothing_is_asked_of_packages_that_are_not_chosen(monkeypatch):
+    monkeypatch.setattr(loggers, "find_spec", lambda _: None)
+    loggers.check(options())
+
+
+@pytest.mark.parametrize(("name", "kind"), [("wandb", "WandbLogger"), ("mlflow", "MLFlowLogger")])
+def test_a_chosen_logger_gets_what_was_asked(name, kind, monkeypatch, tmp_path):
+    made = {}
+
+    def make(*values, **named):
+        made.update(named, values=values)
+        return loggers.MetricsFile(tmp_path / "unused")
+
+    monkeypatch.setattr(f"pytorch_lightning.loggers.{kind}", make)
+    loggers.make(options(f"logger={name}", "logger.project=mine", "logger.offline=true"), tmp_path / "run")
+    if name == "wandb":
+        assert made == {"values": ("run",), "save_dir": tmp_path / "run", "project": "mine", "offline": True}
+    else:
+        assert made == {"values": ("mine",), "run_name": "run", "tracking_uri": f"sqlite:///{tmp_path}/run/mlflow.db"}
