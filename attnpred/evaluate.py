@@ -5,6 +5,7 @@ from typing import Any, Literal
 import pytorch_lightning as lightning
 
 from attnpred import schema
+from attnpred.callbacks.monitor import measured
 from attnpred.config import Config
 from attnpred.data import load_reader
 from attnpred.device import choose
@@ -32,5 +33,6 @@ def evaluate(run: Run, config: Config, split: Literal["val", "test"]) -> dict[st
         limit_val_batches=config.trainer.limit_batches,
     )
     measure = trainer.validate if split == "val" else trainer.test
-    (scalars,) = measure(learner, data.loader(split), verbose=False)
-    return {**{name.partition("/")[2]: value for name, value in scalars.items()}, **learner.details[split]}
+    measure(learner, data.loader(split), verbose=False)
+    scalars = {name.partition("/")[2]: value for name, value in measured(trainer, split).items()}
+    return {**scalars, **learner.details[split]}

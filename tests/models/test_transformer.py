@@ -40,10 +40,10 @@ def test_patches_must_divide_the_image():
 @pytest.mark.parametrize(
     ("height", "width", "patch", "grid"),
     [
-        (8, 8, None, (8, 8)),
+        (8, 8, None, (4, 4)),
         (32, 32, None, (8, 8)),
         (28, 28, None, (14, 14)),
-        (16, 8, None, (16, 8)),
+        (16, 8, None, (8, 4)),
         (16, 8, 4, (4, 2)),
         (7, 5, None, (7, 5)),
     ],
