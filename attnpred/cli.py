@@ -42,7 +42,7 @@ def _run(arguments: list[str]) -> int:
     command = _load(verb)
     parser = Parser(prog=f"attnpred {verb}", description=command.__doc__, add_help=verb != "train")
     command.add_arguments(parser)
-    code: int = command.main(parser.parse_args(arguments[1:]))
+    code: int = command.main(parser.parse_intermixed_args(arguments[1:]))
     return code
 
 

@@ -151,8 +151,6 @@ class Config:
     output_dir: str = option("Where run directories are made.")
 
     def check(self) -> None:
-        if self.data.modality not in self.model.accepts:
-            raise Invalid("model", f"cannot read {self.data.modality}")
         known = [f"val/{name}" for name in self.task.metrics]
         if self.checkpoint.monitor not in known:
             raise Invalid("checkpoint.monitor", f"no such metric; choose one of {', '.join(known)}")

@@ -6,7 +6,7 @@ from pathlib import Path
 from attnpred.errors import UserError
 
 ROOT_VARIABLE = "ATTNPRED_DATA"
-PROBE_SECONDS = 10.0
+PROBE_SECONDS = 10.0  # for the hub to answer at all
 
 
 def locate(name: str, *, place: str) -> Path | None:

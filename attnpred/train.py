@@ -1,6 +1,7 @@
 """Training, one linear story: config, data, model, run directory, fit, test, result."""
 
 import os
+import signal
 import sys
 from pathlib import Path
 from typing import Any
@@ -31,7 +32,7 @@ def launch(config: Config, overrides: list[str], directory: str | None = None) -
     loggers.check(config.logger)
     chosen = choose(config.trainer)
     say(f"device: {chosen.reason}")
-    parts = prepare(config, chosen)
+    parts = prepare(config)
     run = Run.create(config, overrides, directory)
     say(f"run: {run.path}")
     try:
@@ -40,19 +41,21 @@ def launch(config: Config, overrides: list[str], directory: str | None = None) -
         else:
             del parts  # each process has its own
             processes.spread("attnpred.train", [str(run.path)], chosen.devices)
-    except (KeyboardInterrupt, Interrupted) as error:
+    except Interrupted:
         run.finish("interrupted")
-        if isinstance(error, Interrupted):
-            raise
-        raise Interrupted(2) from None
+        raise
     except BaseException as error:
+        # outside the training loop Lightning turns an interrupt into an exit of its own
+        if isinstance(error, KeyboardInterrupt) or isinstance(error.__context__, KeyboardInterrupt):
+            run.finish("interrupted")
+            raise Interrupted(signal.SIGINT) from None
         run.finish("failed", error)
         raise
     run.finish("done")
     return run
 
 
-def prepare(config: Config, chosen: Chosen) -> tuple[Any, Learner]:
+def prepare(config: Config) -> tuple[Any, Learner]:
     """The data, ready to be read, and the model, ready to be trained."""
     lightning.seed_everything(config.seed, workers=True, verbose=False)
     data = schema.load(config.data._target_)(config.data, tokenizer_source=config.model.tokenizer_source())
@@ -102,6 +105,8 @@ def fit(config: Config, chosen: Chosen, run: Run, data: Any, learner: Learner) -
         callbacks=[*callbacks, Signals(checkpoints)],
     )
     main = trainer.is_global_zero
+    if trainer.world_size > 1:  # one start for all, but each its own dropout and augmentation
+        lightning.seed_everything(config.seed + trainer.global_rank, workers=True, verbose=False)
     if main:
         data.reader.save(run.path)
         learner.model.save_assets(run.path)
@@ -152,7 +157,7 @@ def main(path: str) -> None:
     config = run.config()
     chosen = choose(config.trainer)
     try:
-        fit(config, chosen, run, *prepare(config, chosen))
+        fit(config, chosen, run, *prepare(config))
     except Interrupted as error:
         os._exit(error.exit_code)  # no waiting for ranks that leave in their own time
 

@@ -71,6 +71,11 @@ def test_check_validates_all_that_is_shipped(capsys):
     assert "ok: trainer=ddp_cpu" in lines
 
 
+def test_flags_may_stand_between_overrides(capsys):
+    assert cli.main(["train", "model=transformer", "--cfg", "job", "data=imdb"]) == 0
+    assert "name: imdb" in capsys.readouterr().out
+
+
 def test_check_of_one_config(capsys):
     assert cli.main(["check", "model=bert", "data=sst2"]) == 0
     assert cli.main(["check", "model=bert", "data=digits"]) == 2

@@ -92,6 +92,30 @@ def test_a_signal_saves_and_leaves(number, code, place, tmp_path):
     assert main(["evaluate", str(run)]) == 0
 
 
+def test_a_second_interrupt_leaves_at_once():
+    from attnpred.callbacks.signals import Signals
+
+    signals = Signals(checkpoints=None)
+    signals._note(signal.SIGINT, None)
+    with pytest.raises(Interrupted) as caught:
+        signals._note(signal.SIGINT, None)
+    assert caught.value.exit_code == 130
+
+
+def test_an_interrupt_outside_the_training_loop_is_an_interrupt_too(place, tmp_path, monkeypatch):
+    from attnpred.learner import Learner
+
+    def interrupt(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Learner, "configure_optimizers", interrupt)
+    handler = signal.getsignal(signal.SIGINT)
+    assert main(["train", *place, *QUICK]) == 130
+    signal.signal(signal.SIGINT, handler)  # Lightning ignores further ones from then on
+    (run,) = runs_below(tmp_path / "outputs")
+    assert json.loads((run / "run.json").read_text())["status"] == "interrupted"
+
+
 def wait_for(condition, child):
     deadline = time.monotonic() + 120
     while not condition():

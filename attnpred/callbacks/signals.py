@@ -27,7 +27,7 @@ class Signals(Callback):
 
     def _note(self, number: int, frame: FrameType | None) -> None:
         if self.received is not None:
-            raise KeyboardInterrupt
+            raise Interrupted(number)
         self.received = number
 
     def on_train_batch_end(
