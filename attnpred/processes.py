@@ -7,6 +7,7 @@ import sys
 from types import FrameType
 
 from attnpred.errors import Interrupted
+from attnpred.schema import PACKAGE
 
 
 def spread(module: str, arguments: list[str], count: int) -> None:
@@ -30,7 +31,9 @@ def run(command: list[str], environment: dict[str, str] | None = None) -> int:
         if number == signal.SIGTERM:
             child.terminate()
 
-    child = subprocess.Popen(command, env={**os.environ, **(environment or {})})
+    # a checkout may be run from any directory without being installed
+    path = os.pathsep.join(filter(None, [str(PACKAGE.parent), os.environ.get("PYTHONPATH")]))
+    child = subprocess.Popen(command, env={**os.environ, "PYTHONPATH": path, **(environment or {})})
     previous = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         code = child.wait()

@@ -144,6 +144,12 @@ def test_a_childs_exit_code_is_returned_and_its_environment_given():
     assert processes.run(command, {"ATTNPRED_TEST_CODE": "7"}) == 7
 
 
+def test_a_child_finds_the_package_from_any_directory(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("PYTHONPATH", raising=False)
+    assert processes.run([sys.executable, "-m", "attnpred", "check", "seed=1"]) == 0
+
+
 def test_an_interrupt_while_a_child_runs_is_reported_after_it():
     command = [sys.executable, "-c", f"import os, signal; os.kill({os.getpid()}, signal.SIGINT)"]
     with pytest.raises(Interrupted) as caught:
