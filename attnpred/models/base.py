@@ -1,5 +1,6 @@
 """What every model keeps to: the contract's base class, and how pixels become numbers."""
 
+from abc import ABC, abstractmethod
 from pathlib import Path
 from typing import Self
 
@@ -10,7 +11,7 @@ from attnpred.config import ModelConfig
 from attnpred.contracts import Batch, ImageSpec, InputSpec, ModelOutput
 
 
-class Model(nn.Module):
+class Model(nn.Module, ABC):
     """A classifier that can tell what it attended to.
 
     Making one gives it fresh weights, or pretrained ones where it has such; `restore` needs a run directory alone.
@@ -21,9 +22,9 @@ class Model(nn.Module):
         self.config = config
         self.spec = spec
 
+    @abstractmethod
     def forward(self, batch: Batch, *, need_attention: bool = False) -> ModelOutput:
         """Logits, and where asked the importance of the input's parts; asking changes no logit beyond rounding."""
-        raise NotImplementedError
 
     def save_assets(self, directory: Path) -> None:
         """Writes what, beyond config, specification and weights, `restore` needs."""
