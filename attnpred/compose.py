@@ -46,6 +46,8 @@ def expand(overrides: list[str], extra_dir: str | None = None) -> Iterator[list[
         if override.is_discrete_sweep():
             key = override.get_key_element()
             choices.append([f"{key}={value}" for value in override.sweep_string_iterator()])
+        elif override.is_sweep_override():
+            raise UserError(f"{override.input_line}: holds no values to go through; list them, as in key=1,2,3")
         else:
             choices.append([str(override.input_line)])
     return (list(job) for job in itertools.product(*choices))

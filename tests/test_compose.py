@@ -152,6 +152,11 @@ def test_sweep_expands_to_every_combination_in_order():
     ]
 
 
+def test_a_sweep_without_values_is_refused(capsys):
+    assert main(["train", "-m", "optimizer.lr=interval(0.1,0.2)"]) == 2
+    assert "optimizer.lr=interval(0.1,0.2): holds no values to go through" in capsys.readouterr().err
+
+
 def test_changing_a_run_is_held_to_the_allowed_groups():
     config = compose.compose([])
     assert compose.changed(config, ["data.batch_size=7"], ("data",)).data.batch_size == 7
