@@ -16,6 +16,7 @@ from attnpred.callbacks.monitor import Monitor
 from attnpred.callbacks.progress import Progress
 from attnpred.callbacks.signals import Signals
 from attnpred.config import Config
+from attnpred.data.progress import say
 from attnpred.device import Chosen, choose
 from attnpred.errors import Interrupted
 from attnpred.files import write_json
@@ -143,11 +144,6 @@ def _hyperparameters(trainer: lightning.Trainer, config: Config, run: Run, monit
     results = {f"result/val/{name}": best[name] for name in config.task.metrics if name in best}
     results |= {f"result/test/{name}": monitor.result["test"][name] for name in config.task.metrics}
     loggers.hyperparameters(trainer.loggers, chosen, results)
-
-
-def say(text: str) -> None:
-    """For a person: standard error, where no program reads."""
-    print(text, file=sys.stderr, flush=True)
 
 
 def main(path: str) -> None:

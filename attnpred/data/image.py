@@ -18,8 +18,8 @@ from attnpred.data.pixels import Pixels, PixelStore, as_pixels, described, open_
 from attnpred.data.progress import counted
 from attnpred.data.reader import load_spec, save_spec
 from attnpred.data.splits import Split, carving, source_split
-from attnpred.data.store import read_json, write_json
 from attnpred.errors import UserError
+from attnpred.files import read_json, write_json
 from attnpred.schema import option
 
 # raised when the code makes other files of the same input

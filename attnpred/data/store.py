@@ -1,11 +1,12 @@
 """A prepared split on disk, whatever its modality: labels, class names and a description beside the examples."""
 
-import json
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from attnpred.files import read_json, write_json
 
 ABOUT, LABELS = "about.json", "labels.npy"
 
@@ -22,12 +23,3 @@ class Store:
 def save_store(directory: Path, labels: NDArray[np.int64], classes: list[str], **about: Any) -> None:
     np.save(directory / LABELS, labels)
     write_json(directory / ABOUT, {"classes": classes, **about})
-
-
-def read_json(path: Path) -> dict[str, Any]:
-    values: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    return values
-
-
-def write_json(path: Path, values: dict[str, Any]) -> None:
-    path.write_text(json.dumps(values), encoding="utf-8")

@@ -15,8 +15,9 @@ from numpy.typing import NDArray
 
 from attnpred import hub
 from attnpred.data.labels import LabelColumn
-from attnpred.data.store import Store, read_json, save_store, write_json
+from attnpred.data.store import Store, save_store
 from attnpred.errors import UserError
+from attnpred.files import read_json, write_json
 
 TOKENIZER_FILE, VOCABULARY_FILE, IDS_FILE, OFFSETS_FILE = "tokenizer.json", "vocabulary.json", "ids.bin", "offsets.npy"
 PLACE = "model.source"  # the option that names a checkpoint
