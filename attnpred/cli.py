@@ -12,6 +12,7 @@ from types import ModuleType
 
 from attnpred.errors import Interrupted, UserError
 from attnpred.schema import suggest
+from attnpred.settle import ENVIRONMENT
 
 VERBS = sorted(file.stem for file in (Path(__file__).parent / "commands").glob("[a-z]*.py"))
 
@@ -19,8 +20,7 @@ VERBS = sorted(file.stem for file in (Path(__file__).parent / "commands").glob("
 def main(argv: list[str] | None = None) -> int:
     """Runs one verb and returns the exit code."""
     arguments = sys.argv[1:] if argv is None else argv
-    # Threads that spin while they wait bring a busy machine to a standstill; to be said before torch loads OpenMP
-    os.environ.setdefault("GOMP_SPINCOUNT", "10000")
+    os.environ.update({name: value for name, value in ENVIRONMENT.items() if name not in os.environ})
     try:
         return _run(arguments)
     except UserError as error:

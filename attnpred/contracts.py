@@ -105,7 +105,7 @@ class Attention:
     """
 
     importance: Tensor  # (batch, parts) float32: sums to 1 over an example's own parts, 0 on padding and special tokens
-    layers: tuple[Tensor, ...] = ()  # each (batch, heads, query, key)
+    layers: tuple[Tensor, ...] = ()  # each (batch, heads, query, key); none where a model was told to leave them out
     grid: tuple[int, int] | None = None
 
 

@@ -10,8 +10,11 @@ from torch import Tensor
 from attnpred.config import OptimizerConfig
 from attnpred.contracts import Batch, ModelOutput
 from attnpred.models.base import Model
+from attnpred.models.embedding import Embedding
 from attnpred.schedule import factor
 from attnpred.tasks.base import Task
+
+OFTEN_SET = frozenset({"_current_fx_name", "grad_norm", "wants_grad_norm"})  # the first is Lightning's
 
 
 class Learner(LightningModule):
@@ -31,14 +34,21 @@ class Learner(LightningModule):
         self.augment = augment
         self.split_metrics = torch.nn.ModuleDict({"val": task.metrics(), "test": task.metrics()})
         # What the monitor reads every so often; kept on the device so that no step waits for the host.
-        self.loss_sum: Tensor | None = None
-        self.hits: Tensor | None = None
+        self.steps: list[tuple[Tensor, Tensor, int]] = []  # of each batch: mean loss, hits, examples
         self.grad_norm: Tensor | None = None
         self.wants_grad_norm = False
         self.details: dict[str, dict[str, Any]] = {}
+        self.embeddings = [module for module in model.modules() if isinstance(module, Embedding)]
 
-    def forward(self, batch: Batch, *, need_attention: bool = False) -> ModelOutput:
-        return self.model(batch, need_attention=need_attention)
+    def __setattr__(self, name: str, value: Any) -> None:
+        """What changes many times a step is no parameter, buffer or module: it need not be looked at as if it were."""
+        if name in OFTEN_SET and name in self.__dict__:
+            self.__dict__[name] = value
+        else:
+            super().__setattr__(name, value)
+
+    def forward(self, batch: Batch, *, need_attention: bool = False, need_layers: bool = True) -> ModelOutput:
+        return self.model(batch, need_attention=need_attention, need_layers=need_layers)
 
     def on_after_batch_transfer(self, batch: Batch, dataloader_idx: int) -> Batch:
         return self.augment(batch) if self.augment is not None and self.trainer.training else batch
@@ -52,9 +62,7 @@ class Learner(LightningModule):
         output = self.model(batch)
         loss = self.task.loss(output, batch)
         with torch.no_grad():
-            hits = self.task.hits(output, batch)
-            self.loss_sum = loss.detach() * len(batch) + (0 if self.loss_sum is None else self.loss_sum)
-            self.hits = hits if self.hits is None else self.hits + hits
+            self.steps.append((loss.detach(), self.task.hits(output, batch), len(batch)))
         return loss
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
@@ -87,6 +95,12 @@ class Learner(LightningModule):
         rest = {key: value for key, value in self.state_dict().items() if not key.startswith("model.")}
         checkpoint["state_dict"].update(rest)
 
+    def optimizer_zero_grad(self, epoch: int, batch_idx: int, optimizer: torch.optim.Optimizer) -> None:
+        if self.trainer.world_size == 1:  # else every process writes other rows, and all get the sum
+            for module in self.embeddings:
+                module.reclaim()
+        optimizer.zero_grad()
+
     def configure_gradient_clipping(
         self,
         optimizer: torch.optim.Optimizer,
@@ -99,8 +113,14 @@ class Learner(LightningModule):
         sharded = getattr(self.trainer.strategy.model, "clip_grad_norm_", None)  # FSDP holds a part of each gradient
         if sharded is not None:
             self.grad_norm = sharded(limit)
+            return
+        trained = [p for group in optimizer.param_groups for p in group["params"]]
+        self.grad_norm = torch.nn.utils.get_total_norm([p.grad for p in trained if p.grad is not None])
+        if optimizer.defaults["fused"]:
+            # the fused kernels divide by this as they read, which saves a pass over all gradients
+            optimizer.grad_scale = (self.grad_norm / limit).clamp_(min=1.0)  # type: ignore[attr-defined]
         else:
-            self.grad_norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), limit)
+            torch.nn.utils.clip_grads_with_norm_(trained, limit, self.grad_norm)
 
     def configure_optimizers(self) -> Any:
         assert self.options is not None, "a learner without optimizer options only evaluates"

@@ -1,6 +1,5 @@
 """Labels, probabilities and attention for new input, from a run directory alone."""
 
-import itertools
 from collections.abc import Iterable, Iterator
 from typing import Any
 
@@ -14,16 +13,19 @@ from attnpred.run import Run
 
 
 def predict(run: Run, config: Config, inputs: Iterable[str]) -> Iterator[dict[str, Any]]:
-    """One plain description an input, in order, as soon as its batch is done."""
+    """One plain description an input, in the order given, as soon as it and those before it are done."""
     reader: Any = load_reader(run.path)
     chosen = choose(config.trainer)
     task = schema.load(config.task._target_)(config.task, reader.spec)
     model = run.load_model().to(chosen.device_type)
-    stream = iter(inputs)
-    while batch_inputs := list(itertools.islice(stream, config.data.eval_batch_size)):
-        batch = reader.batch(batch_inputs).to(chosen.device_type)
+    done: dict[int, dict[str, Any]] = {}
+    turn = 0
+    for reading in reader.readings(inputs, config.data.eval_batch_size):
         with torch.inference_mode(), chosen.autocast():
-            output = model(batch, need_attention=True)
-        importance = output.attention.importance.float().cpu().tolist()  # (batch, parts)
-        for given, weights, described in zip(batch_inputs, importance, task.predict(output), strict=True):
-            yield {"input": given, **described, **reader.explain(given, weights, grid=output.attention.grid)}
+            output = model(reading.batch.to(chosen.device_type), need_attention=True, need_layers=False)
+        places, explained = reading.batch.ids.tolist(), reading.explain(output.attention)
+        for place, given, described, parts in zip(places, reading.inputs, task.predict(output), explained, strict=True):
+            done[place] = {"input": given, **described, **parts}
+            while turn in done:
+                yield done.pop(turn)
+                turn += 1

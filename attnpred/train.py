@@ -3,13 +3,15 @@
 import os
 import signal
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as lightning
 from pytorch_lightning.callbacks import Callback, EarlyStopping
+from pytorch_lightning.profilers import PassThroughProfiler
 
-from attnpred import compose, loggers, processes, quiet, report, schema
+from attnpred import compose, loggers, processes, report, schema
 from attnpred.callbacks.checkpoints import Checkpoints
 from attnpred.callbacks.gallery import Gallery
 from attnpred.callbacks.monitor import Monitor
@@ -22,6 +24,7 @@ from attnpred.errors import Interrupted
 from attnpred.files import write_json
 from attnpred.learner import Learner
 from attnpred.run import Run
+from attnpred.settle import settle
 
 
 def launch(config: Config, overrides: list[str], directory: str | None = None) -> Run:
@@ -76,8 +79,6 @@ def fit(config: Config, chosen: Chosen, run: Run, data: Any, learner: Learner) -
         Progress(monitor, watch=config.checkpoint.monitor),
         checkpoints,
     ]
-    if chosen.strategy != "fsdp":  # a part of the model cannot look at an example alone
-        callbacks.append(Gallery(data.reader, chosen))
     if options.patience is not None:
         selection = config.checkpoint
         callbacks.append(EarlyStopping(selection.monitor, patience=options.patience, mode=selection.mode))
@@ -101,6 +102,7 @@ def fit(config: Config, chosen: Chosen, run: Run, data: Any, learner: Learner) -
         num_sanity_val_steps=0,
         use_distributed_sampler=False,  # the loaders share the examples out themselves
         enable_model_summary=False,
+        profiler=Unprofiled(),
         logger=loggers.make(config.logger, run.path),
         # the signals come last, so that a checkpoint due at this step is not written twice
         callbacks=[*callbacks, Signals(checkpoints)],
@@ -117,11 +119,22 @@ def fit(config: Config, chosen: Chosen, run: Run, data: Any, learner: Learner) -
         for split in ("train", "val", "test")
     }
     trainer.fit(learner, loaders["train"], loaders["val"])
+    if chosen.strategy != "fsdp":  # a part of the model cannot look at an example alone
+        trainer.callbacks.append(Gallery(data.reader, chosen))  # type: ignore[attr-defined]
     trainer.test(learner, loaders["test"], ckpt_path=str(run.checkpoint()), verbose=False, weights_only=True)
     if main:
         write_json(run.path / "metrics.json", monitor.result)
         _hyperparameters(trainer, config, run, monitor)
         say(report.final_table(monitor.result))
+
+
+class Unprofiled(PassThroughProfiler):
+    """Lightning's own makes a context anew for each of a step's hundred measurements, to measure nothing."""
+
+    nothing = nullcontext()
+
+    def profile(self, action_name: str) -> Any:
+        return self.nothing
 
 
 def _describe(trainer: lightning.Trainer, config: Config) -> None:
@@ -148,7 +161,7 @@ def _hyperparameters(trainer: lightning.Trainer, config: Config, run: Run, monit
 
 def main(path: str) -> None:
     """One rank of a run whose directory exists."""
-    quiet.settle()
+    settle()
     run = Run(Path(path))
     config = run.config()
     chosen = choose(config.trainer)

@@ -9,7 +9,7 @@ from pytorch_lightning import Callback, LightningModule, Trainer
 from attnpred import loggers, pictures
 from attnpred.contracts import Batch, ImageBatch, ModelOutput
 from attnpred.data.image import ImageReader
-from attnpred.data.text import TextReader
+from attnpred.data.text_reader import TextReader
 from attnpred.device import Chosen
 from attnpred.learner import Learner
 
@@ -44,7 +44,7 @@ class Gallery(Callback):
         counts = np.array(learner.details["test"]["confusion"])
         writer.add_image("test/confusion", pictures.confusion_matrix(counts, classes), step, dataformats="HWC")
         with torch.inference_mode(), self.chosen.autocast():
-            output = learner(self.batch, need_attention=True)
+            output = learner(self.batch, need_attention=True, need_layers=False)
         writer.add_image("test/examples", self._draw(self.batch, output), step, dataformats="HWC")
 
     def _draw(self, batch: Any, output: ModelOutput) -> np.ndarray:

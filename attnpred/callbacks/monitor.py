@@ -60,15 +60,16 @@ class Monitor(Callback):
 
     def _log(self, trainer: Trainer, learner: LightningModule) -> None:
         assert isinstance(learner, Learner)
-        assert learner.loss_sum is not None
-        assert learner.hits is not None
-        sums = torch.stack([learner.loss_sum.float(), learner.hits.float()]).tolist()  # waits for the device, once
+        losses, hits, sizes = zip(*learner.steps, strict=True)
+        weights = torch.tensor(sizes, dtype=torch.float32).to(losses[0].device, non_blocking=True)
+        total = torch.stack([torch.stack(losses).float() @ weights, torch.stack(hits).sum()])
+        loss_sum, hit_sum = total.tolist()  # waits for the device, once
         now = time.monotonic()
         seconds, world = now - self.since, trainer.world_size
         tokens = int(self.tokens)
         values = {
-            "train/loss": sums[0] / self.examples,
-            "train/accuracy": sums[1] / self.examples,
+            "train/loss": loss_sum / self.examples,
+            "train/accuracy": hit_sum / self.examples,
             "lr": trainer.optimizers[0].param_groups[0]["lr"],
             "examples_per_second": self.examples * world / seconds,
             "memory_gib": memory_gib(),
@@ -91,7 +92,7 @@ class Monitor(Callback):
 
     def _restart(self, learner: Learner) -> None:
         self.examples, self.tokens, self.since = 0, 0, time.monotonic()
-        learner.loss_sum = learner.hits = None
+        learner.steps.clear()
 
     def on_validation_start(self, trainer: Trainer, learner: LightningModule) -> None:
         # what has not been logged yet must not be charged with the time that validation takes

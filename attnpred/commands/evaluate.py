@@ -18,9 +18,9 @@ def main(args: argparse.Namespace) -> int:
     run = Run.find(args.run)
     config = compose.changed(run.config(), args.overrides, ("data", "trainer"))
 
-    from attnpred import quiet
+    from attnpred.settle import settle
 
-    quiet.settle()
+    settle()
     from attnpred import report
     from attnpred.evaluate import evaluate
 

@@ -18,9 +18,9 @@ def main(args: argparse.Namespace) -> int:
     run = Run.find(args.run)
     config = run.config()
 
-    from attnpred import quiet
+    from attnpred.settle import settle
 
-    quiet.settle()
+    settle()
     from attnpred.predict import predict
 
     for result in predict(run, config, _inputs(args.inputs)):

@@ -31,9 +31,9 @@ def main(args: argparse.Namespace) -> int:
     if args.cfg:
         print(compose.as_yaml(config), end="")
         return 0
-    from attnpred import quiet
+    from attnpred.settle import settle
 
-    quiet.settle()
+    settle()
     from attnpred.train import launch
 
     run = launch(config, args.overrides, args.run_dir)

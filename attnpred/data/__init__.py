@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from attnpred.data.image import ImageReader
-    from attnpred.data.text import TextReader
+    from attnpred.data.text_reader import TextReader
 
 
 def load_reader(directory: Path) -> "TextReader | ImageReader":
@@ -13,7 +13,7 @@ def load_reader(directory: Path) -> "TextReader | ImageReader":
     from attnpred.data import reader
 
     if reader.saved_modality(directory) == "text":
-        from attnpred.data.text import TextReader
+        from attnpred.data.text_reader import TextReader
 
         return TextReader.load(directory)
     from attnpred.data.image import ImageReader

@@ -1,7 +1,10 @@
 """Image data: its options, the reader that makes batches of files and pixels of attention, and the dataset."""
 
-from collections.abc import Callable, Sequence
+import os
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -10,13 +13,22 @@ import torch
 from torch.nn import functional as F
 
 from attnpred.config import AugmentConfig, DataConfig, Modality
-from attnpred.contracts import ImageBatch, ImageSpec
+from attnpred.contracts import Attention, ImageBatch, ImageSpec
 from attnpred.data.base import Data
 from attnpred.data.labels import LabelColumn
 from attnpred.data.loader import BatchLoader, Integers
-from attnpred.data.pixels import Pixels, PixelStore, as_pixels, described, open_image, statistics, write_pixels
+from attnpred.data.pixels import (
+    Pixels,
+    PixelStore,
+    as_pixels,
+    described,
+    in_colours,
+    open_image,
+    statistics,
+    write_pixels,
+)
 from attnpred.data.progress import counted
-from attnpred.data.reader import load_spec, save_spec
+from attnpred.data.reader import Reading, load_spec, save_spec
 from attnpred.data.splits import Split, carving, source_split
 from attnpred.errors import UserError
 from attnpred.files import read_json, write_json
@@ -25,6 +37,7 @@ from attnpred.schema import option
 # raised when the code makes other files of the same input
 PIXELS_VERSION, STATISTICS_VERSION = 1, 1
 CHUNK = 256  # images in memory at once
+SMALL_FILE = 10_000  # bytes
 
 
 @dataclass(kw_only=True)
@@ -52,22 +65,27 @@ class ImageReader:
         assert isinstance(spec, ImageSpec)
         return cls(spec)
 
-    def batch(self, inputs: Sequence[str | Path]) -> ImageBatch:
-        """Image files, in the order given, brought to the model's size and colours."""
-        shape = (self.spec.channels, self.spec.height, self.spec.width)
-        pixels = np.empty((len(inputs), *shape), np.uint8)
-        for row, path in zip(pixels, inputs, strict=True):
-            row[:] = self._read(path)
-        return ImageBatch(labels=None, ids=torch.arange(len(inputs)), pixels=torch.from_numpy(pixels))
+    def readings(self, inputs: Iterable[str], size: int) -> Iterator[Reading[ImageBatch]]:
+        """Batches of `size` image files, in the order given, brought to the model's size and colours."""
+        stream, start = iter(inputs), 0
+        with ThreadPoolExecutor(os.cpu_count()) as threads:
+            while paths := list(islice(stream, size)):
+                first = self._read(paths[0])
+                # threads take longer over small files than one alone, since they wait for one another
+                together = Path(paths[0]).stat().st_size > SMALL_FILE
+                rest = (threads.map if together else map)(self._read, paths[1:])
+                pixels = torch.from_numpy(np.stack([first, *rest]))
+                ids = torch.arange(start, start + len(paths))
+                yield Reading(paths, ImageBatch(labels=None, ids=ids, pixels=pixels), self._explain)
+                start += len(paths)
 
-    def _read(self, path: str | Path) -> Pixels:
+    def _read(self, path: str) -> Pixels:
         from PIL import Image
 
         try:
-            image = open_image(path)
             size = (self.spec.width, self.spec.height)
             # colours first: a palette's numbers can't be averaged
-            image = image.convert("L" if self.spec.channels == 1 else "RGB")
+            image = in_colours(open_image(path), self.spec.channels)
             return as_pixels(
                 image if image.size == size else image.resize(size, Image.Resampling.BILINEAR), self.spec.channels
             )
@@ -75,16 +93,14 @@ class ImageReader:
             reason = "no such file" if isinstance(error, FileNotFoundError) else f"no image that can be read ({error})"
             raise UserError(f"{path}: {reason}; give the path of an image file") from error
 
-    def explain(
-        self, path: str | Path, importance: Sequence[float], *, grid: tuple[int, int] | None = None
-    ) -> dict[str, Any]:
-        """Attention a pixel of the model's input, from its regions' on `grid` (rows, columns)."""
-        if grid is None:
-            raise ValueError("an image's importance needs the grid of its regions")
-        regions = torch.as_tensor(importance, dtype=torch.float64).reshape(1, 1, *grid)
+    def _explain(self, attention: Attention) -> Iterator[dict[str, Any]]:
+        """Attention a pixel of the model's input, from its regions'."""
+        assert attention.grid is not None, "an image's importance needs the grid of its regions"
+        regions = attention.importance.cpu().double().unflatten(1, (1, *attention.grid))
         size = (self.spec.height, self.spec.width)
-        attention = F.interpolate(regions, size, mode="bilinear", align_corners=False)[0, 0]
-        return {"size": list(size), "attention": (attention / attention.sum()).tolist()}
+        pixels = F.interpolate(regions, size, mode="bilinear", align_corners=False)[:, 0]  # (batch, height, width)
+        for one in (pixels / pixels.sum((1, 2), keepdim=True)).numpy():
+            yield {"size": list(size), "attention": one.tolist()}
 
 
 class ImageData(Data[ImageDataConfig, ImageReader, PixelStore]):

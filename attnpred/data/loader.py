@@ -12,7 +12,7 @@ from attnpred.errors import UserError
 
 B = TypeVar("B", bound=Batch)
 Integers = NDArray[np.int64]
-BUCKET = 8  # lengths that count as the same: padding of at most seven tokens buys the freedom to mix
+SLACK = 1 / 16  # how much longer an example may count at random than it is: some padding buys the freedom to mix
 
 
 class BatchLoader(Generic[B]):
@@ -47,12 +47,12 @@ class BatchLoader(Generic[B]):
         self._make, self._train = make, train
         self._seed, self._epoch = seed, 0
         self._rank, self._world = rank, world
-        self._lengths = -(-lengths // BUCKET) if train else lengths
+        self._lengths = lengths
         if token_budget is None:
             bounds = cut_by_size(len(lengths), batch_size, drop_last)
         else:
-            # a bucket's upper end, so that the cuts are the same whichever examples of it come first
-            ceiling = np.minimum(np.sort(self._lengths) * BUCKET, lengths.max())
+            # what an example at this place can count at most, so that the cuts are the same in every epoch
+            ceiling = np.minimum(np.sort(lengths) * (1 + SLACK), lengths.max()).astype(np.int64)
             bounds = cut_by_tokens(ceiling, token_budget)
         # training rather drops a few batches, which come in another epoch, than makes small ones
         self._bounds = bounds if train and len(bounds) > world else even(bounds, world)
@@ -67,7 +67,7 @@ class BatchLoader(Generic[B]):
         count = len(self._bounds) - 1
         if self._train:
             random = np.random.default_rng((self._seed, self._epoch))
-            order = np.lexsort((random.random(len(self._lengths)), self._lengths))
+            order = np.argsort(self._lengths * (1 + SLACK * random.random(len(self._lengths))))
             sequence = random.permutation(count)
         else:
             order, sequence = np.argsort(self._lengths, kind="stable"), np.arange(count)

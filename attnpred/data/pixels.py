@@ -33,14 +33,22 @@ def open_image(source: str | Path | io.BytesIO) -> Any:
     from PIL import Image, ImageOps
 
     try:
-        return ImageOps.exif_transpose(Image.open(source))
+        image = Image.open(source)
+        ImageOps.exif_transpose(image, in_place=True)
+        return image
     except (SyntaxError, Image.DecompressionBombError) as error:
         raise ValueError(str(error)) from error
 
 
+def in_colours(image: Any, channels: int) -> Any:
+    """The PIL image with so many channels."""
+    mode = "L" if channels == 1 else "RGB"
+    return image if image.mode == mode else image.convert(mode)
+
+
 def as_pixels(image: Any, channels: int) -> Pixels:
     """(channels, height, width) of a PIL image, converted to so many channels."""
-    values = np.asarray(image.convert("L" if channels == 1 else "RGB"))
+    values = np.asarray(in_colours(image, channels))
     return values[None] if channels == 1 else values.transpose(2, 0, 1)
 
 

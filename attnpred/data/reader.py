@@ -1,13 +1,25 @@
-"""What readers share: the file that describes them in a run directory."""
+"""What readers share: what they make of new input, and the file that describes them in a run directory."""
 
 import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic, TypeVar
 
-from attnpred.contracts import InputSpec, spec_from_dict
+from attnpred.contracts import Attention, Batch, InputSpec, spec_from_dict
 from attnpred.errors import UserError
 
+B = TypeVar("B", bound=Batch)
 SPEC_FILE = "spec.json"
+
+
+@dataclass(frozen=True)
+class Reading(Generic[B]):
+    """A batch of new input; its ids are the inputs' places in the order given, which need not be its own."""
+
+    inputs: list[str]
+    batch: B
+    explain: Callable[[Attention], Iterator[dict[str, Any]]]  # the parts of each input, and the attention on each
 
 
 def save_spec(directory: Path, spec: InputSpec, **reader: Any) -> None:

@@ -1,7 +1,6 @@
-"""Text data: its options, the reader that makes batches of texts and words of attention, and the dataset."""
+"""Text data: its options and the dataset."""
 
-import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from functools import cache as cached
 from functools import cached_property
@@ -9,7 +8,6 @@ from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from attnpred.config import DataConfig, Modality, TokenizerConfig
@@ -19,18 +17,10 @@ from attnpred.data.base import Data
 from attnpred.data.labels import LabelColumn, translate
 from attnpred.data.loader import BatchLoader, Integers
 from attnpred.data.progress import counted
-from attnpred.data.reader import load_spec, save_spec
 from attnpred.data.sources import files_digest
 from attnpred.data.splits import Split, carving, rows_of, source_split
-from attnpred.data.tokens import (
-    PLACE,
-    TOKENIZER_FILE,
-    TokenStore,
-    Vocabulary,
-    checkpoint_vocabulary,
-    clean,
-    write_tokens,
-)
+from attnpred.data.text_reader import TextReader
+from attnpred.data.tokens import PLACE, TokenStore, Vocabulary, checkpoint_vocabulary, clean, write_tokens
 from attnpred.data.training import train_vocabulary
 from attnpred.errors import UserError
 from attnpred.hub import locate
@@ -64,93 +54,6 @@ class TextDataConfig(DataConfig):
             raise Invalid(
                 "token_budget", f"too small for one text of max_length={self.max_length}; raise it or lower that"
             )
-
-
-class TextReader:
-    """Makes batches of texts, and words' attention of tokens'."""
-
-    def __init__(self, spec: TextSpec, vocabulary: Vocabulary, *, strip_html: bool, truncate: str) -> None:
-        self.spec = spec
-        self.vocabulary = vocabulary
-        self.strip_html, self.truncate = strip_html, truncate
-
-    def save(self, directory: Path) -> None:
-        (directory / TOKENIZER_FILE).write_text(self.vocabulary.tokenizer_json, encoding="utf-8")
-        own = {"strip_html": self.strip_html, "truncate": self.truncate, "unknown_id": self.vocabulary.unknown_id}
-        save_spec(directory, self.spec, **own)
-
-    @classmethod
-    def load(cls, directory: Path) -> "TextReader":
-        spec, own = load_spec(directory)
-        assert isinstance(spec, TextSpec)
-        text = (directory / TOKENIZER_FILE).read_text(encoding="utf-8")
-        vocabulary = Vocabulary(text, spec.pad_id, own.pop("unknown_id"), spec.prefix, spec.suffix)
-        return cls(spec, vocabulary, **own)
-
-    def batch(self, inputs: list[str]) -> TextBatch:
-        """New texts, in the order given."""
-        ids = self.vocabulary.ids([clean(text, self.strip_html) for text in inputs])
-        return self.collate(ids, None, np.arange(len(inputs)))
-
-    def collate(
-        self, texts: Sequence[Sequence[int] | NDArray[Any]], labels: Integers | None, rows: Integers
-    ) -> TextBatch:
-        """A batch of token ids that have neither special tokens nor been cut; `rows` become the batch's ids."""
-        prefix, suffix = self.spec.prefix, self.spec.suffix
-        lengths = self.lengths(np.array([len(t) for t in texts], np.int64))
-        longest = int(lengths.max(initial=0))
-        tokens = np.full((len(texts), longest), self.spec.pad_id, np.int64)
-        for row, ids, length in zip(tokens, texts, lengths, strict=True):
-            head, tail = self._kept(len(ids))
-            row[: len(prefix)] = prefix
-            own = row[len(prefix) : length - len(suffix)]
-            own[:head] = ids[:head]
-            own[head:] = ids[len(ids) - tail :]
-            row[length - len(suffix) : length] = suffix
-        return TextBatch(
-            labels=None if labels is None else torch.from_numpy(labels),
-            ids=torch.from_numpy(rows),
-            tokens=torch.from_numpy(tokens),
-            lengths=torch.from_numpy(lengths),
-            padded=bool((lengths < longest).any()),
-            prefix=len(prefix),
-            suffix=len(suffix),
-        )
-
-    def lengths(self, raw: Integers) -> Integers:
-        """Lengths in a batch, special tokens included, of texts with so many tokens."""
-        special = len(self.spec.prefix) + len(self.spec.suffix)
-        return np.minimum(raw, self.spec.max_length - special) + special
-
-    def _kept(self, count: int) -> tuple[int, int]:
-        """How many of a text's tokens are kept from its start, and how many from its end."""
-        room = self.spec.max_length - len(self.spec.prefix) - len(self.spec.suffix)
-        if count <= room or self.truncate == "head":
-            return min(count, room), 0
-        return (0, room) if self.truncate == "tail" else (room - room // 2, room // 2)
-
-    def explain(self, text: str, importance: Sequence[float], *, grid: tuple[int, int] | None = None) -> dict[str, Any]:
-        """The text's own words and the share of attention on each; `importance` is its row of a batch.
-
-        A word that was cut off has 0. Where the text left no token of its own, its words share evenly. `grid` is for
-        images.
-        """
-        text = clean(text, self.strip_html)
-        found = list(re.finditer(r"\S+", text))
-        if not found:
-            return {"words": [], "attention": []}
-        spans = self.vocabulary.tokenizer.encode(text, add_special_tokens=False).offsets
-        head, tail = self._kept(len(spans))
-        kept = spans[:head] + spans[len(spans) - tail :]
-        # a token can begin with the space before its word, so that its last character tells the word
-        last = [max(start, end - 1) for start, end in kept]
-        words = np.searchsorted([m.start() for m in found], last, side="right") - 1
-        first = len(self.spec.prefix)
-        attention = np.zeros(len(found))
-        np.add.at(attention, words.clip(min=0), np.asarray(importance, np.float64)[first : first + len(kept)])
-        total = attention.sum()
-        attention = attention / total if total > 0 else np.full(len(found), 1 / len(found))
-        return {"words": [m.group() for m in found], "attention": attention.tolist()}
 
 
 class TextData(Data[TextDataConfig, TextReader, TokenStore]):

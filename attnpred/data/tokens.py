@@ -64,6 +64,11 @@ class Vocabulary:
         encoded = self.tokenizer.encode_batch_fast(texts, add_special_tokens=False)
         return [e.ids or [self.unknown_id] for e in encoded]
 
+    def ids_and_spans(self, texts: list[str]) -> list[tuple[list[int], list[tuple[int, int]]]]:
+        """`ids`, and where in its text each token begins and ends; the unknown token of an empty text is nowhere."""
+        encoded = self.tokenizer.encode_batch(texts, add_special_tokens=False)
+        return [(e.ids or [self.unknown_id], e.offsets) for e in encoded]
+
     def save(self, directory: Path) -> None:
         values = asdict(self)
         (directory / TOKENIZER_FILE).write_text(values.pop("tokenizer_json"), encoding="utf-8")

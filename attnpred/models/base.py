@@ -23,8 +23,12 @@ class Model(nn.Module, ABC):
         self.spec = spec
 
     @abstractmethod
-    def forward(self, batch: Batch, *, need_attention: bool = False) -> ModelOutput:
-        """Logits, and where asked the importance of the input's parts; asking changes no logit beyond rounding."""
+    def forward(self, batch: Batch, *, need_attention: bool = False, need_layers: bool = True) -> ModelOutput:
+        """Logits, and where asked the importance of the input's parts; asking changes no logit beyond rounding.
+
+        With `need_attention` alone the layers' weights come too, which costs far more than the importance: without
+        `need_layers` only those are computed that the importance is made of, and `Attention.layers` is empty.
+        """
 
     def save_assets(self, directory: Path) -> None:
         """Writes what, beyond config, specification and weights, `restore` needs."""

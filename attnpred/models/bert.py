@@ -12,6 +12,7 @@ from attnpred.contracts import Attention, Batch, InputSpec, ModelOutput, TextBat
 from attnpred.models import encoders
 from attnpred.models.attention import Pool, normalise, pass_through
 from attnpred.models.base import Model
+from attnpred.models.dropout import Dropout
 from attnpred.schema import option
 
 ENCODER_FILE = "encoder.json"  # in the run directory: the encoder's architecture
@@ -27,7 +28,7 @@ class BertConfig(ModelConfig):
         "Share of features dropped in training; null keeps the checkpoint's own.", ge=0, lt=1
     )
     attention_dropout: float | None = option(
-        "Share of attention weights dropped; null keeps the checkpoint's own; a CPU attends much slower above 0.",
+        "Share of attention weights dropped; null keeps the checkpoint's own.",
         ge=0,
         lt=1,
     )
@@ -51,23 +52,27 @@ class Bert(Model):
         encoders.check_fit(self.encoder, config, spec)
         width = self.encoder.config.hidden_size
         self.pool = Pool(width, config.pooling)
-        self.dropout = nn.Dropout(encoders.dropout_of(self.encoder) if config.dropout is None else config.dropout)
+        self.dropout = Dropout(encoders.dropout_of(self.encoder) if config.dropout is None else config.dropout)
         self.head = nn.Linear(width, len(spec.classes))
         nn.init.trunc_normal_(self.head.weight, std=0.02)
         nn.init.zeros_(self.head.bias)
 
-    def forward(self, batch: Batch, *, need_attention: bool = False) -> ModelOutput:
+    def forward(self, batch: Batch, *, need_attention: bool = False, need_layers: bool = True) -> ModelOutput:
         assert isinstance(batch, TextBatch)
         own = batch.own()
-        encoded = self.encoder(input_ids=batch.tokens, attention_mask=batch.valid(), output_attentions=need_attention)
+        # only the pooling `attention` tells the importance without the last layer
+        needed: Any = need_layers or (self.pool.kind != "attention" and encoders.last_layer(self.encoder))
+        encoded = self.encoder(
+            input_ids=batch.tokens, attention_mask=batch.valid(), output_attentions=need_attention and needed
+        )
         features = encoded.last_hidden_state  # (batch, length, width)
         pooled, share = self.pool(features, own, need_weights=need_attention)
         logits = self.head(self.dropout(pooled))
         if share is None:
             return ModelOutput(logits)
-        layers: tuple[Tensor, ...] = tuple(encoded.attentions)
         if self.pool.kind != "attention":
-            share = pass_through(share, layers[-1])
+            share = pass_through(share, encoded.attentions[-1])
+        layers: tuple[Tensor, ...] = tuple(encoded.attentions) if need_layers else ()
         return ModelOutput(logits, Attention(normalise(share, own), layers))
 
     def save_assets(self, directory: Path) -> None:

@@ -15,6 +15,8 @@ from attnpred import hub
 from attnpred.contracts import TextSpec
 from attnpred.errors import UserError
 from attnpred.models.attention import attend
+from attnpred.models.dropout import Dropout
+from attnpred.models.embedding import Embedding
 
 if TYPE_CHECKING:
     from attnpred.models.bert import BertConfig
@@ -46,11 +48,18 @@ class NotThereError(UserError):
 
 
 def _adapted(encoder: Any) -> Any:
-    """Makes it attend with `attend`, where its kind can change that, and takes off the pooler, which ours replaces."""
+    """Gives it our own attention, where its kind can change that, dropout and embedding; and takes off the pooler."""
     if encoder.is_backend_compatible():
         encoder.set_attn_implementation(INTERFACE)
     if getattr(encoder, "pooler", None) is not None:
         encoder.pooler = None  # parameters that get no gradient would stop training on several devices
+    table = encoder.get_input_embeddings()
+    if type(table) is nn.Embedding:
+        encoder.set_input_embeddings(Embedding.of(table))
+    for module in list(encoder.modules()):
+        for name, child in module.named_children():
+            if type(child) is nn.Dropout:
+                setattr(module, name, Dropout(child.p))
     return encoder
 
 
@@ -97,6 +106,17 @@ def dropout_of(encoder: Any) -> float:
         if (share := getattr(encoder.config, name, None)) is not None:
             return share
     return 0.0
+
+
+def last_layer(encoder: Any) -> set[nn.Module] | bool:
+    """The modules of the encoder's last layer, to ask for its weights alone; True, for all, where none can be told.
+
+    transformers looks only whether its `output_attentions` is true, and hands it on to `_transformers_attention`.
+    """
+    depth = getattr(encoder.config, "num_hidden_layers", None)
+    stacks = (m for m in encoder.modules() if isinstance(m, nn.ModuleList) and len(m) == depth)
+    stack = next(stacks, None)
+    return True if stack is None else set(stack[-1].modules())
 
 
 def check_fit(encoder: Any, config: "BertConfig", spec: TextSpec) -> None:
@@ -147,10 +167,13 @@ def _transformers_attention(
     *,
     dropout: float = 0.0,
     scaling: float | None = None,
-    output_attentions: bool = False,
+    output_attentions: bool | set[nn.Module] | None = False,
     **others: Any,
 ) -> tuple[Tensor, Tensor | None]:
-    """`attend`, as transformers calls it -> (batch, length, heads, head_dim), and the weights where asked"""
+    """`attend`, as transformers calls it -> (batch, length, heads, head_dim), and the weights where asked
+
+    `output_attentions` may hold the modules that are asked.
+    """
     for name in ("softcap", "position_bias", "s_aux"):
         if others.get(name) is not None:
             raise UserError(
@@ -159,9 +182,8 @@ def _transformers_attention(
     groups = query.shape[1] // key.shape[1]
     if groups > 1:
         key, value = key.repeat_interleave(groups, dim=1), value.repeat_interleave(groups, dim=1)
-    read, weights = attend(
-        query, key, value, keep=attention_mask, dropout=dropout, need_weights=bool(output_attentions), scale=scaling
-    )
+    asked = module in output_attentions if isinstance(output_attentions, set) else bool(output_attentions)
+    read, weights = attend(query, key, value, keep=attention_mask, dropout=dropout, need_weights=asked, scale=scaling)
     return read.transpose(1, 2).contiguous(), weights
 
 

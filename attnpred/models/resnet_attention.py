@@ -11,6 +11,7 @@ from attnpred.config import Modality, ModelConfig
 from attnpred.contracts import Attention, Batch, ImageBatch, ImageSpec, InputSpec, ModelOutput
 from attnpred.models.attention import MultiHeadAttention, Pool, normalise, pass_through
 from attnpred.models.base import Model, PixelNorm
+from attnpred.models.dropout import Dropout
 from attnpred.schema import Invalid, option
 
 SMALLEST_MAP = 4  # rows and columns below which a stage no longer halves the map
@@ -65,12 +66,12 @@ class ResnetAttention(Model):
         self.self_attention = SelfAttention(channels, config.heads) if config.attention == "self" else None
         # SGD moves the query in proportion to its gradient: with a scale of 1 all weight soon falls on one region
         self.pool = Pool(channels, config.pooling, scale=channels**-0.25)
-        self.dropout = nn.Dropout(config.dropout)
+        self.dropout = Dropout(config.dropout)
         self.head = nn.Linear(channels, len(spec.classes))
         # Convolutions on CPU and on tensor cores are about twice as fast in this layout
         self.to(memory_format=torch.channels_last)
 
-    def forward(self, batch: Batch, *, need_attention: bool = False) -> ModelOutput:
+    def forward(self, batch: Batch, *, need_attention: bool = False, need_layers: bool = True) -> ModelOutput:
         assert isinstance(batch, ImageBatch)
         x = self.normalise(batch.pixels.contiguous(memory_format=torch.channels_last))
         x = F.relu(self.stem(x))
@@ -92,7 +93,7 @@ class ResnetAttention(Model):
         elif gate is not None:
             spatial = gate.float().flatten(1)  # (batch, parts)
             share, layers = share * spatial, (spatial[:, None, None, :],)
-        return ModelOutput(logits, Attention(normalise(share, None), layers, grid))
+        return ModelOutput(logits, Attention(normalise(share, None), layers if need_layers else (), grid))
 
 
 class Block(nn.Module):

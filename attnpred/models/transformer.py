@@ -13,6 +13,8 @@ from attnpred.contracts import Attention, Batch, ImageBatch, ImageSpec, InputSpe
 from attnpred.errors import UserError
 from attnpred.models.attention import MultiHeadAttention, Pool, normalise, pass_through
 from attnpred.models.base import Model, PixelNorm
+from attnpred.models.dropout import ExampleDropout
+from attnpred.models.embedding import Embedding
 from attnpred.models.positions import EMBEDDING_DEVIATION, Positions, Rotation
 from attnpred.schema import Invalid, option
 
@@ -92,7 +94,7 @@ class Transformer(Model):
         if self.cls is not None:
             nn.init.trunc_normal_(self.cls, std=EMBEDDING_DEVIATION)
 
-    def forward(self, batch: Batch, *, need_attention: bool = False) -> ModelOutput:
+    def forward(self, batch: Batch, *, need_attention: bool = False, need_layers: bool = True) -> ModelOutput:
         valid, own = (batch.valid(), batch.own()) if isinstance(batch, TextBatch) else (None, None)
         x = self.positions(self.embed(batch))  # (batch, parts, width)
         before = 0 if self.cls is None else 1
@@ -103,7 +105,9 @@ class Transformer(Model):
         x = self.dropout(x)
         weights: list[Tensor] = []
         for layer in self.layers:
-            x, attended = layer(x, keep=valid, rotation=rotation, need_weights=need_attention)
+            # only the pooling `attention` tells the importance without the last layer
+            needed = need_layers or (layer is self.layers[-1] and self.pool.kind != "attention")
+            x, attended = layer(x, keep=valid, rotation=rotation, need_weights=need_attention and needed)
             if attended is not None:
                 weights.append(attended)
         pooled, share = self.pool(x, own, need_weights=need_attention)
@@ -112,7 +116,8 @@ class Transformer(Model):
             return ModelOutput(logits)
         if self.pool.kind != "attention":
             share = pass_through(share, weights[-1])[:, before:]
-        return ModelOutput(logits, Attention(normalise(share, own), tuple(weights), self.grid))
+        layers = tuple(weights) if need_layers else ()
+        return ModelOutput(logits, Attention(normalise(share, own), layers, self.grid))
 
 
 class Layer(nn.Module):
@@ -138,28 +143,10 @@ class Layer(nn.Module):
         return x + self.dropout(self.shrink(F.gelu(self.grow(self.mlp_norm(x))))), weights
 
 
-class ExampleDropout(nn.Module):
-    """Drops a feature at every position of an example at once.
-
-    One random number a feature instead of one a feature and position: on a CPU, drawing those takes longer than the
-    matrix products around them.
-    """
-
-    def __init__(self, share: float) -> None:
-        super().__init__()
-        self.share = share
-
-    def forward(self, x: Tensor) -> Tensor:
-        """(batch, length, width) -> the same shape"""
-        if not self.training or not self.share:
-            return x
-        return x * F.dropout(x.new_ones(len(x), 1, x.shape[2]), self.share)
-
-
 class TokenEmbedding(nn.Module):
     def __init__(self, spec: TextSpec, width: int) -> None:
         super().__init__()
-        self.table = nn.Embedding(spec.vocab_size, width)
+        self.table = Embedding(spec.vocab_size, width)
         nn.init.trunc_normal_(self.table.weight, std=EMBEDDING_DEVIATION)
 
     def forward(self, batch: Batch) -> Tensor:

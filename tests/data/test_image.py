@@ -8,7 +8,7 @@ import pytest
 import torch
 from PIL import Image
 
-from attnpred.contracts import ImageSpec
+from attnpred.contracts import Attention, ImageSpec
 from attnpred.data import load_reader
 from attnpred.data.image import ImageData, ImageReader
 from attnpred.errors import UserError
@@ -19,7 +19,13 @@ SPEC = ImageSpec(classes=("a", "b"), channels=3, height=8, width=6, mean=(0.0,) 
 
 def save(path, array):
     Image.fromarray(array).save(path)
-    return path
+    return str(path)
+
+
+def pixels_of(*paths):
+    """A single batch of image files."""
+    [reading] = ImageReader(SPEC).readings(map(str, paths), len(paths))
+    return reading.batch.pixels
 
 
 def test_batches_hold_the_rows(image_source, cache_dir):
@@ -97,18 +103,28 @@ def test_reader_travels(image_source, cache_dir, tmp_path):
 
 
 def test_files_are_brought_to_size_and_colours(tmp_path):
-    reader = ImageReader(SPEC)
     exact = np.random.default_rng(0).integers(0, 256, (8, 6, 3), np.uint8)
     grey = np.full((40, 30), 77, np.uint8)
-    files = [save(tmp_path / "a.png", exact), str(save(tmp_path / "b.png", grey))]
+    files = [save(tmp_path / "a.png", exact), save(tmp_path / "b.png", grey)]
     palette = Image.fromarray(np.full((5, 5, 3), (200, 10, 60), np.uint8)).quantize(4)
     palette.save(tmp_path / "c.gif")
-    batch = reader.batch([*files, tmp_path / "c.gif"])
-    assert batch.labels is None
-    assert batch.ids.tolist() == [0, 1, 2]
-    assert (batch.pixels[0].permute(1, 2, 0).numpy() == exact).all()
-    assert (batch.pixels[1] == 77).all()
-    assert batch.pixels[2, :, 0, 0].tolist() == [200, 10, 60]
+    pixels = pixels_of(*files, tmp_path / "c.gif")
+    assert (pixels[0].permute(1, 2, 0).numpy() == exact).all()
+    assert (pixels[1] == 77).all()
+    assert pixels[2, :, 0, 0].tolist() == [200, 10, 60]
+
+
+@pytest.mark.parametrize("size", [(8, 6), (200, 150)], ids=["small", "large"])
+def test_files_keep_their_order(tmp_path, size):
+    random = np.random.default_rng(0)
+    images = [random.integers(0, 20, (*size, 3), np.uint8) + 30 * number for number in range(5)]
+    files = [save(tmp_path / f"{number}.png", image.astype(np.uint8)) for number, image in enumerate(images)]
+    readings = list(ImageReader(SPEC).readings(files, 2))
+    assert [reading.inputs for reading in readings] == [files[:2], files[2:4], files[4:]]
+    assert [reading.batch.ids.tolist() for reading in readings] == [[0, 1], [2, 3], [4]]
+    assert all(reading.batch.labels is None for reading in readings)
+    pixels = torch.cat([reading.batch.pixels for reading in readings]).float().mean((1, 2, 3))
+    assert (pixels // 30).tolist() == [0, 1, 2, 3, 4]
 
 
 def test_files_are_read_upright(tmp_path):
@@ -117,7 +133,7 @@ def test_files_are_read_upright(tmp_path):
     wide = np.zeros((6, 8, 3), np.uint8)
     wide[:, :4] = 255
     Image.fromarray(wide).save(tmp_path / "a.png", exif=turned)
-    pixels = ImageReader(SPEC).batch([tmp_path / "a.png"]).pixels[0, 0]
+    pixels = pixels_of(tmp_path / "a.png")[0, 0]
     assert (pixels[:4] == 255).all()
     assert (pixels[4:] == 0).all()
 
@@ -126,14 +142,14 @@ def test_files_are_read_upright(tmp_path):
 def test_bad_files_are_named(tmp_path, name, said):
     (tmp_path / "text.png").write_text("no image")
     with pytest.raises(UserError, match=rf"{name}: {said}.*; give the path of an image file"):
-        ImageReader(SPEC).batch([tmp_path / name])
+        pixels_of(tmp_path / name)
 
 
 def test_an_image_beyond_all_measure_is_named(tmp_path, monkeypatch):
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)
     path = save(tmp_path / "huge.png", np.zeros((20, 20), np.uint8))
     with pytest.raises(UserError, match=r"huge\.png: no image that can be read .*exceeds limit"):
-        ImageReader(SPEC).batch([path])
+        pixels_of(path)
 
 
 def test_truncated_file_is_named(tmp_path):
@@ -141,20 +157,18 @@ def test_truncated_file_is_named(tmp_path):
     Image.fromarray(np.random.default_rng(0).integers(0, 256, (64, 64, 3), np.uint8)).save(file, "png")
     (tmp_path / "cut.png").write_bytes(file.getvalue()[:2000])
     with pytest.raises(UserError, match=r"cut\.png: no image that can be read"):
-        ImageReader(SPEC).batch([tmp_path / "cut.png"])
+        pixels_of(tmp_path / "cut.png")
 
 
 def test_explain_spreads_regions_over_pixels(tmp_path):
-    importance = [0.0, 0.0, 0.7, 0.3]
-    found = ImageReader(SPEC).explain("any.png", importance, grid=(2, 2))
-    attention = np.array(found["attention"])
-    assert found["size"] == [8, 6]
-    assert attention.shape == (8, 6)
-    assert attention.sum() == pytest.approx(1)
-    assert (np.diff(attention[:, 0]) >= 0).all()
-    assert attention[7, 0] / attention[7, 5] == pytest.approx(7 / 3)
-
-
-def test_explain_needs_the_grid():
-    with pytest.raises(ValueError, match="grid"):
-        ImageReader(SPEC).explain("any.png", [1.0])
+    file = save(tmp_path / "a.png", np.zeros((8, 6, 3), np.uint8))
+    [reading] = ImageReader(SPEC).readings([file, file], 2)
+    attention = Attention(torch.tensor([[0.0, 0.0, 0.7, 0.3], [0.25] * 4]), grid=(2, 2))
+    found, even = reading.explain(attention)
+    assert found["size"] == even["size"] == [8, 6]
+    assert np.array(even["attention"]) == pytest.approx(np.full((8, 6), 1 / 48))
+    pixels = np.array(found["attention"])
+    assert pixels.shape == (8, 6)
+    assert pixels.sum() == pytest.approx(1)
+    assert (np.diff(pixels[:, 0]) >= 0).all()
+    assert pixels[7, 0] / pixels[7, 5] == pytest.approx(7 / 3)

@@ -30,6 +30,9 @@ def test_shipped_options_are_valid(name):
 def test_sst2(tmp_path, monkeypatch):
     if not (COPIES / "glue/sst2").is_dir():
         pytest.skip(f"no copy of SST-2 below {COPIES}; set ATTNPRED_DATA to a folder that holds glue/")
+    import torch
+
+    from attnpred.contracts import Attention
     from attnpred.data.text import TextData
 
     monkeypatch.setenv("ATTNPRED_DATA", str(COPIES))
@@ -37,6 +40,6 @@ def test_sst2(tmp_path, monkeypatch):
     assert data.spec.classes == ("negative", "positive")
     sizes = {split: sum(len(batch) for batch in data.loader(split)) for split in ("train", "val", "test")}
     assert sizes == {"train": 63982, "val": 3367, "test": 872}
-    found = data.reader.explain("an unflinchingly moving film", [1.0] * 64)
+    [found] = next(data.reader.readings(["an unflinchingly moving film"], 1)).explain(Attention(torch.ones(1, 64)))
     assert found["words"] == ["an", "unflinchingly", "moving", "film"]
     assert found["attention"][0] == found["attention"][3]

@@ -4,9 +4,12 @@ from itertools import chain
 
 import numpy as np
 import pytest
+import torch
 
+from attnpred.contracts import Attention
 from attnpred.data import load_reader
-from attnpred.data.text import TextData, TextReader
+from attnpred.data.text import TextData
+from attnpred.data.text_reader import TextReader
 from attnpred.errors import UserError
 from tests.data.made import FILLERS, make_text_source, text_config, text_rows
 
@@ -37,6 +40,20 @@ def checkpoint(tmp_path_factory, reader):
     padding.enable_truncation(16)
     padding.save(str(directory / "tokenizer.json"))
     return directory
+
+
+def tokens_of(reader: TextReader, texts: list[str]) -> list[list[int]]:
+    """New texts' tokens, special ones included, in the order given."""
+    found = {}
+    for reading in reader.readings(texts, 64):
+        rows = zip(reading.batch.ids.tolist(), reading.batch.tokens.tolist(), reading.batch.lengths, strict=True)
+        found |= {place: tokens[:length] for place, tokens, length in rows}
+    return [found[place] for place in range(len(texts))]
+
+
+def explained(reader: TextReader, text: str, importance) -> dict:
+    [found] = next(reader.readings([text], 1)).explain(Attention(torch.tensor([list(importance)], dtype=torch.float32)))
+    return found
 
 
 def test_batches_hold_the_rows(text_source, cache_dir, reader):
@@ -77,7 +94,7 @@ def test_truncation(text_source, cache_dir, part, kept):
     reader = TextData(text_config(text_source, cache_dir, truncate=part)).reader
     whole = reader.vocabulary.ids([LONG])[0]
     assert len(whole) == 120
-    assert reader.batch([LONG]).tokens.tolist() == [[whole[i] for i in kept]]
+    assert tokens_of(reader, [LONG]) == [[whole[i] for i in kept]]
 
 
 def test_truncation_and_length_need_no_new_preparation(text_source, cache_dir, reader, capsys):
@@ -88,14 +105,39 @@ def test_truncation_and_length_need_no_new_preparation(text_source, cache_dir, r
 
 def test_batch_of_new_texts(reader):
     texts = ["The film was great.", "", "the", LONG]
-    batch = reader.batch(texts)
+    [reading] = reader.readings(texts, 16)
+    batch = reading.batch
     assert batch.labels is None
-    assert batch.ids.tolist() == [0, 1, 2, 3]
-    assert batch.lengths.tolist() == [5, 1, 1, 24]
+    assert batch.ids.tolist() == [1, 2, 0, 3]
+    assert reading.inputs == [texts[place] for place in batch.ids]
+    assert batch.lengths.tolist() == [1, 1, 5, 24]
     assert batch.padded
-    assert batch.tokens[1, 0] == 1
-    assert not reader.batch(["the", "film"]).padded
-    assert len(reader.batch([])) == 0
+    assert batch.tokens[0, 0] == 1
+    assert not next(reader.readings(["the", "film"], 16)).batch.padded
+    assert list(reader.readings([], 16)) == []
+
+
+def test_new_texts_of_like_length_come_together(reader):
+    lengths = np.random.default_rng(0).integers(1, 25, 1000)
+    texts = [" ".join(["film"] * length) for length in lengths]
+    taken = []
+
+    def inputs():
+        for text in texts:
+            taken.append(text)
+            yield text
+
+    windows = {}  # how many texts had been read: the places of those that came then
+    for reading in reader.readings(inputs(), 16):
+        batch = reading.batch
+        assert batch.tokens.numel() <= 16 * 24
+        assert batch.lengths.tolist() == lengths[batch.ids.numpy()].tolist()
+        assert reading.inputs == [texts[place] for place in batch.ids]
+        windows.setdefault(len(taken), []).extend(batch.ids.tolist())
+    assert list(windows) == [16, 48, 112, 240, 496, 752, 1000], "an early answer first, then better company"
+    for start, (end, places) in zip([0, *windows], windows.items(), strict=False):
+        assert sorted(places) == list(range(start, end))
+        assert (np.diff(lengths[places]) >= 0).all()
 
 
 def test_reader_travels(reader, tmp_path):
@@ -104,8 +146,8 @@ def test_reader_travels(reader, tmp_path):
     again = load_reader(tmp_path)
     assert isinstance(again, TextReader)
     assert again.spec == reader.spec
-    assert (again.batch([LONG, "great"]).tokens == reader.batch([LONG, "great"]).tokens).all()
-    assert again.explain(LONG, range(24)) == reader.explain(LONG, range(24))
+    assert tokens_of(again, [LONG, "great"]) == tokens_of(reader, [LONG, "great"])
+    assert explained(again, LONG, range(24)) == explained(reader, LONG, range(24))
 
 
 def test_no_reader_in_a_directory(tmp_path):
@@ -120,11 +162,11 @@ def test_html_is_stripped_alike_in_training_and_prediction(tmp_path):
     data = TextData(text_config(source, tmp_path / "c", strip_html=True))
     data.reader.save(tmp_path)
     stored = {int(r): t for b in data.loader("test") for r, t in zip(b.ids, b.tokens, strict=True)}
-    fresh = load_reader(tmp_path).batch(['the film was "great" fun', texts[0]])
-    assert fresh.tokens[0].tolist() == fresh.tokens[1].tolist() == stored[0].tolist()
-    assert load_reader(tmp_path).explain(texts[0], [1] * 7)["words"] == ["The", "film", "was", '"great"', "fun"]
+    fresh = tokens_of(load_reader(tmp_path), ['the film was "great" fun', texts[0]])
+    assert fresh == [stored[0].tolist()] * 2
+    assert explained(load_reader(tmp_path), texts[0], [1] * 7)["words"] == ["The", "film", "was", '"great"', "fun"]
     kept = TextData(text_config(source, tmp_path / "c", strip_html=False))
-    assert len(kept.reader.batch([texts[0]]).tokens[0]) > 7
+    assert len(tokens_of(kept.reader, texts[:1])[0]) > 7
 
 
 def test_explain_merges_tokens_to_words(reader):
@@ -134,33 +176,35 @@ def test_explain_merges_tokens_to_words(reader):
     assert stop > 1
     assert pieces[-3:] == ["the", "plot", "."]
     importance = np.arange(1, len(pieces) + 1) / 100
-    found = reader.explain(text, [*importance, 0.5, 0.5], grid=None)
+    found = explained(reader, text, [*importance, 0.5, 0.5])
     assert found["words"] == ["Brilliantfilm.", "the", "plot."]
     expected = np.array([importance[: stop + 1].sum(), importance[-3], importance[-2:].sum()]) / importance.sum()
     assert found["attention"] == pytest.approx(expected.tolist())
 
 
 def test_explain_gives_nothing_to_what_was_cut_off(reader):
-    found = reader.explain(LONG, [1 / 24] * 24)
+    found = explained(reader, LONG, [1 / 24] * 24)
     assert len(found["words"]) == 120
     assert found["attention"] == pytest.approx([1 / 24] * 12 + [0] * 96 + [1 / 24] * 12)
 
 
 def test_bytes_that_are_no_text(reader):
     """As a shell's argument may hold them."""
-    assert reader.batch(["great \udcff film"]).lengths.tolist() == [3]
-    assert reader.explain("great \udcff film", [0.5, 0.2, 0.3])["words"] == ["great", "?", "film"]
+    [reading] = reader.readings(["great \udcff film"], 1)
+    assert reading.batch.lengths.tolist() == [3]
+    assert reading.inputs == ["great \udcff film"]
+    assert explained(reader, "great \udcff film", [0.5, 0.2, 0.3])["words"] == ["great", "?", "film"]
 
 
 @pytest.mark.parametrize("text", ["", "  \n"])
 def test_explain_of_no_words(reader, text):
-    assert reader.explain(text, [1.0]) == {"words": [], "attention": []}
+    assert explained(reader, text, [1.0]) == {"words": [], "attention": []}
 
 
 def test_explain_of_a_text_without_tokens(reader):
     """Control characters are words to the eye of a program, and nothing to the tokenizer."""
     assert reader.vocabulary.ids(["\x08 \x08"]) == [[1]]
-    assert reader.explain("\x08 \x08", [1.0])["attention"] == [0.5, 0.5]
+    assert explained(reader, "\x08 \x08", [1.0])["attention"] == [0.5, 0.5]
 
 
 def test_a_checkpoints_tokenizer(text_source, cache_dir, checkpoint, tmp_path):
@@ -172,12 +216,12 @@ def test_a_checkpoints_tokenizer(text_source, cache_dir, checkpoint, tmp_path):
     assert spec.vocab_size == max(ends) + 1
     data.reader.save(tmp_path)
     reader = load_reader(tmp_path)
-    batch = reader.batch([LONG, "", "great film"])
+    long, empty, _ = tokens_of(reader, [LONG, "", "great film"])
     whole = reader.vocabulary.ids([LONG])[0]
-    assert batch.tokens[0].tolist() == [ends[0], *whole[:9], *whole[-9:], ends[1]]
-    assert batch.tokens[1, :3].tolist() == [ends[0], 1, ends[1]]
-    assert batch.own().sum(1).tolist() == [18, 1, 2]
-    assert reader.explain("great film", [0.3, 0.1, 0.4, 0.2])["attention"] == pytest.approx([0.2, 0.8])
+    assert long == [ends[0], *whole[:9], *whole[-9:], ends[1]]
+    assert empty == [ends[0], 1, ends[1]]
+    assert next(reader.readings([LONG, "", "great film"], 16)).batch.own().sum(1).tolist() == [1, 2, 18]
+    assert explained(reader, "great film", [0.3, 0.1, 0.4, 0.2])["attention"] == pytest.approx([0.2, 0.8])
     for made in data.loader("train"):
         assert (made.tokens[:, 0] == ends[0]).all()
         assert (made.tokens.gather(1, made.lengths[:, None] - 1) == ends[1]).all()

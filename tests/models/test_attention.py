@@ -116,7 +116,8 @@ def positions(kind, **more):
 def test_rotary_products_tell_the_distance_alone(grid):
     cos, sin = positions("rotary", grid=grid).rotation(12, torch.device("cpu"), before=0)
     query, key = torch.randn(8).expand(12, 8), torch.randn(8).expand(12, 8)
-    products = rotate(query, cos, sin) @ rotate(key, cos, sin).T  # (12, 12)
+    query, key = (rotate(x[None, :, None], cos, sin)[0, :, 0] for x in (query, key))
+    products = query @ key.T  # (12, 12)
     torch.testing.assert_close(products[0, 1], products[1, 2], atol=1e-5, rtol=1e-5)
     torch.testing.assert_close(products[0, 5], products[5, 10], atol=1e-5, rtol=1e-5)
     if grid is None:
@@ -128,7 +129,7 @@ def test_rotary_products_tell_the_distance_alone(grid):
 def test_rotation_leaves_the_token_before_all_parts_alone():
     cos, sin = positions("rotary").rotation(12, torch.device("cpu"), before=1)
     x = torch.randn(13, 8)
-    turned = rotate(x, cos, sin)
+    turned = rotate(x[None, :, None], cos, sin)[0, :, 0]
     torch.testing.assert_close(turned[0], x[0])
     assert not torch.allclose(turned[2], x[2])
     torch.testing.assert_close(turned.norm(dim=-1), x.norm(dim=-1))

@@ -20,6 +20,7 @@ from transformers import (
 
 from attnpred.errors import UserError
 from attnpred.models.bert import Bert
+from attnpred.models.encoders import last_layer
 from tests.models.made import TEXT, VOCABULARY, make_config, make_model, text_batch
 
 SMALL = {
@@ -60,6 +61,9 @@ def test_other_families_keep_the_contract(family, encoder):
         assert (weights[1, :, :3, 3:] == 0).all()
         windowed = family == "modernbert" and weights is asked.attention.layers[1]
         assert (weights[0, :, 0, 6] == 0).all() == windowed
+    lean, last = (model.encoder(input_ids=batch.tokens, output_attentions=o) for o in (last_layer(model.encoder), True))
+    torch.testing.assert_close(lean.attentions[-1], last.attentions[-1])
+    assert len(lean.attentions) == (2 if family == "deberta" else 1)
     silent.logits.sum().backward()
     assert [key for key, parameter in model.named_parameters() if parameter.grad is None] == []
     ours = model.encoder(input_ids=batch.tokens, attention_mask=valid).last_hidden_state

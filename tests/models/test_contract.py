@@ -56,6 +56,19 @@ def test_importance_is_a_distribution_over_own_parts(name, modality, changes):
 
 
 @every
+@torch.no_grad()
+def test_importance_is_the_same_without_the_layers(name, modality, changes):
+    spec, batch = made(modality)
+    model = make_model(name, spec, **changes)
+    whole, lean = (model(batch, need_attention=True, need_layers=layers) for layers in (True, False))
+    assert lean.attention.layers == ()
+    assert lean.attention.grid == whole.attention.grid
+    torch.testing.assert_close(lean.logits, whole.logits, atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(lean.attention.importance, whole.attention.importance, atol=1e-5, rtol=1e-5)
+    assert model(batch, need_layers=False).attention is None
+
+
+@every
 def test_every_parameter_gets_a_gradient(name, modality, changes):
     spec, batch = made(modality)
     model = make_model(name, spec, **changes).train()
@@ -105,32 +118,50 @@ def test_padding_changes_nothing(name, changes):
 
 
 class Shapes(TorchDispatchMode):
-    """Notes the last two sizes of every tensor that an operation makes."""
+    """Notes the last two sizes of every tensor that an operation makes, and of every softmax's."""
 
     def __init__(self):
         super().__init__()
         self.seen = set()
+        self.softmaxes = []
 
     def __torch_dispatch__(self, func, types, args=(), kwargs=None):
         result = func(*args, **(kwargs or {}))
         for value in result if isinstance(result, tuple | list) else (result,):
             if isinstance(value, torch.Tensor):
                 self.seen.add(tuple(value.shape[-2:]))
+        if func is torch.ops.aten._softmax.default:
+            self.softmaxes.append(tuple(result.shape[-2:]))
         return result
 
 
 @pytest.mark.parametrize("padded", [True, False])
 @every_on_text
+@torch.no_grad()
 def test_nothing_of_attention_is_stored_unless_asked(name, changes, padded):
-    model = make_model(name, TEXT, **changes).train()
+    model = make_model(name, TEXT, **changes)
     batch = text_batch() if padded else text_batch((LENGTH, LENGTH))
     parts = LENGTH + (changes["pooling"] == "cls" and name == "transformer")
     with Shapes() as silent:
-        model(batch).logits.sum().backward()
+        model(batch)
     with Shapes() as asked:
         model(batch, need_attention=True)
     assert (parts, parts) not in silent.seen
     assert (parts, parts) in asked.seen
+
+
+@every_on_text
+@torch.no_grad()
+def test_without_the_layers_only_those_are_computed_that_importance_needs(name, changes):
+    model = make_model(name, TEXT, **changes)
+    parts = LENGTH + (changes["pooling"] == "cls" and name == "transformer")
+    with Shapes() as asked:
+        model(text_batch(), need_attention=True)
+    with Shapes() as lean:
+        model(text_batch(), need_attention=True, need_layers=False)
+    assert asked.softmaxes.count((parts, parts)) == 2
+    assert lean.softmaxes.count((parts, parts)) == (changes["pooling"] != "attention")
+    assert ((parts, parts) in lean.seen) == (changes["pooling"] != "attention")
 
 
 @every_on_text

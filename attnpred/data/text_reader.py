@@ -1,0 +1,144 @@
+"""Texts in: batches of token ids. Attention on tokens out: attention on words."""
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from itertools import islice, pairwise
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from attnpred.contracts import Attention, TextBatch, TextSpec
+from attnpred.data.loader import Integers, cut_by_tokens
+from attnpred.data.reader import Reading, load_spec, save_spec
+from attnpred.data.tokens import TOKENIZER_FILE, Vocabulary, clean
+
+T = TypeVar("T")
+LARGEST_WINDOW = 16  # of texts that are sorted together, in sizes of the first
+
+
+@dataclass(frozen=True)
+class ReadText:
+    text: str  # as the tokenizer gets it
+    ids: Sequence[int]
+    last: Integers  # of each token that is kept, where in the text its last character is
+
+
+class TextReader:
+    """Makes batches of texts, and words' attention of tokens'."""
+
+    def __init__(self, spec: TextSpec, vocabulary: Vocabulary, *, strip_html: bool, truncate: str) -> None:
+        self.spec = spec
+        self.vocabulary = vocabulary
+        self.strip_html, self.truncate = strip_html, truncate
+
+    def save(self, directory: Path) -> None:
+        (directory / TOKENIZER_FILE).write_text(self.vocabulary.tokenizer_json, encoding="utf-8")
+        own = {"strip_html": self.strip_html, "truncate": self.truncate, "unknown_id": self.vocabulary.unknown_id}
+        save_spec(directory, self.spec, **own)
+
+    @classmethod
+    def load(cls, directory: Path) -> "TextReader":
+        spec, own = load_spec(directory)
+        assert isinstance(spec, TextSpec)
+        text = (directory / TOKENIZER_FILE).read_text(encoding="utf-8")
+        vocabulary = Vocabulary(text, spec.pad_id, own.pop("unknown_id"), spec.prefix, spec.suffix)
+        return cls(spec, vocabulary, **own)
+
+    def readings(self, inputs: Iterable[str], size: int) -> Iterator[Reading[TextBatch]]:
+        """Batches of new texts, those of like length together; none needs more memory than `size` of the longest would.
+
+        They are sorted among the first `size`, then among twice as many each time, so that the first ones wait little.
+        """
+        # small batches pad less, and these are not so small that they would be slow
+        budget = max(size * self.spec.max_length // 4, 1)
+        start = 0
+        for given in _windows(inputs, size):
+            read = self._read(given)
+            lengths = self.lengths(np.array([len(r.ids) for r in read]))
+            order = np.argsort(lengths, kind="stable")
+            for begin, end in pairwise(cut_by_tokens(lengths[order], budget)):
+                rows = order[begin:end]
+                chosen = [read[row] for row in rows]
+                batch = self.collate([r.ids for r in chosen], None, start + rows)
+                yield Reading([given[row] for row in rows], batch, partial(self._explain, chosen))
+            start += len(given)
+
+    def collate(
+        self, texts: Sequence[Sequence[int] | NDArray[Any]], labels: Integers | None, rows: Integers
+    ) -> TextBatch:
+        """A batch of token ids that have neither special tokens nor been cut; `rows` become the batch's ids."""
+        prefix, suffix = self.spec.prefix, self.spec.suffix
+        lengths = self.lengths(np.array([len(t) for t in texts], np.int64))
+        longest = int(lengths.max(initial=0))
+        tokens = np.full((len(texts), longest), self.spec.pad_id, np.int64)
+        for row, ids, length in zip(tokens, texts, lengths, strict=True):
+            head, tail = self._kept(len(ids))
+            row[: len(prefix)] = prefix
+            own = row[len(prefix) : length - len(suffix)]
+            own[:head] = ids[:head]
+            own[head:] = ids[len(ids) - tail :]
+            row[length - len(suffix) : length] = suffix
+        return TextBatch(
+            labels=None if labels is None else torch.from_numpy(labels),
+            ids=torch.from_numpy(rows),
+            tokens=torch.from_numpy(tokens),
+            lengths=torch.from_numpy(lengths),
+            padded=bool((lengths < longest).any()),
+            prefix=len(prefix),
+            suffix=len(suffix),
+        )
+
+    def lengths(self, raw: Integers) -> Integers:
+        """Lengths in a batch, special tokens included, of texts with so many tokens."""
+        special = len(self.spec.prefix) + len(self.spec.suffix)
+        return np.minimum(raw, self.spec.max_length - special) + special
+
+    def _kept(self, count: int) -> tuple[int, int]:
+        """How many of a text's tokens are kept from its start, and how many from its end."""
+        room = self.spec.max_length - len(self.spec.prefix) - len(self.spec.suffix)
+        if count <= room or self.truncate == "head":
+            return min(count, room), 0
+        return (0, room) if self.truncate == "tail" else (room - room // 2, room // 2)
+
+    def _read(self, inputs: list[str]) -> list[ReadText]:
+        texts = [clean(text, self.strip_html) for text in inputs]
+        read = []
+        for text, (ids, spans) in zip(texts, self.vocabulary.ids_and_spans(texts), strict=True):
+            head, tail = self._kept(len(spans))
+            # a token can begin with the space before its word, so that its last character tells the word
+            last = [max(start, end - 1) for start, end in (*spans[:head], *spans[len(spans) - tail :])]
+            read.append(ReadText(text, ids, np.array(last, np.int64)))
+        return read
+
+    def _explain(self, read: list[ReadText], attention: Attention) -> Iterator[dict[str, Any]]:
+        first = len(self.spec.prefix)
+        for one, importance in zip(read, attention.importance.cpu().numpy(), strict=True):
+            yield _by_word(one.text, one.last, importance[first : first + len(one.last)])
+
+
+def _by_word(text: str, last: Integers, importance: NDArray[np.float32]) -> dict[str, Any]:
+    """The text's own words and the share of attention on each, from that of the tokens which end at `last`.
+
+    A word that was cut off has 0. Where the text left no token of its own, its words share evenly.
+    """
+    found = list(re.finditer(r"\S+", text))
+    if not found:
+        return {"words": [], "attention": []}
+    words = np.searchsorted([m.start() for m in found], last, side="right") - 1
+    attention = np.bincount(words.clip(min=0), importance, minlength=len(found))
+    total = attention.sum()
+    attention = attention / total if total > 0 else np.full(len(found), 1 / len(found))
+    return {"words": [m.group() for m in found], "attention": attention.tolist()}
+
+
+def _windows(inputs: Iterable[T], size: int) -> Iterator[list[T]]:
+    """`size` inputs, then twice as many each time."""
+    stream, count = iter(inputs), size
+    while window := list(islice(stream, count)):
+        yield window
+        count = min(2 * count, LARGEST_WINDOW * size)
