@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup train test lint check tensorboard clean
+.PHONY: help setup train test lint check bench tensorboard clean
 
 help: ## list the targets
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -29,6 +29,10 @@ lint: .venv/ready ## check style, format and types
 
 check: .venv/ready ## validate every shipped config
 	$(BIN)/attnpred check
+
+bench: .venv/ready ## measure speed against peers; writes the README's table (ARGS="--only start")
+	$(BIN)/python -m pip install --quiet --editable '.[bench,minilm]'
+	$(BIN)/python -m scripts.bench $(ARGS)
 
 tensorboard: .venv/ready ## show the curves of all runs
 	$(BIN)/tensorboard --logdir outputs

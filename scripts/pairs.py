@@ -1,20 +1,20 @@
 """Trains every sensible pair of model and dataset and prints a Markdown table of accuracy, time and throughput.
 
-    python scripts/pairs.py --seeds 0 1 2 --json pairs.json
+    python -m scripts.pairs --seeds 0 1 2 --json pairs.json
 
 Real data comes from the hub, or from the directories below ATTNPRED_DATA; `--bert` names the encoder to fine-tune.
 """
 
 import argparse
 import json
-import os
-import platform
 import statistics
 import subprocess
 import sys
 from datetime import date
 from pathlib import Path
 from typing import Any
+
+from scripts.machine import machine
 
 PAIRS = [
     ("resnet_attention", "digits"),
@@ -75,17 +75,6 @@ def row(measured: dict[str, Any]) -> str:
 def table(rows: list[dict[str, Any]]) -> str:
     head = "| model | data | test accuracy % | seeds | steps | training time | examples/s |\n|" + 7 * "---|"
     return "\n".join([head, *map(row, rows), "", f"{machine()}, {date.today()}."])
-
-
-def machine() -> str:
-    import torch
-
-    if torch.cuda.is_available():
-        return torch.cuda.get_device_name()
-    able = torch.cpu.get_capabilities()
-    units = ", ".join(u for u in ("amx_bf16", "avx512_bf16") if able.get(u)) or "no bf16"
-    name = able.get("cpu_name", platform.processor())
-    return f"{name}, {os.cpu_count()} cores ({units}), torch {torch.__version__}"
 
 
 if __name__ == "__main__":

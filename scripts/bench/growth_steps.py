@@ -1,0 +1,128 @@
+"""A point in a process of its own: the training step of a run, on one made batch again and again."""
+
+import statistics
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import Any
+
+import pytorch_lightning as lightning
+import torch
+
+from attnpred import compose, schema
+from attnpred.contracts import Batch, ImageBatch, ImageSpec, InputSpec, TextBatch, TextSpec
+from attnpred.data.augment import Augment
+from attnpred.device import choose
+from attnpred.learner import Learner
+from attnpred.settle import settle
+from scripts.bench import growth_peak, timing
+
+FEWEST_STEPS = 3
+OFF = ("logger", "enable_checkpointing", "enable_progress_bar", "enable_model_summary")
+SHORTEST = 50  # tokens of the text that comes first: enough for attention to go the way of long texts
+IMAGES = ImageSpec(classes=tuple("abcdefghij"), channels=3, height=32, width=32, mean=(120.0,) * 3, std=(60.0,) * 3)
+WORDS = 16_000
+
+
+def step(
+    directory: str,
+    *,
+    model: str,
+    width: int,
+    depth: int,
+    batch: int,
+    seconds: float,
+    length: int | None = None,
+    padded: bool = False,
+) -> dict[str, float]:
+    """A step on texts of `length` tokens, or on images where there is none, the median of `seconds` of them.
+
+    `padded` texts come with a mask, their own lengths lying between half of it and all.
+    """
+    settle()
+    data = "cifar10" if length is None else "imdb"
+    config: Any = compose.compose([f"model={model}", f"model.width={width}", f"model.depth={depth}", f"data={data}"])
+    chosen = choose(config.trainer)
+    lightning.seed_everything(config.seed, verbose=False)
+    spec: InputSpec = IMAGES
+    made: Callable[[int, int], Batch] = images
+    if length is not None:
+        spec = TextSpec(classes=("bad", "good"), vocab_size=WORDS, max_length=max(length, SHORTEST), pad_id=0)
+        made = partial(texts, padded=padded)
+    learner = Learner(
+        schema.load(config.model._target_)(config.model, spec),
+        schema.load(config.task._target_)(config.task, spec),
+        config.optimizer,
+        Augment(config.data.augment, IMAGES) if length is None else None,
+    )
+    watch = Watch(seconds)
+    off: dict[str, Any] = dict.fromkeys(OFF, False)
+    trainer = lightning.Trainer(
+        accelerator=chosen.accelerator,
+        devices=1,
+        precision=chosen.precision,  # type: ignore[arg-type]
+        max_steps=10**9,
+        max_epochs=1,
+        gradient_clip_val=config.trainer.clip_norm,
+        callbacks=[watch],
+        **off,
+    )
+    trainer.fit(learner, Repeated(made(1, SHORTEST), made(batch, length or 0), watch))
+    return {
+        "seconds": statistics.median(watch.durations),
+        "steps": len(watch.durations),
+        "bytes": growth_peak.added(watch.before),
+        "parameters": sum(p.numel() for p in learner.parameters()),
+    }
+
+
+def texts(count: int, length: int, *, padded: bool) -> TextBatch:
+    tokens = torch.randint(2, WORDS, (count, length))
+    lengths = torch.full((count,), length)
+    if padded:
+        lengths = torch.linspace(length // 2, length, count).long()
+        tokens.masked_fill_(torch.arange(length) >= lengths[:, None], 0)
+    return TextBatch(
+        labels=torch.arange(count) % 2, ids=torch.arange(count), tokens=tokens, lengths=lengths, padded=padded
+    )
+
+
+def images(count: int, _: int) -> ImageBatch:
+    pixels = torch.randint(0, 256, (count, IMAGES.channels, IMAGES.height, IMAGES.width), dtype=torch.uint8)
+    return ImageBatch(labels=torch.arange(count) % len(IMAGES.classes), ids=torch.arange(count), pixels=pixels)
+
+
+class Watch(lightning.Callback):
+    """Step 1 is the smallest and step 2 warms up; those that follow are timed."""
+
+    def __init__(self, seconds: float) -> None:
+        self.seconds = seconds
+        self.before = 0.0
+        self.ends: list[float] = []
+
+    @property
+    def durations(self) -> list[float]:
+        return [end - start for start, end in zip(self.ends[1:], self.ends[2:], strict=False)]
+
+    @property
+    def enough(self) -> bool:
+        durations = self.durations
+        return len(durations) >= FEWEST_STEPS and sum(durations) >= self.seconds
+
+    def on_train_batch_end(self, *_: Any) -> None:
+        self.ends.append(timing.now())
+        if len(self.ends) == 1:
+            self.before = growth_peak.before()
+
+
+class Repeated:
+    """The smallest batch once, and the whole one until it was watched for long enough."""
+
+    def __init__(self, smallest: Batch, whole: Batch, watch: Watch) -> None:
+        self.smallest, self.whole, self.watch = smallest, whole, watch
+
+    def set_epoch(self, epoch: int) -> None: ...
+
+    def __iter__(self) -> Iterator[Batch]:
+        yield self.smallest
+        while not self.watch.enough:
+            yield self.whole

@@ -1,0 +1,128 @@
+"""What benchmarks measured: kept as JSON, compared with the last time, and shown as a table."""
+
+import json
+import statistics
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from attnpred.files import write_json
+
+START, END = "<!-- bench -->", "<!-- /bench -->"  # what lies between them in the README is written here
+HEAD = "| work | against | ratio: median (range) | ours | peer | target |\n|" + 6 * "---|"
+
+
+@dataclass(frozen=True)
+class Row:
+    """One piece of work on both sides, a value a pair; `target` bounds the median of what compares them."""
+
+    benchmark: str
+    work: str
+    against: str
+    unit: str
+    difference: bool  # compared by ours - peer, of which less is better, instead of ours / peer, of which more is
+    target: float | None
+    ours: list[float]
+    peer: list[float]
+    machine: str
+    date: str
+
+    @property
+    def key(self) -> tuple[str, str, str]:
+        return self.benchmark, self.work, self.against
+
+    @property
+    def values(self) -> list[float]:
+        pairs = zip(self.ours, self.peer, strict=True)
+        return [a - b if self.difference else a / b for a, b in pairs]
+
+    def fell_from(self, last: "Row") -> bool:
+        """Whether it is worse by more than the noise: either median lies outside the other's range."""
+        sign = -1 if self.difference else 1
+        new, old = [sign * v for v in self.values], [sign * v for v in last.values]
+        return statistics.median(new) < min(old) and statistics.median(old) > max(new)
+
+
+def load(path: Path) -> list[Row]:
+    """The rows that are kept there; none where nothing is."""
+    if not path.is_file():
+        return []
+    names = {f.name for f in fields(Row)}
+    content = json.loads(path.read_text(encoding="utf-8"))["rows"]
+    return [Row(**{name: value for name, value in row.items() if name in names}) for row in content]
+
+
+def save(path: Path, rows: Iterable[Row]) -> None:
+    write_json(path, as_json(rows))
+
+
+def as_json(rows: Iterable[Row]) -> dict[str, Any]:
+    """Plain data; beside what a row holds, what follows from it, for whoever reads the file."""
+    described = []
+    for row in rows:
+        values = row.values
+        summary = {"median": statistics.median(values), "range": [min(values), max(values)]}
+        described.append({**asdict(row), "pairs": len(values), **summary})
+    return {"rows": described}
+
+
+def merged(stored: list[Row], new: list[Row], order: list[str]) -> list[Row]:
+    """The new rows in place of their benchmarks' stored ones, by benchmark in the given order."""
+    measured = {row.benchmark for row in new}
+    rows = [*new, *(row for row in stored if row.benchmark not in measured)]
+    return sorted((row for row in rows if row.benchmark in order), key=lambda row: order.index(row.benchmark))
+
+
+def falls(stored: list[Row], new: list[Row]) -> list[str]:
+    """A line for everything that is worse than it was by more than the noise."""
+    last = {row.key: row for row in stored}
+    lines = []
+    for row in new:
+        old = last.get(row.key)
+        if old is not None and row.fell_from(old):
+            where = "" if old.machine == row.machine else f" (that was on {old.machine})"
+            name = f"{row.benchmark}: {row.work}, against {row.against}"
+            lines.append(f"{name}: {shown(row)}, was {shown(old)} on {old.date}{where}")
+    return lines
+
+
+def table(rows: list[Row]) -> str:
+    """Markdown; under it, what each benchmark was measured on, when and how often."""
+    origins: dict[tuple[int, str, str], list[str]] = {}
+    for row in rows:
+        names = origins.setdefault((len(row.values), row.machine, row.date), [])
+        if row.benchmark not in names:
+            names.append(row.benchmark)
+    notes = [
+        f"{', '.join(f'`{name}`' for name in names)}: {pairs} pairs on {machine}, {date}."
+        for (pairs, machine, date), names in origins.items()
+    ]
+    return "\n".join([HEAD, *map(line, rows), "", *notes])
+
+
+def line(row: Row) -> str:
+    ours, peer = (f"{number(statistics.median(values))} {row.unit}" for values in (row.ours, row.peer))
+    bound = "at most" if row.difference else "at least"
+    unit = f" {row.unit}" if row.difference else ""
+    target = "" if row.target is None else f"{bound} {row.target:g}{unit}"
+    return f"| {row.work} | {row.against} | {shown(row)} | {ours} | {peer} | {target} |"
+
+
+def shown(row: Row) -> str:
+    """Median and range of what compares the two sides."""
+    sign, unit = ("+", f" {row.unit}") if row.difference else ("", "")
+    low, middle, high = (number(v, sign) for v in (min(row.values), statistics.median(row.values), max(row.values)))
+    return f"{middle}{unit} ({low} to {high})"
+
+
+def number(value: float, sign: str = "") -> str:
+    """Three digits, or all before the point."""
+    return f"{value:{sign},.0f}" if abs(value) >= 100 else f"{value:{sign}.3g}"
+
+
+def put_into(text: str, content: str) -> str | None:
+    """The text with `content` between the markers; None where it has no markers."""
+    before, start, rest = text.partition(START)
+    _, end, after = rest.partition(END)
+    return f"{before}{start}\n\n{content}\n\n{end}{after}" if end else None
