@@ -40,7 +40,7 @@ class LabelColumn:
 
     def finish(self) -> tuple[NDArray[np.int64], list[str]]:
         """The numbers, and the names they stand for; a row without label has -1."""
-        numbers = np.array(self._numbers, np.int64)
+        numbers = np.frombuffer(self._numbers, np.int64)
         if self._names is not None:
             return numbers, list(self._names)
         in_order = sorted(self._seen)

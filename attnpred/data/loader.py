@@ -12,6 +12,7 @@ from attnpred.errors import UserError
 
 B = TypeVar("B", bound=Batch)
 Integers = NDArray[np.int64]
+MULTIPLE = 8  # lengths that batches are padded to: products of odd sizes take several times as long on a CPU
 SLACK = 1 / 16  # how much longer an example may count at random than it is: some padding buys the freedom to mix
 
 
@@ -53,7 +54,7 @@ class BatchLoader(Generic[B]):
         else:
             # what an example at this place can count at most, so that the cuts are the same in every epoch
             ceiling = np.minimum(np.sort(lengths) * (1 + SLACK), lengths.max()).astype(np.int64)
-            bounds = cut_by_tokens(ceiling, token_budget)
+            bounds = cut_by_tokens(padded(ceiling), token_budget)
         # training rather drops a few batches, which come in another epoch, than makes small ones
         self._bounds = bounds if train and len(bounds) > world else even(bounds, world)
 
@@ -73,6 +74,11 @@ class BatchLoader(Generic[B]):
             order, sequence = np.argsort(self._lengths, kind="stable"), np.arange(count)
         for batch in sequence[: len(self) * self._world][self._rank :: self._world]:
             yield self._make(order[self._bounds[batch] : self._bounds[batch + 1]])
+
+
+def padded(lengths: Integers) -> Integers:
+    """Lengths of batches in which these are the longest."""
+    return lengths + -lengths % MULTIPLE
 
 
 def cut_by_size(count: int, batch_size: int, drop_last: bool) -> Integers:

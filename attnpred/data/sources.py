@@ -149,6 +149,7 @@ class DatasetSource(Source):
         config = self.config
         with self._readable():
             import datasets
+            from pyarrow.dataset import ParquetFragmentScanOptions
 
             if self._local is not None:
                 # streamed from its own files: no second copy, and only the splits that are asked for; the builder wants
@@ -158,6 +159,9 @@ class DatasetSource(Source):
                 if hasattr(builder.config, "batch_size"):
                     # Parquet goes by row groups otherwise, and those may be of any size, large or 0
                     builder.config.batch_size = PARQUET_ROWS
+                if hasattr(builder.config, "fragment_scan_options"):
+                    # read ahead, a file stays in memory nearly whole, however large it is
+                    builder.config.fragment_scan_options = ParquetFragmentScanOptions(pre_buffer=False)
                 return builder.as_streaming_dataset()
             if (cached := self._from_hub_cache()) is not None:
                 return cached

@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 
 from attnpred.contracts import Attention, TextBatch, TextSpec
-from attnpred.data.loader import Integers, cut_by_tokens
+from attnpred.data.loader import Integers, cut_by_tokens, padded
 from attnpred.data.reader import Reading, load_spec, save_spec
 from attnpred.data.tokens import TOKENIZER_FILE, Vocabulary, clean
 
@@ -61,7 +61,7 @@ class TextReader:
             read = self._read(given)
             lengths = self.lengths(np.array([len(r.ids) for r in read]))
             order = np.argsort(lengths, kind="stable")
-            for begin, end in pairwise(cut_by_tokens(lengths[order], budget)):
+            for begin, end in pairwise(cut_by_tokens(padded(lengths[order]), budget)):
                 rows = order[begin:end]
                 chosen = [read[row] for row in rows]
                 batch = self.collate([r.ids for r in chosen], None, start + rows)
@@ -74,7 +74,8 @@ class TextReader:
         """A batch of token ids that have neither special tokens nor been cut; `rows` become the batch's ids."""
         prefix, suffix = self.spec.prefix, self.spec.suffix
         lengths = self.lengths(np.array([len(t) for t in texts], np.int64))
-        longest = int(lengths.max(initial=0))
+        # no longer than what positions are known for
+        longest = min(int(padded(lengths).max(initial=0)), self.spec.max_length)
         tokens = np.full((len(texts), longest), self.spec.pad_id, np.int64)
         for row, ids, length in zip(tokens, texts, lengths, strict=True):
             head, tail = self._kept(len(ids))

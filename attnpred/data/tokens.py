@@ -145,6 +145,6 @@ def write_tokens(directory: Path, vocabulary: Vocabulary, rows: Iterator[list[li
             for ids in encoded:
                 offsets.append(offsets[-1] + len(ids))
             labels.add(chunk_labels)
-    np.save(directory / OFFSETS_FILE, np.array(offsets))
+    np.save(directory / OFFSETS_FILE, np.frombuffer(offsets, np.int64))
     numbers, classes = labels.finish()
     save_store(directory, numbers, classes, dtype=dtype.name)

@@ -10,8 +10,9 @@ from torch import Tensor, nn
 class Embedding(nn.Embedding):
     """Hands the same gradient tensor out again after each step and blanks only the rows that were written.
 
-    A fresh one is the whole table's size: making it is a large part of the step of a small model. `reclaim`, called
-    where gradients are dropped, is what brings it back; without, or on several devices, a fresh one is made.
+    A fresh one is the whole table's size: making it is a large part of a small model's step on a CPU. `reclaim`, called
+    where gradients are dropped, is what brings it back; without, a fresh one is made. A GPU makes one in no time, but
+    would have to wait until it knows which rows are in use.
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -27,10 +28,10 @@ class Embedding(nn.Embedding):
         return cls(table.num_embeddings, table.embedding_dim, table.padding_idx, _weight=table.weight)
 
     def forward(self, tokens: Tensor) -> Tensor:
-        if torch.is_grad_enabled() and self.weight.requires_grad:
+        if tokens.device.type == "cpu" and torch.is_grad_enabled() and self.weight.requires_grad:
             found: Tensor = _Lookup.apply(self.weight, tokens, self)
             return found
-        return F.embedding(tokens, self.weight)
+        return super().forward(tokens)
 
     def reclaim(self) -> None:
         """Drops the gradient and keeps its memory."""

@@ -33,7 +33,7 @@ SHOWN_OF_A_FAILURE = 4000  # characters, from the end of what the side said
 class Options:
     pairs: int = 3
     warmup: int = 20
-    steps: int = 200
+    steps: int = 100
     examples: int | None = None  # None: all that the validation split has
     bert: str | None = None
 

@@ -146,6 +146,7 @@ BENCHMARK = harness.Benchmark(
     module="scripts.bench.resnet_cifar10",
     sides={"ours": our_side, "plain": plain_side},
     comparisons=harness.three_works("ResNet on CIFAR-10", "plain PyTorch", peer="plain", target=4.0),
+    defaults=Options(warmup=10, steps=60),
 )
 
 if __name__ == "__main__":

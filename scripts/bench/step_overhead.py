@@ -182,7 +182,7 @@ BENCHMARK = harness.Benchmark(
             ("usual_lightning", "Lightning as usually set up", None),
         )
     ),
-    defaults=Options(warmup=500, steps=5000),
+    defaults=Options(warmup=500, steps=3000),
 )
 
 if __name__ == "__main__":

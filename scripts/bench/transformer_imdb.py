@@ -73,7 +73,7 @@ BENCHMARK = harness.Benchmark(
     sides={"ours": partial(ours.text_side, OVERRIDES), "plain": plain_side},
     comparisons=harness.three_works("transformer on IMDb", "plain PyTorch", peer="plain", target=6.0),
     # the peer's steps all take the same time, a long one; ours vary with the texts, and need as many to even out
-    defaults=Options(warmup=10, steps=100),
+    defaults=Options(warmup=10, steps=40, examples=1000),
 )
 
 if __name__ == "__main__":

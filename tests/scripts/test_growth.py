@@ -143,7 +143,7 @@ def test_bytes_a_row_are_those_between_two_sizes(bytes_a_row, verdict):
     assert f"by {bytes_a_row:g} bytes a row while preparing ({verdict})" in text
     assert "by 16 bytes a row on opening, with the first batch (not more than 40)" in text
     assert "1,000,000 rows are prepared in 100 s, 10,000 a second" in text
-    assert "growth" not in "\n".join(growth_page.section("rows", curve(by_rows(30.0).points[0])))
+    assert "the peak grows" not in "\n".join(growth_page.section("rows", curve(by_rows(30.0).points[0])))
 
 
 def test_processes_and_jobs_are_held_against_one():
