@@ -30,9 +30,6 @@ class Chosen:
 def choose(options: TrainerConfig) -> Chosen:
     """Settles every `auto`; raises UserError for a device that is not there."""
     accelerator, why = _accelerator(options.accelerator)
-    if not torch.cuda.is_available():
-        # torch asks in every optimizer step, and without a GPU looks for the driver's library each time
-        os.environ["CUDA_VISIBLE_DEVICES"] = ""
     available = {"gpu": torch.cuda.device_count(), "mps": 1, "cpu": os.cpu_count() or 1}[accelerator]
     devices = options.devices
     if devices == "auto":

@@ -23,6 +23,11 @@ def settle() -> None:
     """To be called before a trainer is made."""
     _keep_memory()
     import pytorch_lightning  # noqa: F401  importing it sets the levels that are changed here
+    import torch
+
+    if not torch.cuda.is_available():
+        # torch asks in every optimizer step, and without a GPU looks for the driver's library each time
+        os.environ["CUDA_VISIBLE_DEVICES"] = ""
 
     for name in ("pytorch_lightning", "lightning_fabric"):
         logging.getLogger(name).setLevel(logging.WARNING)

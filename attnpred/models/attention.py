@@ -31,12 +31,11 @@ def attend(
     mask = keep[:, None, None, :] if keep is not None and keep.dim() == 2 else keep
     if need_weights:
         return _attend_explicitly(query, key, value, mask, dropout, scale)
-    if query.device.type == "cpu" and (dropout or (torch.is_grad_enabled() and query.requires_grad)):
-        by_query = mask is not None and mask.shape[-2] > 1
-        if not by_query:
-            number = _number_format(query)
-            query, key, value = query.to(number), key.to(number), value.to(number)
-            return cpu_attention.attend(query, key, value, mask, dropout, scale or query.shape[-1] ** -0.5), None
+    trains = dropout or (torch.is_grad_enabled() and query.requires_grad)
+    same_for_all_queries = mask is None or mask.shape[-2] == 1
+    if query.device.type == "cpu" and trains and same_for_all_queries:
+        query, key, value = (t.to(_number_format(query)) for t in (query, key, value))
+        return cpu_attention.attend(query, key, value, mask, dropout, scale or query.shape[-1] ** -0.5), None
     return F.scaled_dot_product_attention(query, key, value, attn_mask=mask, dropout_p=dropout, scale=scale), None
 
 
