@@ -2,7 +2,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.data.made import make_image_source, make_text_source
+from attnpred.data.text import TextData
+from attnpred.data.text_reader import TextReader
+from tests.data.made import make_image_source, make_text_source, text_config
 
 
 @pytest.fixture(autouse=True)
@@ -24,3 +26,8 @@ def image_source(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def cache_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Prepared data that tests may share, since entries are named by what they were made from."""
     return tmp_path_factory.mktemp("cache")
+
+
+@pytest.fixture(scope="module")
+def reader(text_source, cache_dir) -> TextReader:
+    return TextData(text_config(text_source, cache_dir)).reader

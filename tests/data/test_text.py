@@ -17,11 +17,6 @@ LONG = " ".join(FILLERS * 10)
 
 
 @pytest.fixture(scope="module")
-def reader(text_source, cache_dir) -> TextReader:
-    return TextData(text_config(text_source, cache_dir)).reader
-
-
-@pytest.fixture(scope="module")
 def checkpoint(tmp_path_factory, reader):
     """A tokenizer as checkpoints have it: special tokens around a text, padding and truncation switched on."""
     from tokenizers import Tokenizer
@@ -285,18 +280,3 @@ def test_token_budget_below_one_text(tmp_path):
 
 def test_text_is_not_augmented(text_source, cache_dir):
     assert TextData(text_config(text_source, cache_dir)).augment() is None
-
-
-def test_large_vocabularies_are_stored_wider(tmp_path, text_source, cache_dir, reader):
-    from dataclasses import replace
-
-    from tokenizers import Tokenizer
-
-    big = Tokenizer.from_str(reader.vocabulary.tokenizer_json)
-    big.add_tokens([f"extra{i}" for i in range(2**16)])
-    wide = TextReader(
-        reader.spec, replace(reader.vocabulary, tokenizer_json=big.to_str()), strip_html=False, truncate="head"
-    )
-    source = make_text_source(tmp_path / "s", rows={"test": ([f"extra{2**16 - 1}", "film"], [0, 1])})
-    batch = next(iter(TextData(text_config(source, tmp_path / "c"), reader=wide).loader("test")))
-    assert batch.tokens.max() == big.token_to_id(f"extra{2**16 - 1}") > 2**16
