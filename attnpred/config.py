@@ -44,7 +44,9 @@ class DataConfig:
     test_fraction: float = option("Share of train carved out for test.", gt=0, lt=1)
     split_seed: int = option("Seed of the carving, apart from `seed` so that every run has the same splits.", ge=0)
     batch_size: int = option("Examples a training batch and device.", ge=1)
-    eval_batch_size: int = option("Examples a batch in validation, test and prediction.", ge=1)
+    eval_batch_size: int = option(
+        "Examples a batch in validation, test and prediction; of texts at most, and then of the longest.", ge=1
+    )
     cache_dir: str = option("Where prepared data is kept; ~ is the home directory.")
 
     def check(self) -> None:

@@ -115,7 +115,7 @@ class Learner(LightningModule):
             self.grad_norm = sharded(limit)
             return
         trained = [p for group in optimizer.param_groups for p in group["params"]]
-        self.grad_norm = torch.nn.utils.get_total_norm([p.grad for p in trained if p.grad is not None])
+        self.grad_norm = total_norm([p.grad for p in trained if p.grad is not None])
         if optimizer.defaults["fused"]:
             # the fused kernels divide by this as they read, which saves a pass over all gradients
             optimizer.grad_scale = (self.grad_norm / limit).clamp_(min=1.0)  # type: ignore[attr-defined]
@@ -142,3 +142,11 @@ class Learner(LightningModule):
         total = int(self.trainer.estimated_stepping_batches)
         scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: factor(step, total, options))
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
+
+
+def total_norm(gradients: list[Tensor]) -> Tensor:
+    """The length of all of them as one vector."""
+    if gradients[0].device.type == "cpu":  # where a product with itself takes a third of the time of a norm
+        flat = (g.reshape(-1) for g in gradients)
+        return torch.stack([torch.dot(g, g) for g in flat]).sum().sqrt()
+    return torch.nn.utils.get_total_norm(gradients)

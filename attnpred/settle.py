@@ -15,8 +15,7 @@ NOTICES = (
     r".*`isinstance\(treespec, LeafSpec\)` is deprecated.*",  # inside Lightning
     r".*Experiment logs directory .* exists and is not empty.*",  # the run directory holds the config already
 )
-# glibc's names for malloc's settings, and its largest limit on what is taken from the heap
-M_TRIM_THRESHOLD, M_MMAP_THRESHOLD, LARGEST = -1, -3, 32 * 2**20
+M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4  # glibc's names for malloc's settings
 
 
 def settle() -> None:
@@ -39,5 +38,5 @@ def _keep_memory() -> None:
     """What a step frees stays for the next one, instead of being handed back and faulted in again page by page."""
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if os.name == "posix" else None
     if mallopt is not None:  # glibc alone has it
-        mallopt(M_MMAP_THRESHOLD, LARGEST)
+        mallopt(M_MMAP_MAX, 0)  # all comes from the heap, features of a large batch too
         mallopt(M_TRIM_THRESHOLD, 2**31 - 1)

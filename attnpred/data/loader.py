@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from typing import Generic, TypeVar
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from attnpred.contracts import Batch
@@ -13,6 +14,7 @@ from attnpred.errors import UserError
 B = TypeVar("B", bound=Batch)
 Integers = NDArray[np.int64]
 MULTIPLE = 8  # lengths that batches are padded to: products of odd sizes take several times as long on a CPU
+CACHED = 4096  # tokens whose features a CPU's cache holds: more at once take longer each
 SLACK = 1 / 16  # how much longer an example may count at random than it is: some padding buys the freedom to mix
 
 
@@ -53,7 +55,8 @@ class BatchLoader(Generic[B]):
             bounds = cut_by_size(len(lengths), batch_size, drop_last)
         else:
             # what an example at this place can count at most, so that the cuts are the same in every epoch
-            ceiling = np.minimum(np.sort(lengths) * (1 + SLACK), lengths.max()).astype(np.int64)
+            slack = SLACK if train else 0.0
+            ceiling = np.minimum(np.sort(lengths) * (1 + slack), lengths.max()).astype(np.int64)
             bounds = cut_by_tokens(padded(ceiling), token_budget)
         # training rather drops a few batches, which come in another epoch, than makes small ones
         self._bounds = bounds if train and len(bounds) > world else even(bounds, world)
@@ -79,6 +82,11 @@ class BatchLoader(Generic[B]):
 def padded(lengths: Integers) -> Integers:
     """Lengths of batches in which these are the longest."""
     return lengths + -lengths % MULTIPLE
+
+
+def tokens_at_once(size: int, longest: int) -> int:
+    """The budget of evaluation's batches: what `size` texts of the longest would hold, or less where that is faster."""
+    return size * longest if torch.cuda.is_available() else min(size * longest, CACHED)
 
 
 def cut_by_size(count: int, batch_size: int, drop_last: bool) -> Integers:

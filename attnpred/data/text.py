@@ -15,7 +15,7 @@ from attnpred.contracts import TextBatch, TextSpec
 from attnpred.data import cache
 from attnpred.data.base import Data
 from attnpred.data.labels import LabelColumn, translate
-from attnpred.data.loader import BatchLoader, Integers
+from attnpred.data.loader import BatchLoader, Integers, tokens_at_once
 from attnpred.data.progress import counted
 from attnpred.data.sources import files_digest
 from attnpred.data.splits import Split, carving, rows_of, source_split
@@ -70,12 +70,12 @@ class TextData(Data[TextDataConfig, TextReader, TokenStore]):
             chosen = rows[positions]
             return self.reader.collate([store.text(row) for row in chosen], labels[chosen], chosen)
 
-        train = split == "train"
+        train, longest = split == "train", self.spec.max_length
         return BatchLoader(
             make,
             self.reader.lengths(store.lengths[rows]),
-            batch_size=self.config.batch_size if train else self.config.eval_batch_size,
-            token_budget=self.config.token_budget if train else None,
+            batch_size=self.config.batch_size,
+            token_budget=self.config.token_budget if train else tokens_at_once(self.config.eval_batch_size, longest),
             train=train,
             seed=seed,
             rank=rank,

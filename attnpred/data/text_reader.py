@@ -1,10 +1,9 @@
 """Texts in: batches of token ids. Attention on tokens out: attention on words."""
 
-import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
-from itertools import islice, pairwise
+from itertools import chain, islice, pairwise
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -13,11 +12,13 @@ import torch
 from numpy.typing import NDArray
 
 from attnpred.contracts import Attention, TextBatch, TextSpec
-from attnpred.data.loader import Integers, cut_by_tokens, padded
+from attnpred.data.loader import Integers, cut_by_tokens, padded, tokens_at_once
 from attnpred.data.reader import Reading, load_spec, save_spec
 from attnpred.data.tokens import TOKENIZER_FILE, Vocabulary, clean
 
 T = TypeVar("T")
+BEYOND_SPACES = 0x3001  # no character from here on parts words
+SPACE = np.array([*(chr(point).isspace() for point in range(BEYOND_SPACES)), False])
 LARGEST_WINDOW = 16  # of texts that are sorted together, in sizes of the first
 
 
@@ -54,8 +55,7 @@ class TextReader:
 
         They are sorted among the first `size`, then among twice as many each time, so that the first ones wait little.
         """
-        # small batches pad less, and these are not so small that they would be slow
-        budget = max(size * self.spec.max_length // 4, 1)
+        budget = tokens_at_once(size, self.spec.max_length)
         start = 0
         for given in _windows(inputs, size):
             read = self._read(given)
@@ -111,9 +111,10 @@ class TextReader:
         read = []
         for text, (ids, spans) in zip(texts, self.vocabulary.ids_and_spans(texts), strict=True):
             head, tail = self._kept(len(spans))
+            ends = np.fromiter(chain.from_iterable(spans), np.int64, 2 * len(spans)).reshape(-1, 2)
             # a token can begin with the space before its word, so that its last character tells the word
-            last = [max(start, end - 1) for start, end in (*spans[:head], *spans[len(spans) - tail :])]
-            read.append(ReadText(text, ids, np.array(last, np.int64)))
+            last = np.maximum(ends[:, 0], ends[:, 1] - 1)
+            read.append(ReadText(text, ids, np.concatenate((last[:head], last[len(last) - tail :]))))
         return read
 
     def _explain(self, read: list[ReadText], attention: Attention) -> Iterator[dict[str, Any]]:
@@ -127,14 +128,17 @@ def _by_word(text: str, last: Integers, importance: NDArray[np.float32]) -> dict
 
     A word that was cut off has 0. Where the text left no token of its own, its words share evenly.
     """
-    found = list(re.finditer(r"\S+", text))
-    if not found:
+    words = text.split()
+    if not words:
         return {"words": [], "attention": []}
-    words = np.searchsorted([m.start() for m in found], last, side="right") - 1
-    attention = np.bincount(words.clip(min=0), importance, minlength=len(found))
+    points = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), np.uint32)
+    inside = np.concatenate(([False], ~SPACE[np.minimum(points, BEYOND_SPACES)]))
+    starts = np.flatnonzero(inside[1:] & ~inside[:-1])
+    places = np.searchsorted(starts, last, side="right") - 1
+    attention = np.bincount(places.clip(min=0), importance, minlength=len(words))
     total = attention.sum()
-    attention = attention / total if total > 0 else np.full(len(found), 1 / len(found))
-    return {"words": [m.group() for m in found], "attention": attention.tolist()}
+    attention = attention / total if total > 0 else np.full(len(words), 1 / len(words))
+    return {"words": words, "attention": attention.tolist()}
 
 
 def _windows(inputs: Iterable[T], size: int) -> Iterator[list[T]]:

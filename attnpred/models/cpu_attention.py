@@ -11,7 +11,7 @@ from torch import Tensor
 
 from attnpred.models.dropout import drop_mask
 
-SHORT = 48 * 48  # weights a head below which storing them for the backward pass is cheaper than making them again
+SHORT = 128 * 128  # weights a head below which storing them for the backward pass is cheaper than making them again
 BLOCK = 2**20  # weights worked on at once
 NEVER = -30_000.0  # a score that no softmax sees, and that every number format can hold
 

@@ -270,7 +270,17 @@ def test_classes_of_another_source(tmp_path, reader, capsys):
 def test_token_budget_reaches_training_batches_only(text_source, cache_dir):
     data = TextData(text_config(text_source, cache_dir, token_budget=48))
     assert all(batch.tokens.numel() <= 48 for batch in data.loader("train"))
-    assert max(len(batch) for batch in data.loader("test")) == 16
+    assert max(batch.tokens.numel() for batch in data.loader("test")) > 48
+
+
+def test_evaluation_takes_as_many_tokens_as_its_batch_size_of_the_longest(text_source, cache_dir, monkeypatch):
+    data = TextData(text_config(text_source, cache_dir, eval_batch_size=4))  # 24 tokens at most, each
+    batches = list(data.loader("test"))
+    assert all(batch.tokens.numel() <= 4 * 24 for batch in batches)
+    assert sum(len(batch) for batch in batches) == 40
+    assert len(batches) < 10
+    monkeypatch.setattr("attnpred.data.loader.CACHED", 48)
+    assert all(batch.tokens.numel() <= 48 for batch in data.loader("test"))
 
 
 def test_token_budget_below_one_text(tmp_path):
