@@ -19,6 +19,10 @@ class ModelConfig:
     accepts: ClassVar[tuple[Modality, ...]] = ()
 
     _target_: str = option("Class of the model.")
+    init_from: str | None = option("Run directory whose weights to begin with, where names and shapes agree.")
+    frozen_levels: int = option("Lowest levels that are not trained: embedding or stem first, then layers.", ge=0)
+    frozen: list[str] = option("Weights that are not trained: the beginnings of their names.")
+    recompute: bool = option("Make activations again in the backward pass: less memory, a third more time.")
 
     def tokenizer_source(self) -> str | None:
         """Hub id or directory of the tokenizer that the model's weights demand; None where any will do."""
@@ -48,6 +52,10 @@ class DataConfig:
         "Examples a batch in validation, test and prediction; of texts at most, and then of the longest.", ge=1
     )
     cache_dir: str = option("Where prepared data is kept; ~ is the home directory.")
+
+    def mirrors(self) -> bool:
+        """Whether evaluation looks at each example and its mirror image."""
+        return False
 
     def check(self) -> None:
         carved = self.val_fraction * (self.val_split is None) + self.test_fraction * (self.test_split is None)
@@ -92,6 +100,7 @@ class TrainerConfig:
     precision: Literal["auto", "32-true", "bf16-mixed", "16-mixed", "bf16-true"] = option(
         "Number format; auto takes bf16 where the hardware multiplies in it."
     )
+    compile: bool = option("Compile the model: a minute's wait, then faster steps.")
     max_epochs: int = option("Passes over the training data.", ge=1)
     max_steps: int | None = option("Optimizer steps after which training ends earlier.", ge=1)
     accumulate: int = option("Batches whose gradients make one optimizer step.", ge=1)
@@ -101,6 +110,11 @@ class TrainerConfig:
     log_every_steps: int = option("Steps between two points of the training curves.", ge=1)
     limit_batches: int | None = option("Use only so many batches of every split, to try things out.", ge=1)
     deterministic: bool = option("Use only operations that repeat bit for bit; slower.")
+    find: Literal["lr", "batch_size"] | None = option(
+        "Try learning rates, or batch sizes, before training, and train with what was found."
+    )
+    overfit_batches: int | None = option("Train and validate on the same few batches, to see that it learns.", ge=1)
+    profile: bool = option("Write a profile of some steps to the run directory.")
     detect_anomaly: bool = option("Name the operation that produced a NaN gradient; much slower.")
 
     def check(self) -> None:
@@ -110,15 +124,28 @@ class TrainerConfig:
 
 @dataclass(kw_only=True)
 class OptimizerConfig:
-    name: Literal["adamw", "sgd"] = option("Algorithm; sgd is with Nesterov momentum.")
+    name: Literal["adamw", "sgd", "muon"] = option(
+        "Algorithm; sgd is with Nesterov momentum; muon moves hidden matrices and kernels, adamw then the rest."
+    )
     lr: float = option("Highest learning rate.", gt=0)
-    weight_decay: float = option("Decay of matrices; norms and biases have none.", ge=0)
-    momentum: float = option("Momentum of sgd; first beta of adamw.", ge=0, lt=1)
+    weight_decay: float = option("Decay of matrices; norms, biases and embeddings have none.", ge=0)
+    momentum: float = option("Momentum of sgd and muon; first beta of adamw.", ge=0, lt=1)
     beta2: float = option("Second beta of adamw.", ge=0, lt=1)
+    layer_decay: float = option("What each lower layer's rate is multiplied by; 1 gives all the same.", gt=0, le=1)
+    ema: float | None = option(
+        "Decay of a moving average of the weights, which is validated, tested and kept; null keeps none.", gt=0, lt=1
+    )
     epochs: int = option("Passes over the data that these settings are made for; trainer.max_epochs follows.", ge=1)
-    schedule: Literal["constant", "linear", "cosine", "onecycle"] = option("Course of the learning rate after warm-up.")
+    schedule: Literal["constant", "linear", "cosine", "onecycle", "wsd"] = option(
+        "Course of the learning rate after warm-up; wsd holds it and falls at the end."
+    )
     warmup: float = option("Share of the run in which the rate rises.", ge=0, lt=1)
+    decay: float = option("Share of the run at whose end wsd lets the rate fall.", gt=0, le=1)
     final: float = option("Rate at the end, as a share of the highest.", ge=0, le=1)
+
+    def check(self) -> None:
+        if self.schedule == "wsd" and self.warmup + self.decay > 1:
+            raise Invalid("decay", f"leaves no time beside warmup={self.warmup}; together they are 1 at most")
 
 
 @dataclass(kw_only=True)
@@ -156,3 +183,6 @@ class Config:
         known = [f"val/{name}" for name in self.task.metrics]
         if self.checkpoint.monitor not in known:
             raise Invalid("checkpoint.monitor", f"no such metric; choose one of {', '.join(known)}")
+        if self.trainer.strategy == "fsdp" and (self.optimizer.ema is not None or self.optimizer.name == "muon"):
+            at_fault = "name" if self.optimizer.name == "muon" else "ema"
+            raise Invalid(f"optimizer.{at_fault}", "needs the whole weights on every device; use trainer=ddp")

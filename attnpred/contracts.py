@@ -58,6 +58,10 @@ class ImageBatch(Batch):
 
     pixels: Tensor  # (batch, channels, height, width) uint8, or float after mixing
 
+    def mirrored(self) -> Self:
+        """Left and right exchanged."""
+        return replace(self, pixels=self.pixels.flip(3))
+
 
 @dataclass(frozen=True, kw_only=True)
 class InputSpec:

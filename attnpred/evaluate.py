@@ -19,7 +19,7 @@ def evaluate(run: Run, config: Config, split: Literal["val", "test"]) -> dict[st
     chosen = choose(config.trainer)
     data = schema.load(config.data._target_)(config.data, reader=reader)
     task = schema.load(config.task._target_)(config.task, reader.spec)
-    learner = Learner(run.load_model(), task)
+    learner = Learner(run.load_model(), task, mirror=config.data.mirrors())
     trainer = lightning.Trainer(
         accelerator=chosen.accelerator,
         devices=1,

@@ -7,10 +7,12 @@ import torch
 from pytorch_lightning import LightningModule
 from torch import Tensor
 
+from attnpred import optimizers
 from attnpred.config import OptimizerConfig
 from attnpred.contracts import Batch, ModelOutput
 from attnpred.models.base import Model
 from attnpred.models.embedding import Embedding
+from attnpred.models.views import look
 from attnpred.schedule import factor
 from attnpred.tasks.base import Task
 
@@ -18,7 +20,10 @@ OFTEN_SET = frozenset({"_current_fx_name", "grad_norm", "wants_grad_norm"})  # t
 
 
 class Learner(LightningModule):
-    """Trains `model` on `task`; `augment` changes training batches on the device where they lie."""
+    """Trains `model` on `task`; `augment` changes training batches on the device where they lie.
+
+    With `mirror` validation and test look at each image and its mirror.
+    """
 
     def __init__(
         self,
@@ -26,12 +31,15 @@ class Learner(LightningModule):
         task: Task,
         optimizer: OptimizerConfig | None = None,
         augment: Callable[[Any], Any] | None = None,
+        *,
+        mirror: bool = False,
     ) -> None:
         super().__init__()
         self.model = model
         self.task = task
         self.options = optimizer
         self.augment = augment
+        self.mirror = mirror
         self.split_metrics = torch.nn.ModuleDict({"val": task.metrics(), "test": task.metrics()})
         # What the monitor reads every so often; kept on the device so that no step waits for the host.
         self.steps: list[tuple[Tensor, Tensor, int]] = []  # of each batch: mean loss, hits, examples
@@ -66,10 +74,10 @@ class Learner(LightningModule):
         return loss
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
-        self.task.update_metrics(self.split_metrics["val"], self.model(batch), batch)
+        self.task.update_metrics(self.split_metrics["val"], look(self.model, batch, mirror=self.mirror), batch)
 
     def test_step(self, batch: Batch, batch_idx: int) -> None:
-        self.task.update_metrics(self.split_metrics["test"], self.model(batch), batch)
+        self.task.update_metrics(self.split_metrics["test"], look(self.model, batch, mirror=self.mirror), batch)
 
     def on_validation_epoch_end(self) -> None:
         self._finish_split("val")
@@ -114,7 +122,7 @@ class Learner(LightningModule):
         if sharded is not None:
             self.grad_norm = sharded(limit)
             return
-        trained = [p for group in optimizer.param_groups for p in group["params"]]
+        trained = [p for p in self.model.parameters() if p.requires_grad]
         self.grad_norm = total_norm([p.grad for p in trained if p.grad is not None])
         if optimizer.defaults["fused"]:
             # the fused kernels divide by this as they read, which saves a pass over all gradients
@@ -125,20 +133,8 @@ class Learner(LightningModule):
     def configure_optimizers(self) -> Any:
         assert self.options is not None, "a learner without optimizer options only evaluates"
         options = self.options
-        trained = [p for p in self.model.parameters() if p.requires_grad]
-        groups = [
-            {"params": [p for p in trained if p.ndim >= 2], "weight_decay": options.weight_decay},
-            {"params": [p for p in trained if p.ndim < 2], "weight_decay": 0.0},
-        ]
         # with 16-bit gradient scaling the fused kernels unscale by themselves, after clipping: too late
-        fused = self.trainer.precision != "16-mixed"
-        optimizer: torch.optim.Optimizer
-        if options.name == "sgd":
-            optimizer = torch.optim.SGD(
-                groups, options.lr, momentum=options.momentum, nesterov=options.momentum > 0, fused=fused
-            )
-        else:
-            optimizer = torch.optim.AdamW(groups, options.lr, betas=(options.momentum, options.beta2), fused=fused)
+        optimizer = optimizers.make(self.model, options, fused=self.trainer.precision != "16-mixed")
         total = int(self.trainer.estimated_stepping_batches)
         scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: factor(step, total, options))
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}

@@ -9,6 +9,7 @@ from attnpred import schema
 from attnpred.config import Config
 from attnpred.data import load_reader
 from attnpred.device import choose
+from attnpred.models.views import look
 from attnpred.run import Run
 
 
@@ -22,7 +23,8 @@ def predict(run: Run, config: Config, inputs: Iterable[str]) -> Iterator[dict[st
     turn = 0
     for reading in reader.readings(inputs, config.data.eval_batch_size):
         with torch.inference_mode(), chosen.autocast():
-            output = model(reading.batch.to(chosen.device_type), need_attention=True, need_layers=False)
+            batch = reading.batch.to(chosen.device_type)
+            output = look(model, batch, mirror=config.data.mirrors(), need_attention=True)
         places, explained = reading.batch.ids.tolist(), reading.explain(output.attention)
         for place, given, described, parts in zip(places, reading.inputs, task.predict(output), explained, strict=True):
             done[place] = {"input": given, **described, **parts}

@@ -53,6 +53,10 @@ class Run:
         write_json(run.path / "run.json", {"status": "running", "overrides": overrides, "started": _now(), **_origin()})
         return run
 
+    def rewrite(self, config: Config) -> None:
+        """Takes another config in place of the one it was created with, before anything was trained."""
+        write_text(self.path / "config.yaml", compose.as_yaml(config))
+
     @classmethod
     def find(cls, name: str) -> Run:
         """The run a user names by its directory."""
@@ -100,21 +104,26 @@ class Run:
 
     def load_model(self) -> Model:
         """The trained model, on the CPU and in evaluation mode, from this directory alone."""
-        import torch
-
         from attnpred.data import load_reader
 
-        config, file = self.config(), self.checkpoint()
+        config = self.config()
         model_class = schema.load(config.model._target_)
         model: Model = model_class.restore(config.model, load_reader(self.path).spec, self.path)
+        model.load_state_dict(self.weights())
+        return model.eval()
+
+    def weights(self) -> dict[str, Any]:
+        """The trained model's tensors by name, on the CPU."""
+        import torch
+
+        file = self.checkpoint()
         try:
             state = torch.load(file, map_location="cpu", weights_only=True)["state_dict"]
         except (RuntimeError, EOFError, KeyError, OSError) as error:
             raise UserError(
                 f"{file}: damaged ({str(error).splitlines()[0]}); restore it, or remove it to use last.ckpt"
             ) from None
-        model.load_state_dict({key.removeprefix("model."): value for key, value in state.items()})
-        return model.eval()
+        return {key.removeprefix("model."): value for key, value in state.items()}
 
 
 def create_sweep(output_dir: str) -> Path:

@@ -16,9 +16,11 @@ def factor(step: int, total: int, config: OptimizerConfig) -> float:
         if config.schedule == "onecycle":
             return ONECYCLE_START + (1 - ONECYCLE_START) * (1 - math.cos(math.pi * progress)) / 2
         return progress
-    falling = min(1.0, (step - rising) / max(1, total - rising))
     if config.schedule == "constant":
         return 1.0
-    if config.schedule == "linear":
+    if config.schedule == "wsd":
+        rising = max(rising, total - round(config.decay * total))
+    falling = min(1.0, max(0, step - rising) / max(1, total - rising))
+    if config.schedule in ("linear", "wsd"):
         return 1 - (1 - config.final) * falling
     return config.final + (1 - config.final) * (1 + math.cos(math.pi * falling)) / 2

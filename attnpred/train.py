@@ -11,16 +11,20 @@ import pytorch_lightning as lightning
 from pytorch_lightning.callbacks import Callback, EarlyStopping
 from pytorch_lightning.profilers import PassThroughProfiler
 
-from attnpred import compose, loggers, processes, report, schema
+from attnpred import compose, finders, loggers, processes, report, schema
+from attnpred.callbacks.average import Average
 from attnpred.callbacks.checkpoints import Checkpoints
 from attnpred.callbacks.gallery import Gallery
+from attnpred.callbacks.guard import Guard
 from attnpred.callbacks.monitor import Monitor
+from attnpred.callbacks.profile import Profile
 from attnpred.callbacks.progress import Progress
 from attnpred.callbacks.signals import Signals
 from attnpred.config import Config
+from attnpred.data.loader import FewBatches
 from attnpred.data.progress import say
 from attnpred.device import Chosen, choose
-from attnpred.errors import Interrupted
+from attnpred.errors import Interrupted, UserError
 from attnpred.files import write_json
 from attnpred.learner import Learner
 from attnpred.run import Run
@@ -40,6 +44,10 @@ def launch(config: Config, overrides: list[str], directory: str | None = None) -
     run = Run.create(config, overrides, directory)
     say(f"run: {run.path}")
     try:
+        if config.trainer.find is not None:
+            config = finders.find(config, chosen, *parts, run.path / "found")
+            run.rewrite(config)
+            parts = prepare(config)
         if chosen.devices == 1:
             fit(config, chosen, run, *parts)
         else:
@@ -64,21 +72,42 @@ def prepare(config: Config) -> tuple[Any, Learner]:
     lightning.seed_everything(config.seed, workers=True, verbose=False)
     data = schema.load(config.data._target_)(config.data, tokenizer_source=config.model.tokenizer_source())
     model = schema.load(config.model._target_)(config.model, data.spec)
+    if config.model.init_from is not None:
+        begin_from(model, config.model.init_from)
+    model.freeze(config.model.frozen_levels, config.model.frozen)
     task = schema.load(config.task._target_)(config.task, data.spec)
-    learner = Learner(model, task, config.optimizer, data.augment())
+    learner = Learner(model, task, config.optimizer, data.augment(), mirror=config.data.mirrors())
     return data, learner.train()  # pretrained encoders come in evaluation mode
+
+
+def begin_from(model: Any, name: str) -> None:
+    """Gives a new model the weights of the run `name`, those whose names and shapes agree, and says which do not."""
+    source = Run.find(name)
+    kind = compose.file_of(source.config().model._target_)
+    if kind != compose.file_of(model.config._target_):
+        raise UserError(f"model.init_from={name}: holds the weights of a {kind}; give a run of this model")
+    own, given = model.state_dict(), source.weights()
+    fitting = {key: value for key, value in given.items() if key in own and own[key].shape == value.shape}
+    if not fitting:
+        raise UserError(f"model.init_from={name}: none of its weights has a name and shape of one here; give another run")
+    model.load_state_dict({**own, **fitting})
+    left = [key for key in own if key not in fitting]
+    rest = f"; fresh: {', '.join(left[:5])}{' …' if len(left) > 5 else ''}" if left else ""
+    say(f"{len(fitting)} of {len(own)} weights from {name}{rest}")
 
 
 def fit(config: Config, chosen: Chosen, run: Run, data: Any, learner: Learner) -> None:
     """Trains, tests the best weights and writes the result; every rank runs it, rank 0 writes."""
     options = config.trainer
     monitor = Monitor(options.log_every_steps, config.checkpoint)
-    checkpoints = Checkpoints(run.checkpoints, config.checkpoint)
-    callbacks: list[Callback] = [
-        monitor,
-        Progress(monitor, watch=config.checkpoint.monitor),
-        checkpoints,
-    ]
+    guard = Guard(monitor, options.log_every_steps)
+    checkpoints = Checkpoints(run.checkpoints, config.checkpoint, guard.check)
+    callbacks: list[Callback] = [guard, monitor, Progress(monitor, watch=config.checkpoint.monitor)]
+    if config.optimizer.ema is not None:
+        callbacks.append(Average(config.optimizer.ema))
+    callbacks.append(checkpoints)
+    if options.profile:
+        callbacks.append(Profile(run.path))
     if options.patience is not None:
         selection = config.checkpoint
         callbacks.append(EarlyStopping(selection.monitor, patience=options.patience, mode=selection.mode))
@@ -118,6 +147,10 @@ def fit(config: Config, chosen: Chosen, run: Run, data: Any, learner: Learner) -
         split: data.loader(split, seed=config.seed, rank=trainer.global_rank, world=trainer.world_size)
         for split in ("train", "val", "test")
     }
+    if options.overfit_batches is not None:
+        loaders["train"] = loaders["val"] = FewBatches(loaders["train"], options.overfit_batches)
+    if options.compile:
+        learner.model.compile()  # in place: no name in a checkpoint tells
     trainer.fit(learner, loaders["train"], loaders["val"])
     if chosen.strategy != "fsdp":  # a part of the model cannot look at an example alone
         trainer.callbacks.append(Gallery(data.reader, chosen))  # type: ignore[attr-defined]

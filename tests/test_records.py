@@ -131,7 +131,7 @@ def test_the_same_seed_gives_the_same_weights_and_another_seed_others(train):
 
 def test_deterministic_and_debug_modes_train(train):
     assert (train("trainer.deterministic=true") / "metrics.json").is_file()
-    assert (train("trainer=debug") / "metrics.json").is_file()
+    assert (train("debug=fast") / "metrics.json").is_file()
 
 
 def test_norms_and_biases_are_not_decayed_and_the_optimizer_is_fused(train):

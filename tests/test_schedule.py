@@ -3,6 +3,7 @@
 import pytest
 
 from attnpred import compose
+from attnpred.errors import UserError
 from attnpred.schedule import ONECYCLE_START, factor
 
 
@@ -10,7 +11,7 @@ def options(**values):
     return compose.compose([f"optimizer.{key}={value}" for key, value in values.items()]).optimizer
 
 
-@pytest.mark.parametrize("schedule", ["constant", "linear", "cosine", "onecycle"])
+@pytest.mark.parametrize("schedule", ["constant", "linear", "cosine", "onecycle", "wsd"])
 def test_rises_to_the_highest_rate_at_the_end_of_warm_up(schedule):
     config = options(schedule=schedule, warmup=0.2, final=0.1)
     course = [factor(step, 100, config) for step in range(101)]
@@ -33,3 +34,14 @@ def test_halfway_values_are_those_of_the_formulas():
 def test_without_warm_up_the_first_step_has_the_highest_rate():
     for schedule in ("constant", "linear", "cosine", "onecycle"):
         assert factor(0, 10, options(schedule=schedule, warmup=0)) == pytest.approx(1.0)
+
+
+def test_warm_up_stable_decay_holds_the_highest_rate_until_it_falls():
+    config = options(schedule="wsd", warmup=0.1, decay=0.2, final=0)
+    assert [factor(step, 100, config) for step in (10, 50, 80)] == [1.0, 1.0, 1.0]
+    assert factor(90, 100, config) == pytest.approx(0.5)
+
+
+def test_warm_up_and_decay_must_fit_into_the_run():
+    with pytest.raises(UserError, match=r"optimizer\.decay=0\.9: leaves no time beside warmup=0\.2"):
+        options(schedule="wsd", warmup=0.2, decay=0.9)

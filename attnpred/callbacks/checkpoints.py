@@ -1,6 +1,7 @@
 """`best.ckpt` and `last.ckpt`, and nothing else, whatever happens."""
 
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +15,13 @@ from attnpred.config import CheckpointConfig
 class Checkpoints(Checkpoint):
     """Lightning's own callback saves by time, steps or epochs, but by one of them only, and numbers what it resumes."""
 
-    def __init__(self, directory: Path, options: CheckpointConfig) -> None:
+    def __init__(
+        self, directory: Path, options: CheckpointConfig, check: Callable[[Trainer, Any], None] | None = None
+    ) -> None:
+        """`check` raises where what would be saved is worth nothing."""
         self.directory = directory
         self.options = options
+        self.check = check
         self.best: float | None = None
         self.saved_step = 0
         self.saved_time = time.monotonic()
@@ -46,7 +51,7 @@ class Checkpoints(Checkpoint):
         better = self.best is None or (value > self.best if self.options.mode == "max" else value < self.best)
         if better:
             self.best = value
-            trainer.save_checkpoint(self.directory / "best.ckpt", weights_only=False)
+            self._save(trainer, "best.ckpt")
         self.save_last(trainer)
 
     def on_train_end(self, trainer: Trainer, learner: LightningModule) -> None:
@@ -54,8 +59,13 @@ class Checkpoints(Checkpoint):
             self.save_last(trainer)
 
     def save_last(self, trainer: Trainer) -> None:
-        trainer.save_checkpoint(self.directory / "last.ckpt", weights_only=False)
+        self._save(trainer, "last.ckpt")
         self.saved_step, self.saved_time = trainer.global_step, time.monotonic()
+
+    def _save(self, trainer: Trainer, name: str) -> None:
+        if self.check is not None:
+            self.check(trainer, trainer.lightning_module)
+        trainer.save_checkpoint(self.directory / name, weights_only=False)
 
     def state_dict(self) -> dict[str, Any]:
         return {"best": self.best}

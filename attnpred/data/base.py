@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 from attnpred.config import DataConfig
-from attnpred.contracts import ImageBatch
 from attnpred.data import cache
 from attnpred.data.labels import translate
 from attnpred.data.loader import BatchLoader, Integers
@@ -57,7 +56,7 @@ class Data(ABC, Generic[C, R, S]):
     @abstractmethod
     def loader(self, split: Split, *, seed: int = 0, rank: int = 0, world: int = 1) -> BatchLoader[Any]: ...
 
-    def augment(self) -> Callable[[ImageBatch], ImageBatch] | None:
+    def augment(self) -> Callable[[Any], Any] | None:
         """What changes training batches, on the device where they are; None where nothing does."""
         return None
 

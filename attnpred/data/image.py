@@ -47,7 +47,11 @@ class ImageDataConfig(DataConfig):
     modality: ClassVar[Modality] = "image"
 
     image_column: str = option("Column that holds the image.")
+    test_flip: bool = option("Answer by the mean for an image and its mirror, in validation, test and prediction.")
     augment: AugmentConfig
+
+    def mirrors(self) -> bool:
+        return self.test_flip
 
 
 class ImageReader:

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Iterator
+from itertools import islice
 from typing import Generic, TypeVar
 
 import numpy as np
@@ -77,6 +78,23 @@ class BatchLoader(Generic[B]):
             order, sequence = np.argsort(self._lengths, kind="stable"), np.arange(count)
         for batch in sequence[: len(self) * self._world][self._rank :: self._world]:
             yield self._make(order[self._bounds[batch] : self._bounds[batch + 1]])
+
+
+class FewBatches(Generic[B]):
+    """The first batches of a loader, the same ones in every epoch."""
+
+    def __init__(self, loader: BatchLoader[B], count: int) -> None:
+        loader.set_epoch(0)
+        self._batches = list(islice(loader, count))
+
+    def __len__(self) -> int:
+        return len(self._batches)
+
+    def __iter__(self) -> Iterator[B]:
+        return iter(self._batches)
+
+    def set_epoch(self, epoch: int) -> None:
+        """Every epoch is alike."""
 
 
 def padded(lengths: Integers) -> Integers:

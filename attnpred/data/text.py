@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from functools import cache as cached
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
@@ -19,7 +19,7 @@ from attnpred.data.loader import BatchLoader, Integers, tokens_at_once
 from attnpred.data.progress import counted
 from attnpred.data.sources import files_digest
 from attnpred.data.splits import Split, carving, rows_of, source_split
-from attnpred.data.text_reader import TextReader
+from attnpred.data.text_reader import TextReader, drop_words
 from attnpred.data.tokens import PLACE, TokenStore, Vocabulary, checkpoint_vocabulary, clean, write_tokens
 from attnpred.data.training import train_vocabulary
 from attnpred.errors import UserError
@@ -43,6 +43,7 @@ class TextDataConfig(DataConfig):
     truncate: Literal["head", "tail", "both"] = option(
         "Part of a longer text that is kept; both: half from either end."
     )
+    word_dropout: float = option("Share of a training text's tokens that are made unknown.", ge=0, lt=1)
     token_budget: int | None = option(
         "Most tokens a training batch, padding included; takes the place of batch_size. null goes by batch_size.", ge=1
     )
@@ -81,6 +82,10 @@ class TextData(Data[TextDataConfig, TextReader, TokenStore]):
             rank=rank,
             world=world,
         )
+
+    def augment(self) -> Callable[[TextBatch], TextBatch] | None:
+        share = self.config.word_dropout
+        return partial(drop_words, share=share, unknown_id=self.reader.vocabulary.unknown_id) if share else None
 
     def _make_reader(self) -> TextReader:
         config, vocabulary = self.config, self._vocabulary

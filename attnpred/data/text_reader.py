@@ -1,7 +1,7 @@
 """Texts in: batches of token ids. Attention on tokens out: attention on words."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import chain, islice, pairwise
 from pathlib import Path
@@ -147,3 +147,10 @@ def _windows(inputs: Iterable[T], size: int) -> Iterator[list[T]]:
     while window := list(islice(stream, count)):
         yield window
         count = min(2 * count, LARGEST_WINDOW * size)
+
+
+def drop_words(batch: TextBatch, *, share: float, unknown_id: int) -> TextBatch:
+    """Makes about `share` of the texts' own tokens unknown."""
+    dropped = torch.rand(batch.tokens.shape, device=batch.tokens.device) < share
+    own = batch.own()
+    return replace(batch, tokens=batch.tokens.masked_fill(dropped if own is None else dropped & own, unknown_id))

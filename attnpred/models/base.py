@@ -2,13 +2,15 @@
 
 from abc import ABC, abstractmethod
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 import torch
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 from attnpred.config import ModelConfig
 from attnpred.contracts import Batch, ImageSpec, InputSpec, ModelOutput
+from attnpred.errors import UserError
 
 
 class Model(nn.Module, ABC):
@@ -21,6 +23,7 @@ class Model(nn.Module, ABC):
         super().__init__()
         self.config = config
         self.spec = spec
+        self._frozen: list[nn.Module] = []
 
     @abstractmethod
     def forward(self, batch: Batch, *, need_attention: bool = False, need_layers: bool = True) -> ModelOutput:
@@ -29,6 +32,45 @@ class Model(nn.Module, ABC):
         With `need_attention` alone the layers' weights come too, which costs far more than the importance: without
         `need_layers` only those are computed that the importance is made of, and `Attention.layers` is empty.
         """
+
+    def levels(self) -> list[list[nn.Module]]:
+        """The modules from the input to the classes, those at one depth together; what is in none counts as input."""
+        return [[self]]
+
+    def freeze(self, levels: int, names: list[str]) -> None:
+        """Trains the lowest `levels` no more, nor what has a name that begins like one of `names`."""
+        known = self.levels()
+        if levels >= len(known):
+            raise UserError(
+                f"model.frozen_levels={levels}: the model has {len(known)}, which leaves nothing to train; take fewer"
+            )
+        if levels:
+            above = {id(p) for modules in known[levels:] for module in modules for p in module.parameters()}
+            for p in self.parameters():
+                p.requires_grad_(p.requires_grad and id(p) in above)
+            self._frozen += [module for modules in known[:levels] for module in modules]
+        for start in names:
+            found = [p for name, p in self.named_parameters() if f"{name}.".startswith(f"{start}.")]
+            if not found:
+                first = ", ".join(name for name, _ in self.named_children())
+                raise UserError(f"model.frozen: no weight's name begins with {start}; the first parts are {first}")
+            for p in found:
+                p.requires_grad_(False)
+            self._frozen += [module for name, module in self.named_modules() if name == start]
+        self.train(self.training)
+
+    def train(self, mode: bool = True) -> Self:
+        """As ever, but that what is frozen drops nothing and keeps its statistics."""
+        super().train(mode)
+        for module in self._frozen:
+            module.eval()
+        return self
+
+    def run(self, module: nn.Module, *inputs: Any, **named: Any) -> Any:
+        """Calls a layer; where activations are to be made again, it keeps only what goes in."""
+        if self.config.recompute and self.training and torch.is_grad_enabled():
+            return checkpoint(module, *inputs, use_reentrant=False, **named)
+        return module(*inputs, **named)
 
     def save_assets(self, directory: Path) -> None:
         """Writes what, beyond config, specification and weights, `restore` needs."""

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from attnpred.config import Modality, ModelConfig
 from attnpred.contracts import Attention, Batch, InputSpec, ModelOutput, TextBatch, TextSpec
-from attnpred.models import encoders
+from attnpred.models import adapters, encoders
 from attnpred.models.attention import Pool, normalise, pass_through
 from attnpred.models.base import Model
 from attnpred.models.dropout import Dropout
@@ -33,6 +33,10 @@ class BertConfig(ModelConfig):
         lt=1,
     )
 
+    lora_rank: int | None = option(
+        "Rank of adapters that are trained in place of the encoder's weights; null trains these.", ge=1
+    )
+
     def tokenizer_source(self) -> str | None:
         return self.source
 
@@ -50,12 +54,19 @@ class Bert(Model):
         assert isinstance(spec, TextSpec)
         self.encoder = encoders.load(config) if architecture is None else encoders.make(architecture)
         encoders.check_fit(self.encoder, config, spec)
+        if config.lora_rank is not None:
+            adapters.add(self.encoder, config.lora_rank)
+        if config.recompute:
+            encoders.recompute(self.encoder)
         width = self.encoder.config.hidden_size
         self.pool = Pool(width, config.pooling)
         self.dropout = Dropout(encoders.dropout_of(self.encoder) if config.dropout is None else config.dropout)
         self.head = nn.Linear(width, len(spec.classes))
         nn.init.trunc_normal_(self.head.weight, std=0.02)
         nn.init.zeros_(self.head.bias)
+
+    def levels(self) -> list[list[nn.Module]]:
+        return [*encoders.levels(self.encoder), [self.pool, self.head]]
 
     def forward(self, batch: Batch, *, need_attention: bool = False, need_layers: bool = True) -> ModelOutput:
         assert isinstance(batch, TextBatch)

@@ -113,10 +113,34 @@ def last_layer(encoder: Any) -> set[nn.Module] | bool:
 
     transformers looks only whether its `output_attentions` is true, and hands it on to `_transformers_attention`.
     """
+    layers = _layers(encoder)
+    return set(layers[-1].modules()) if layers else True
+
+
+def levels(encoder: Any) -> list[list[nn.Module]]:
+    """Embeddings, then the layers; all as one where none can be told."""
+    layers = _layers(encoder)
+    if not layers:
+        return [[encoder]]
+    inside = {id(module) for layer in layers for module in layer.modules()}
+    holds = [name for name, module in encoder.named_children() if any(id(m) in inside for m in module.modules())]
+    return [
+        [module for name, module in encoder.named_children() if name not in holds],
+        *([layer] for layer in layers),
+    ]
+
+
+def _layers(encoder: Any) -> list[nn.Module]:
     depth = getattr(encoder.config, "num_hidden_layers", None)
     stacks = (m for m in encoder.modules() if isinstance(m, nn.ModuleList) and len(m) == depth)
-    stack = next(stacks, None)
-    return True if stack is None else set(stack[-1].modules())
+    return list(next(stacks, nn.ModuleList()))
+
+
+def recompute(encoder: Any) -> None:
+    """Has the encoder make its activations again in the backward pass."""
+    if not encoder.supports_gradient_checkpointing:
+        raise UserError(f"model.recompute=true: {type(encoder).__name__} cannot do that; set it to false")
+    encoder.gradient_checkpointing_enable({"use_reentrant": False})
 
 
 def check_fit(encoder: Any, config: "BertConfig", spec: TextSpec) -> None:

@@ -24,6 +24,7 @@ class ResnetAttentionConfig(ModelConfig):
     width: int = option("Channels of the first stage; each further stage doubles them.", ge=8)
     depth: int = option("Residual blocks a stage.", ge=1)
     stages: int = option("Stages; each after the first halves the map, while it stays at least 4x4.", ge=1, le=5)
+    early: bool = option("Halve the map in the first stage too, and give the stem half of its channels: faster.")
     attention: Literal["none", "se", "cbam", "self"] = option(
         "Channel gates in every block (se), channel and spatial gates (cbam), or self-attention after the last stage."
     )
@@ -52,13 +53,14 @@ class ResnetAttention(Model):
         super().__init__(config, spec)
         assert isinstance(spec, ImageSpec)
         self.normalise = PixelNorm(spec)
-        self.stem = nn.Sequential(_conv(spec.channels, config.width), nn.BatchNorm2d(config.width))
+        channels = config.width // 2 if config.early else config.width
+        self.stem = nn.Sequential(_conv(spec.channels, channels), nn.BatchNorm2d(channels))
         blocks = []
-        channels, smallest = config.width, min(spec.height, spec.width)
+        smallest = min(spec.height, spec.width)
         for stage in range(config.stages):
+            inner = config.width * 2**stage
             for place in range(config.depth):
-                inner = channels * 2 if stage and not place else channels
-                halves = bool(stage) and not place and -(-smallest // 2) >= SMALLEST_MAP
+                halves = (stage > 0 or config.early) and not place and -(-smallest // 2) >= SMALLEST_MAP
                 smallest = -(-smallest // 2) if halves else smallest
                 blocks.append(Block(channels, inner, halves=halves, attention=config.attention))
                 channels = inner
@@ -68,8 +70,16 @@ class ResnetAttention(Model):
         self.pool = Pool(channels, config.pooling, scale=channels**-0.25)
         self.dropout = Dropout(config.dropout)
         self.head = nn.Linear(channels, len(spec.classes))
+        if config.recompute:
+            for module in self.blocks.modules():
+                if isinstance(module, nn.BatchNorm2d):  # sees each batch twice, and moves half as far each time
+                    module.momentum = 1 - (1 - (module.momentum or 0.0)) ** 0.5
         # Convolutions on CPU and on tensor cores are about twice as fast in this layout
         self.to(memory_format=torch.channels_last)
+
+    def levels(self) -> list[list[nn.Module]]:
+        last = [self.pool, self.head] if self.self_attention is None else [self.self_attention, self.pool, self.head]
+        return [[self.stem], *([block] for block in self.blocks), last]
 
     def forward(self, batch: Batch, *, need_attention: bool = False, need_layers: bool = True) -> ModelOutput:
         assert isinstance(batch, ImageBatch)
@@ -77,7 +87,7 @@ class ResnetAttention(Model):
         x = F.relu(self.stem(x))
         gate = None
         for block in self.blocks:
-            x, gate = block(x)  # (batch, channels, rows, columns); (batch, 1, rows, columns)
+            x, gate = self.run(block, x)  # (batch, channels, rows, columns); (batch, 1, rows, columns)
         grid = (x.shape[2], x.shape[3])
         x = x.flatten(2).transpose(1, 2)  # (batch, parts, channels)
         mixing = None

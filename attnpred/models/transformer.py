@@ -32,6 +32,7 @@ class TransformerConfig(ModelConfig):
     heads: int = option("Attention heads a layer.", ge=1)
     mlp_ratio: float = option("Hidden features of a layer's MLP, in widths.", gt=0)
     dropout: float = option("Share of features dropped in training, for a whole example at a time.", ge=0, lt=1)
+    attention_dropout: float = option("Share of attention weights dropped in training.", ge=0, lt=1)
     positions: Literal["learned", "sinusoidal", "rotary"] = option(
         "How places are told; in rows and columns for images."
     )
@@ -94,6 +95,9 @@ class Transformer(Model):
         if self.cls is not None:
             nn.init.trunc_normal_(self.cls, std=EMBEDDING_DEVIATION)
 
+    def levels(self) -> list[list[nn.Module]]:
+        return [[self.embed, self.positions], *([layer] for layer in self.layers), [self.pool, self.head]]
+
     def forward(self, batch: Batch, *, need_attention: bool = False, need_layers: bool = True) -> ModelOutput:
         valid, own = (batch.valid(), batch.own()) if isinstance(batch, TextBatch) else (None, None)
         x = self.positions(self.embed(batch))  # (batch, parts, width)
@@ -107,7 +111,7 @@ class Transformer(Model):
         for layer in self.layers:
             # only the pooling `attention` tells the importance without the last layer
             needed = need_layers or (layer is self.layers[-1] and self.pool.kind != "attention")
-            x, attended = layer(x, keep=valid, rotation=rotation, need_weights=need_attention and needed)
+            x, attended = self.run(layer, x, keep=valid, rotation=rotation, need_weights=need_attention and needed)
             if attended is not None:
                 weights.append(attended)
         pooled, share = self.pool(x, own, need_weights=need_attention)
@@ -127,8 +131,7 @@ class Layer(nn.Module):
         super().__init__()
         hidden = max(round(config.width * config.mlp_ratio), 1)
         self.attention_norm = nn.LayerNorm(config.width)
-        # No dropout on the weights: it would take the fused kernel away from the CPU
-        self.attention = MultiHeadAttention(config.width, config.heads)
+        self.attention = MultiHeadAttention(config.width, config.heads, config.attention_dropout)
         self.mlp_norm = nn.LayerNorm(config.width)
         self.grow = nn.Linear(config.width, hidden)
         self.shrink = nn.Linear(hidden, config.width)

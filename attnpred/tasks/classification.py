@@ -12,20 +12,26 @@ from torchmetrics.classification import MulticlassCalibrationError, MulticlassCo
 from attnpred.config import TaskConfig
 from attnpred.contracts import Batch, ModelOutput
 from attnpred.report import per_class
+from attnpred.schema import option
 from attnpred.tasks.base import Task
 
 
 @dataclass(kw_only=True)
 class ClassificationConfig(TaskConfig):
-    """Classification has no options beyond its class."""
+    """Options of classification."""
 
     metrics: ClassVar[tuple[str, ...]] = ("accuracy", "calibration_error", "f1", "loss")
 
+    label_smoothing: float = option("Share of the target that is spread over all classes in training.", ge=0, lt=1)
+
 
 class Classification(Task):
+    config: ClassificationConfig
+
     def loss(self, output: ModelOutput, batch: Batch) -> Tensor:
         # in float32: bf16 has three decimal digits, too few for a small loss
-        return F.cross_entropy(output.logits.float(), _labels(batch))
+        smoothing = self.config.label_smoothing
+        return F.cross_entropy(output.logits.float(), _labels(batch), label_smoothing=smoothing)
 
     def hits(self, output: ModelOutput, batch: Batch) -> Tensor:
         labels = _labels(batch)

@@ -10,13 +10,13 @@ import sys
 from pathlib import Path
 
 from scripts.bench import harness, minilm_sst2, resnet_cifar10, results, start, step_overhead, transformer_imdb
+from scripts.readme import README, put
 
 BENCHMARKS = {
     module.BENCHMARK.name: module.BENCHMARK
     for module in (minilm_sst2, transformer_imdb, resnet_cifar10, step_overhead, start)
 }
 RESULTS = Path(__file__).parent / "results.json"
-README = harness.ROOT / "README.md"
 
 
 def main(arguments: list[str] | None = None, *, kept: Path = RESULTS, readme: Path = README) -> int:
@@ -39,21 +39,10 @@ def main(arguments: list[str] | None = None, *, kept: Path = RESULTS, readme: Pa
         troubles += [f"slower: {line}" for line in results.falls(stored, rows)]
         # after each, so that an interruption loses one at most
         results.save(kept, results.merged(stored, rows, list(BENCHMARKS)))
-    show(results.load(kept), readme)
+    put(results.table(results.load(kept)), "bench", readme)
     for trouble in troubles:
         print(trouble, file=sys.stderr)
     return 1 if troubles else 0
-
-
-def show(rows: list[results.Row], readme: Path) -> None:
-    """Puts the table of all rows into the README."""
-    table = results.table(rows)
-    text = results.put_into(readme.read_text(encoding="utf-8"), table)
-    if text is None:
-        print(table)
-        print(f"{readme}: has no {results.START} … {results.END}, between which the table would go", file=sys.stderr)
-    else:
-        readme.write_text(text, encoding="utf-8")
 
 
 if __name__ == "__main__":

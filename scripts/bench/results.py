@@ -9,7 +9,6 @@ from typing import Any
 
 from attnpred.files import write_json
 
-START, END = "<!-- bench -->", "<!-- /bench -->"  # what lies between them in the README is written here
 HEAD = "| work | against | ratio: median (range) | ours | peer | target |\n|" + 6 * "---|"
 
 
@@ -119,10 +118,3 @@ def shown(row: Row) -> str:
 def number(value: float, sign: str = "") -> str:
     """Three digits, or all before the point."""
     return f"{value:{sign},.0f}" if abs(value) >= 100 else f"{value:{sign}.3g}"
-
-
-def put_into(text: str, content: str) -> str | None:
-    """The text with `content` between the markers; None where it has no markers."""
-    before, start, rest = text.partition(START)
-    _, end, after = rest.partition(END)
-    return f"{before}{start}\n\n{content}\n\n{end}{after}" if end else None

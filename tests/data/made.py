@@ -9,8 +9,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+import torch
 
 from attnpred.config import DataConfig
+from attnpred.contracts import Attention
+from attnpred.data.text_reader import TextReader
 from attnpred.schema import build
 
 if TYPE_CHECKING:
@@ -20,6 +23,7 @@ if TYPE_CHECKING:
 CLASSES = ("bad", "good")
 WORDS = {0: ("awful", "dull", "boring", "worst"), 1: ("great", "lovely", "brilliant", "best")}
 FILLERS = ("the", "film", "was", "and", "a", "plot", "actor", "scene", "with", "quite", "very", "story")
+LONG = " ".join(FILLERS * 10)
 
 
 def text_rows(count: int, *, seed: int = 0, longest: int = 30) -> tuple[list[str], list[int]]:
@@ -128,6 +132,7 @@ def text_config(source: Path | str, cache: Path, **changes: Any) -> "TextDataCon
         "strip_html": False,
         "max_length": 24,
         "truncate": "both",
+        "word_dropout": 0.0,
         "token_budget": None,
         "tokenizer": {"kind": "wordpiece", "vocab_size": 200, "lowercase": True},
     }
@@ -140,6 +145,7 @@ def image_config(source: Path | str, cache: Path, **changes: Any) -> "ImageDataC
         **common(source, cache),
         "_target_": "attnpred.data.image.ImageData",
         "image_column": "img",
+        "test_flip": False,
         "augment": {"crop": 0, "flip": False, "cutout": 0, "mixup": 0.0, "cutmix": 0.0},
     }
     return _build(values, changes)
@@ -168,3 +174,17 @@ def common(source: Path | str, cache: Path) -> dict[str, Any]:
         "eval_batch_size": 16,
         "cache_dir": str(cache),
     }
+
+
+def tokens_of(reader: TextReader, texts: list[str]) -> list[list[int]]:
+    """New texts' tokens, special ones included, in the order given."""
+    found = {}
+    for reading in reader.readings(texts, 64):
+        rows = zip(reading.batch.ids.tolist(), reading.batch.tokens.tolist(), reading.batch.lengths, strict=True)
+        found |= {place: tokens[:length] for place, tokens, length in rows}
+    return [found[place] for place in range(len(texts))]
+
+
+def explained(reader: TextReader, text: str, importance) -> dict:
+    [found] = next(reader.readings([text], 1)).explain(Attention(torch.tensor([list(importance)], dtype=torch.float32)))
+    return found

@@ -38,6 +38,7 @@ CASES: list[tuple[str, str, dict[str, Any]]] = [
         ("resnet_attention", "image", {"attention": a, "pooling": p})
         for a, p in product(("none", "se", "cbam", "self"), ("attention", "mean"))
     ),
+    ("resnet_attention", "image", {"early": True}),
     *(
         ("transformer", m, {"positions": o, "pooling": p})
         for m, o, p in product(("text", "image"), ("learned", "sinusoidal", "rotary"), POOLINGS)

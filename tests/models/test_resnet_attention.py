@@ -27,6 +27,15 @@ def test_the_map_is_halved_while_it_stays_large_enough(height, width, stages, gr
     assert attention.importance.shape == (2, grid[0] * grid[1])
 
 
+def test_the_first_stage_may_halve_the_map_too():
+    spec = replace(IMAGE, height=32, width=32)
+    early, late = (make_model("resnet_attention", spec, stages=2, early=e) for e in (True, False))
+    grids = [m(image_batch(2, spec), need_attention=True).attention.grid for m in (early, late)]
+    assert grids == [(8, 8), (16, 16)]
+    assert early.stem[0].out_channels == late.stem[0].out_channels // 2
+    assert early.head.in_features == late.head.in_features
+
+
 @torch.no_grad()
 def test_pixels_may_be_bytes_or_floats():
     model, batch = make_model("resnet_attention", IMAGE), image_batch()

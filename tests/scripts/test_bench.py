@@ -13,11 +13,13 @@ from attnpred.run import Run
 from scripts.bench import __main__ as bench
 from scripts.bench import harness, minilm_sst2, ours, plain, resnet_cifar10, results, timing, transformer_imdb
 from scripts.bench.harness import Options
-from scripts.bench.results import END, START, Row
+from scripts.bench.results import Row
+from scripts.readme import put
 from tests.data.made import make_text_source
 from tests.models.made import class_of, make_config
 from tests.scripts import fake_bench
 
+START, END = "<!-- bench -->", "<!-- /bench -->"
 PHOTOGRAPHS = ImageSpec(
     classes=tuple("abcdefghij"), channels=3, height=32, width=32, mean=(120.0,) * 3, std=(60.0,) * 3
 )
@@ -95,13 +97,16 @@ def test_the_table_shows_ratios_differences_and_their_origin():
     ]
 
 
-def test_the_table_goes_between_the_markers_alone():
-    text = f"before\n{START}\nold\n{END}\nafter\n"
-    once = results.put_into(text, "| new |")
-    assert once == f"before\n{START}\n\n| new |\n\n{END}\nafter\n"
-    assert results.put_into(once, "| new |") == once
-    assert results.put_into("no markers", "| new |") is None
-    assert results.put_into(f"{END} the wrong way {START}", "| new |") is None
+def test_the_table_goes_between_the_markers_alone(tmp_path):
+    readme = tmp_path / "README.md"
+    readme.write_text(f"before\n{START}\nold\n{END}\nafter\n")
+    for _ in range(2):
+        put("| new |", "bench", readme)
+        assert readme.read_text() == f"before\n{START}\n\n| new |\n\n{END}\nafter\n"
+    for text in ("no markers", f"{END} the wrong way {START}"):
+        readme.write_text(text)
+        put("| new |", "bench", readme)
+        assert readme.read_text() == text
 
 
 def test_sides_run_in_turn_each_in_a_process_of_its_own(tmp_path, monkeypatch):

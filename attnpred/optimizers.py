@@ -1,0 +1,114 @@
+"""Which parameter is moved by which algorithm, at which rate, with which decay."""
+
+from collections import defaultdict
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.optim import SGD, AdamW, Muon, Optimizer
+
+from attnpred.config import OptimizerConfig
+from attnpred.models.base import Model
+from attnpred.models.positions import Positions
+
+EMBEDDINGS = (nn.Embedding, Positions)  # tables of rows that are looked up, not multiplied by
+
+
+def make(model: Model, options: OptimizerConfig, *, fused: bool) -> Optimizer:
+    """The optimizer of all that is trained; each of its groups has a decay and a highest rate of its own."""
+    trained = [p for p in model.parameters() if p.requires_grad]
+    adam: dict[str, Any] = {"betas": (options.momentum, options.beta2), "fused": fused}
+    if options.name == "sgd":
+        nesterov = options.momentum > 0
+        return SGD(_groups(model, trained, options), momentum=options.momentum, nesterov=nesterov, fused=fused)
+    if options.name == "adamw":
+        return AdamW(_groups(model, trained, options), **adam)
+    # the matrices between the embedding and the classes, as Muon's author advises
+    last = {id(p) for module in model.levels()[-1] for p in module.parameters()}
+    multiplied = _multiplied(model)
+    hidden = [p for p in trained if id(p) in multiplied and id(p) not in last]
+    chosen = {id(p) for p in hidden}
+    rest = [p for p in trained if id(p) not in chosen]
+    return MuonAndAdamW(_groups(model, hidden, options), _groups(model, rest, options), options.momentum, adam)
+
+
+def _groups(model: Model, parameters: list[nn.Parameter], options: OptimizerConfig) -> list[dict[str, Any]]:
+    """Parameters of like decay and level together; the lower the level, the lower the rate."""
+    levels = model.levels()
+    # what stands in no level, such as a token that is learned, belongs to the input
+    level_of = {id(p): i for i, modules in enumerate(levels) for module in modules for p in module.parameters()}
+    multiplied = _multiplied(model)
+    groups: defaultdict[tuple[int, bool], list[nn.Parameter]] = defaultdict(list)
+    for p in parameters:
+        level = level_of.get(id(p), 0) if options.layer_decay < 1 else len(levels) - 1
+        groups[level, id(p) in multiplied].append(p)
+    return [
+        {
+            "params": members,
+            "lr": options.lr * options.layer_decay ** (len(levels) - 1 - level),
+            "weight_decay": options.weight_decay if decays else 0.0,
+        }
+        for (level, decays), members in groups.items()
+    ]
+
+
+def _multiplied(model: Model) -> set[int]:
+    """The parameters that features are multiplied by: not norms, biases or embeddings."""
+    looked_up = {id(p) for m in model.modules() if isinstance(m, EMBEDDINGS) for p in m.parameters(recurse=False)}
+    return {id(p) for p in model.parameters() if p.ndim >= 2 and id(p) not in looked_up}
+
+
+class MuonAndAdamW(Optimizer):
+    """Muon for the hidden matrices and AdamW for the rest; one optimizer to schedules and checkpoints.
+
+    torch's Muon takes matrices alone: a convolution's kernels go to it as a matrix with a row an output channel.
+    """
+
+    def __init__(
+        self, hidden: list[dict[str, Any]], rest: list[dict[str, Any]], momentum: float, adam: dict[str, Any]
+    ) -> None:
+        self.kernels: list[tuple[nn.Parameter, Tensor]] = []
+        for group in hidden:
+            group["params"] = [self._as_matrix(p) for p in group["params"]]
+        # steps as large as AdamW's, so that one rate suits both
+        self.muon = Muon(hidden, momentum=momentum, adjust_lr_fn="match_rms_adamw")
+        self.adamw = AdamW(rest, **adam)
+        super().__init__([*self.muon.param_groups, *self.adamw.param_groups], {"fused": False})
+
+    def _as_matrix(self, p: nn.Parameter) -> Tensor:
+        if p.ndim == 2:
+            return p
+        self.kernels.append((p, _matrix(p.detach())))
+        return self.kernels[-1][1]
+
+    @torch.no_grad()
+    def step(self, closure: Any = None) -> Any:
+        loss = None
+        if closure is not None:
+            with torch.enable_grad():
+                loss = closure()
+        for kernel, matrix in self.kernels:
+            matrix.grad = None if kernel.grad is None else _matrix(kernel.grad)
+        self.muon.step()
+        self.adamw.step()
+        return loss
+
+    def zero_grad(self, set_to_none: bool = True) -> None:
+        super().zero_grad(set_to_none)
+        for kernel, _ in self.kernels:
+            kernel.grad = None
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"muon": self.muon.state_dict(), "adamw": self.adamw.state_dict()}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        self.muon.load_state_dict(state_dict["muon"])
+        self.adamw.load_state_dict(state_dict["adamw"])
+        self.param_groups = [*self.muon.param_groups, *self.adamw.param_groups]
+
+
+def _matrix(kernels: Tensor) -> Tensor:
+    """(out, in, rows, columns) -> (out, in x rows x columns) in the order of memory, which no step depends on"""
+    if kernels.is_contiguous():
+        return kernels.flatten(1)
+    return kernels.contiguous(memory_format=torch.channels_last).permute(0, 2, 3, 1).flatten(1)

@@ -1,0 +1,88 @@
+"""Trains the shipped recipes and keeps what they reach: scripts/recipes.json and the README's table of recipes.
+
+    python -m scripts.recipes --only cifar10_resnet --seeds 0 1 2
+
+Each run is `python train.py experiment=NAME seed=SEED`. Data and weights come from the hub, or from the directories
+below ATTNPRED_DATA; `--bert` names the encoder of the recipes that fine-tune one. Overrides change every run, to try
+things out: then nothing is kept.
+"""
+
+import argparse
+import json
+import statistics
+import subprocess
+import sys
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+from attnpred import compose
+from attnpred.files import read_json, write_json
+from scripts.machine import machine
+from scripts.readme import put
+
+ROOT = Path(__file__).parents[1]
+RESULTS = Path(__file__).with_suffix(".json")
+HEAD = "| recipe | test accuracy % | best validation % | seeds | training time |\n|" + 5 * "---|"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    shipped = compose.group_options("experiment")
+    parser.add_argument("--only", nargs="+", default=shipped, choices=shipped, metavar="NAME")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    parser.add_argument("--bert", help="hub id or directory of the encoder to fine-tune")
+    parser.add_argument("--output-dir", default="outputs/recipes")
+    parser.add_argument("overrides", nargs="*")
+    args = parser.parse_args()
+    kept = read_json(RESULTS) if RESULTS.is_file() else {}
+    for name in args.only:
+        runs = [train(name, seed, args) for seed in args.seeds]
+        measured = {"machine": machine(), "date": str(date.today()), "seeds": args.seeds, "runs": runs}
+        print(line(name, measured), file=sys.stderr, flush=True)
+        if not args.overrides:
+            kept[name] = measured
+            write_json(RESULTS, dict(sorted(kept.items())))
+    if not args.overrides:
+        put(table(kept), "recipes")
+
+
+def train(name: str, seed: int, args: argparse.Namespace) -> dict[str, Any]:
+    """One run in a process of its own: what it reached, and how long that took."""
+    overrides = [f"experiment={name}", f"seed={seed}", f"output_dir={args.output_dir}", *args.overrides]
+    if args.bert and name.endswith("minilm"):
+        overrides.append(f"model.source={args.bert}")
+    command = [sys.executable, str(ROOT / "train.py"), *overrides]
+    finished = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
+    result = json.loads((Path(finished.stdout.splitlines()[-1]) / "metrics.json").read_text(encoding="utf-8"))
+    return {
+        "test": result["test"]["accuracy"],
+        "validation": result["val"]["best"]["accuracy"],
+        "seconds": result["seconds"],
+        "steps": result["steps"],
+    }
+
+
+def line(name: str, measured: dict[str, Any]) -> str:
+    runs = measured["runs"]
+    test, validation = (spread([100 * run[split] for run in runs]) for split in ("test", "validation"))
+    minutes = statistics.mean(run["seconds"] for run in runs) / 60
+    seeds = ", ".join(map(str, measured["seeds"]))
+    return f"| `{name}` | {test} | {validation} | {seeds} | {minutes:.1f} min |"
+
+
+def spread(values: list[float]) -> str:
+    deviation = f" ± {statistics.stdev(values):.2f}" if len(values) > 1 else ""
+    return f"{statistics.mean(values):.2f}{deviation}"
+
+
+def table(kept: dict[str, Any]) -> str:
+    origins: dict[tuple[str, str], list[str]] = {}
+    for name, measured in kept.items():
+        origins.setdefault((measured["machine"], measured["date"]), []).append(f"`{name}`")
+    notes = [f"{', '.join(names)}: {machine}, {day}." for (machine, day), names in origins.items()]
+    return "\n".join([HEAD, *(line(name, measured) for name, measured in kept.items()), "", *notes])
+
+
+if __name__ == "__main__":
+    main()
