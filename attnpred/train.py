@@ -89,7 +89,7 @@ def begin_from(model: Any, name: str) -> None:
     own, given = model.state_dict(), source.weights()
     fitting = {key: value for key, value in given.items() if key in own and own[key].shape == value.shape}
     if not fitting:
-        raise UserError(f"model.init_from={name}: none of its weights has a name and shape of one here; give another run")
+        raise UserError(f"model.init_from={name}: no weight there has a name and shape of one here; give another")
     model.load_state_dict({**own, **fitting})
     left = [key for key in own if key not in fitting]
     rest = f"; fresh: {', '.join(left[:5])}{' …' if len(left) > 5 else ''}" if left else ""

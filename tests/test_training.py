@@ -39,7 +39,7 @@ def test_a_run_begins_from_the_weights_of_another(train, capsys):  # noqa: F811
 def test_what_cannot_be_begun_from_is_refused(train, tmp_path, capsys):  # noqa: F811
     first = train()
     assert main(["train", "model=transformer", f"model.init_from={first}", f"output_dir={tmp_path / 'no'}"]) == 2
-    assert f"model.init_from={first}: holds the weights of a resnet_attention; give a run of this model" in capsys.readouterr().err
+    assert f"model.init_from={first}: holds the weights of a resnet_attention" in capsys.readouterr().err
     assert main(["train", "model.init_from=nowhere", f"output_dir={tmp_path / 'no'}"]) == 2
     assert "nowhere: no such directory" in capsys.readouterr().err
     assert not (tmp_path / "no").exists()
