@@ -18,7 +18,7 @@ def predict(run: Run, config: Config, inputs: Iterable[str]) -> Iterator[dict[st
     reader: Any = load_reader(run.path)
     chosen = choose(config.trainer)
     task = schema.load(config.task._target_)(config.task, reader.spec)
-    model = run.load_model().to(chosen.device_type)
+    model = run.load_model().for_inference().to(chosen.device_type)
     done: dict[int, dict[str, Any]] = {}
     turn = 0
     for reading in reader.readings(inputs, config.data.eval_batch_size):

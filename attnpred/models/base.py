@@ -72,6 +72,10 @@ class Model(nn.Module, ABC):
             return checkpoint(module, *inputs, use_reentrant=False, **named)
         return module(*inputs, **named)
 
+    def for_inference(self) -> Self:
+        """In evaluation mode and as fast as it can be; afterwards it can neither be trained nor saved."""
+        return self.eval()
+
     def save_assets(self, directory: Path) -> None:
         """Writes what, beyond config, specification and weights, `restore` needs."""
 

@@ -140,7 +140,8 @@ def recompute(encoder: Any) -> None:
     """Has the encoder make its activations again in the backward pass."""
     if not encoder.supports_gradient_checkpointing:
         raise UserError(f"model.recompute=true: {type(encoder).__name__} cannot do that; set it to false")
-    encoder.gradient_checkpointing_enable({"use_reentrant": False})
+    newer = getattr(encoder, "activation_checkpointing_enable", None)
+    (newer or encoder.gradient_checkpointing_enable)({"use_reentrant": False})
 
 
 def check_fit(encoder: Any, config: "BertConfig", spec: TextSpec) -> None:

@@ -1,11 +1,12 @@
 """A residual network for images, with a choice of attention inside it and a pooling that says where it looked."""
 
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, Self
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from attnpred.config import Modality, ModelConfig
 from attnpred.contracts import Attention, Batch, ImageBatch, ImageSpec, InputSpec, ModelOutput
@@ -81,6 +82,14 @@ class ResnetAttention(Model):
         last = [self.pool, self.head] if self.self_attention is None else [self.self_attention, self.pool, self.head]
         return [[self.stem], *([block] for block in self.blocks), last]
 
+    def for_inference(self) -> Self:
+        self.eval()
+        self.stem = nn.Sequential(_folded(self.stem[0], self.stem[1]), nn.Identity())
+        for block in self.blocks:
+            assert isinstance(block, Block)
+            block.fold()
+        return self
+
     def forward(self, batch: Batch, *, need_attention: bool = False, need_layers: bool = True) -> ModelOutput:
         assert isinstance(batch, ImageBatch)
         x = self.normalise(batch.pixels.contiguous(memory_format=torch.channels_last))
@@ -112,11 +121,12 @@ class Block(nn.Module):
     def __init__(self, channels: int, inner: int, *, halves: bool, attention: str) -> None:
         super().__init__()
         self.first = _conv(channels, inner, stride=2 if halves else 1)
-        self.first_norm = nn.BatchNorm2d(inner)
+        self.first_norm: nn.Module = nn.BatchNorm2d(inner)
         self.second = _conv(inner, inner)
-        self.second_norm = nn.BatchNorm2d(inner)
+        last_norm = nn.BatchNorm2d(inner)
         # Every block starts as the identity, which lets deep stacks train from the first step
-        nn.init.zeros_(self.second_norm.weight)
+        nn.init.zeros_(last_norm.weight)
+        self.second_norm: nn.Module = last_norm
         self.channel_gate = (
             ChannelGate(inner, with_maximum=attention == "cbam") if attention in ("se", "cbam") else None
         )
@@ -125,6 +135,14 @@ class Block(nn.Module):
         if channels != inner:
             around += [nn.Conv2d(channels, inner, 1, bias=False), nn.BatchNorm2d(inner)]
         self.around = nn.Sequential(*around)
+
+    def fold(self) -> None:
+        """Makes the norms, which in evaluation only scale and shift, part of the convolutions before them."""
+        self.first, self.first_norm = _folded(self.first, self.first_norm), nn.Identity()
+        self.second, self.second_norm = _folded(self.second, self.second_norm), nn.Identity()
+        *before, last = self.around or [nn.Identity()]
+        if isinstance(last, nn.BatchNorm2d):
+            self.around = nn.Sequential(*before[:-1], _folded(before[-1], last))
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor | None]:
         """(batch, channels, rows, columns) -> the block's map, and its spatial gate (batch, 1, rows, columns) if any"""
@@ -183,6 +201,12 @@ class SelfAttention(nn.Module):
         """x (batch, parts, channels) -> the same shape, and (batch, heads, parts, parts) where asked"""
         branch, weights = self.attention(self.norm(x), need_weights=need_weights)
         return x + branch, weights
+
+
+def _folded(conv: nn.Module, norm: nn.Module) -> nn.Conv2d:
+    assert isinstance(conv, nn.Conv2d)
+    assert isinstance(norm, nn.BatchNorm2d)
+    return fuse_conv_bn_eval(conv, norm)
 
 
 def _conv(channels: int, inner: int, stride: int = 1) -> nn.Conv2d:

@@ -8,7 +8,7 @@ from torch import nn
 
 from attnpred.errors import UserError
 from attnpred.models.views import look
-from tests.models.made import IMAGE, TEXT, image_batch, made, make_model
+from tests.models.made import CASES, IMAGE, NAMES, TEXT, image_batch, made, make_model
 
 MODELS = [("transformer", "text"), ("transformer", "image"), ("resnet_attention", "image"), ("bert", "text")]
 
@@ -118,3 +118,17 @@ def test_attention_dropout_acts_in_training_alone():
         assert torch.equal(model(batch).logits, model(batch).logits)
         model.train()
         assert not torch.equal(model(batch).logits, model(batch).logits)
+
+
+@pytest.mark.parametrize(("name", "modality", "changes"), CASES, ids=NAMES)
+@torch.no_grad()
+def test_inference_answers_as_training_left_it(name, modality, changes):
+    spec, batch = made(modality)
+    model = make_model(name, spec, **changes)
+    for norm in (m for m in model.modules() if isinstance(m, nn.BatchNorm2d)):
+        norm.running_mean.normal_()
+        norm.running_var.uniform_(0.5, 2)
+    before = model(batch, need_attention=True)
+    after = model.for_inference()(batch, need_attention=True)
+    torch.testing.assert_close(after.logits, before.logits, rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(after.attention.importance, before.attention.importance, rtol=1e-4, atol=1e-5)
