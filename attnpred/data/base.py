@@ -8,10 +8,10 @@ from typing import Any, Generic, TypeVar
 
 from attnpred.config import DataConfig
 from attnpred.data import cache
-from attnpred.data.labels import translate
-from attnpred.data.loader import BatchLoader, Integers
+from attnpred.data.labels import Labels, translate
+from attnpred.data.loader import BatchLoader
 from attnpred.data.sources import Source, open_source
-from attnpred.data.splits import Split, rows_of, source_split
+from attnpred.data.splits import Rows, Split, rows_of, source_split
 from attnpred.data.store import Store
 
 C = TypeVar("C", bound=DataConfig)
@@ -76,7 +76,7 @@ class Data(ABC, Generic[C, R, S]):
             self._stores[name] = self._prepare(name, option)
         return self._stores[name]
 
-    def _part(self, split: Split, classes: tuple[str, ...]) -> tuple[S, Integers, Integers]:
+    def _part(self, split: Split, classes: tuple[str, ...]) -> tuple[S, Rows, Labels]:
         """The store that holds `split`, which of its rows, and all the store's labels, numbers among `classes`."""
         name, option = source_split(self.config, split)
         store = self._store(split)

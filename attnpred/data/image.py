@@ -35,7 +35,7 @@ from attnpred.files import read_json, write_json
 from attnpred.schema import option
 
 # raised when the code makes other files of the same input
-PIXELS_VERSION, STATISTICS_VERSION = 1, 1
+PIXELS_VERSION, STATISTICS_VERSION = 2, 1
 CHUNK = 256  # images in memory at once
 SMALL_FILE = 10_000  # bytes
 
@@ -125,9 +125,9 @@ class ImageData(Data[ImageDataConfig, ImageReader, PixelStore]):
             )
 
         def make(positions: Integers) -> ImageBatch:
-            chosen = rows[positions]
+            chosen = rows[positions].astype(np.int64)
             return ImageBatch(
-                labels=torch.from_numpy(labels[chosen]),
+                labels=torch.from_numpy(labels[chosen].astype(np.int64)),
                 ids=torch.from_numpy(chosen),
                 pixels=torch.from_numpy(store.pixels[chosen]),
             )
@@ -135,7 +135,7 @@ class ImageData(Data[ImageDataConfig, ImageReader, PixelStore]):
         train = split == "train"
         return BatchLoader(
             make,
-            np.ones(len(rows), np.int64),
+            np.ones(len(rows), np.uint8),
             batch_size=self.config.batch_size if train else self.config.eval_batch_size,
             train=train,
             drop_last=train,

@@ -11,6 +11,7 @@ from attnpred.data.progress import say
 from attnpred.errors import UserError
 
 MISSING = -1
+Labels = NDArray[np.int32]
 
 
 class LabelColumn:
@@ -23,7 +24,7 @@ class LabelColumn:
     def __init__(self, column: str, names: Sequence[str] | None) -> None:
         self._column, self._names = column, names
         self._seen: dict[Any, int] = {}
-        self._numbers = array("q")
+        self._numbers = array("i")
 
     def add(self, values: list[Any]) -> None:
         if self._names is not None:
@@ -38,19 +39,19 @@ class LabelColumn:
                 kind = type(value).__name__
                 raise UserError(f"data.label_column={self._column}: holds {kind} values; choose a column of classes")
 
-    def finish(self) -> tuple[NDArray[np.int64], list[str]]:
+    def finish(self) -> tuple[Labels, list[str]]:
         """The numbers, and the names they stand for; a row without label has -1."""
-        numbers = np.frombuffer(self._numbers, np.int64)
+        numbers = np.frombuffer(self._numbers, np.int32)
         if self._names is not None:
             return numbers, list(self._names)
         in_order = sorted(self._seen)
-        place = np.full(len(in_order) + 1, MISSING)  # the last entry is what -1 finds
+        place = np.full(len(in_order) + 1, MISSING, np.int32)  # the last entry is what -1 finds
         for number, value in enumerate(in_order):
             place[self._seen[value]] = number
         return place[numbers], [str(v) for v in in_order]
 
 
-def translate(numbers: NDArray[np.int64], own: Sequence[str], classes: Sequence[str], place: str) -> NDArray[np.int64]:
+def translate(numbers: Labels, own: Sequence[str], classes: Sequence[str], place: str) -> Labels:
     """Numbers among `own` names as numbers among `classes`; `place` is the option and value that named the split."""
     wrong = np.flatnonzero((numbers < 0) | (numbers >= len(own)))
     if len(wrong):
@@ -60,7 +61,7 @@ def translate(numbers: NDArray[np.int64], own: Sequence[str], classes: Sequence[
     if list(own) == list(classes):
         return numbers
     if set(own) <= set(classes):
-        return np.array([list(classes).index(name) for name in own], np.int64)[numbers]
+        return np.array([list(classes).index(name) for name in own], np.int32)[numbers]
     if len(own) != len(classes):
         raise UserError(
             f"{place}: its classes are {_shown(own)}, the model's are {_shown(classes)}; use data of the same classes"

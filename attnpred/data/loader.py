@@ -3,7 +3,7 @@
 import math
 from collections.abc import Callable, Iterator
 from itertools import islice
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 import torch
@@ -13,9 +13,10 @@ from attnpred.contracts import Batch
 from attnpred.errors import UserError
 
 B = TypeVar("B", bound=Batch)
-Integers = NDArray[np.int64]
+Integers = NDArray[np.integer[Any]]
 MULTIPLE = 8  # lengths that batches are padded to: products of odd sizes take several times as long on a CPU
 CACHED = 4096  # tokens whose features a CPU's cache holds: more at once take longer each
+CHUNK = 2**16  # examples worked on at once
 SLACK = 1 / 16  # how much longer an example may count at random than it is: some padding buys the freedom to mix
 
 
@@ -72,10 +73,10 @@ class BatchLoader(Generic[B]):
         count = len(self._bounds) - 1
         if self._train:
             random = np.random.default_rng((self._seed, self._epoch))
-            order = np.argsort(self._lengths * (1 + SLACK * random.random(len(self._lengths))))
+            order = in_order(self._lengths, SLACK, random)
             sequence = random.permutation(count)
         else:
-            order, sequence = np.argsort(self._lengths, kind="stable"), np.arange(count)
+            order, sequence = in_order(self._lengths, 0.0), np.arange(count)
         for batch in sequence[: len(self) * self._world][self._rank :: self._world]:
             yield self._make(order[self._bounds[batch] : self._bounds[batch + 1]])
 
@@ -95,6 +96,23 @@ class FewBatches(Generic[B]):
 
     def set_epoch(self, epoch: int) -> None:
         """Every epoch is alike."""
+
+
+def in_order(lengths: Integers, slack: float, random: np.random.Generator | None = None) -> NDArray[np.uint32]:
+    """Positions by length; with `random` each counts as longer than it is by up to `slack`, at random.
+
+    Length and position are sorted as one number, in place, which takes a third of the memory of sorting positions.
+    """
+    keys = np.empty(len(lengths), np.uint64)
+    scale = (2**32 - 1) / (int(lengths.max()) * (1 + slack))
+    for start in range(0, len(lengths), CHUNK):
+        some = lengths[start : start + CHUNK].astype(np.float64)
+        if random is not None:
+            some *= 1 + slack * random.random(len(some))
+        position = np.arange(start, start + len(some), dtype=np.uint64)
+        keys[start : start + CHUNK] = ((some * scale).astype(np.uint64) << np.uint64(32)) | position
+    keys.sort()
+    return keys.astype(np.uint32)
 
 
 def padded(lengths: Integers) -> Integers:

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from attnpred.data.labels import LabelColumn
+from attnpred.data.splits import Rows
 from attnpred.data.store import Store, save_store
 from attnpred.errors import UserError
 
@@ -98,7 +99,7 @@ def described(shape: tuple[int, ...]) -> str:
     return f"{height} × {width} {'grey' if channels == 1 else 'RGB'}"
 
 
-def statistics(pixels: Pixels, rows: NDArray[np.int64]) -> tuple[tuple[float, ...], tuple[float, ...]]:
+def statistics(pixels: Pixels, rows: Rows) -> tuple[tuple[float, ...], tuple[float, ...]]:
     """Mean and standard deviation a channel over the images at `rows`, in units of 0 to 255."""
     levels = np.arange(256)
     counts = np.zeros((pixels.shape[1], 256), np.int64)

@@ -6,9 +6,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from attnpred.config import DataConfig
+from attnpred.data.labels import Labels
 from attnpred.errors import UserError
 
 Split = Literal["train", "val", "test"]
+Rows = NDArray[np.uint32]  # half of what numpy takes by itself: a split may have many
 
 
 def source_split(config: DataConfig, split: Split) -> tuple[str, str]:
@@ -24,23 +26,25 @@ def carving(config: DataConfig) -> dict[str, float]:
     return {**shares, "seed": config.split_seed} if shares else {}
 
 
-def rows_of(config: DataConfig, split: Split, labels: NDArray[np.int64]) -> NDArray[np.int64]:
+def rows_of(config: DataConfig, split: Split, labels: Labels) -> Rows:
     """Rows of the source's split, in ascending order, that make up `split`; `labels` are that source split's."""
     shares = carving(config)
     if split in shares or (split == "train" and shares):
         return _carve(config, labels)[split]
-    return np.arange(len(labels))
+    return np.arange(len(labels), dtype=np.uint32)
 
 
-def _carve(config: DataConfig, labels: NDArray[np.int64]) -> dict[str, NDArray[np.int64]]:
+def _carve(config: DataConfig, labels: Labels) -> dict[str, Rows]:
     """Train's rows shared out, each class by the same share.
 
     Rows are shuffled and sorted by label, and taken at even distances: a part's size is exact, and each class has its
     share to within one row. Test is taken first, so that it does not depend on how validation is made.
     """
-    shuffled = np.random.default_rng(config.split_seed).permutation(len(labels))
-    left = shuffled[np.argsort(labels[shuffled], kind="stable")]
-    parts: dict[str, NDArray[np.int64]] = {}
+    left = np.random.default_rng(config.split_seed).permutation(np.arange(len(labels), dtype=np.uint32))
+    own = labels[left]
+    left = np.concatenate([left[own == label] for label in np.unique(own)])
+    del own
+    parts: dict[str, Rows] = {}
     shares = carving(config)
     for split in ("test", "val"):
         if split not in shares:
@@ -53,5 +57,8 @@ def _carve(config: DataConfig, labels: NDArray[np.int64]) -> dict[str, NDArray[n
             )
         taken = ((np.arange(size) + 0.5) * len(left) / size).astype(np.int64)
         parts[split] = np.sort(left[taken])
-        left = np.delete(left, taken)
-    return {**parts, "train": np.sort(left)}
+        kept = np.ones(len(left), bool)
+        kept[taken] = False
+        left = left[kept]
+    left.sort()
+    return {**parts, "train": left}

@@ -4,8 +4,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from attnpred.data.labels import Labels
 from attnpred.files import read_json, write_json
 
 ABOUT, LABELS = "about.json", "labels.npy"
@@ -17,9 +17,9 @@ class Store:
     def __init__(self, directory: Path) -> None:
         self.about = read_json(directory / ABOUT)
         self.classes: list[str] = self.about["classes"]
-        self.labels: NDArray[np.int64] = np.load(directory / LABELS)
+        self.labels: Labels = np.load(directory / LABELS)
 
 
-def save_store(directory: Path, labels: NDArray[np.int64], classes: list[str], **about: Any) -> None:
+def save_store(directory: Path, labels: Labels, classes: list[str], **about: Any) -> None:
     np.save(directory / LABELS, labels)
     write_json(directory / ABOUT, {"classes": classes, **about})

@@ -27,7 +27,7 @@ from attnpred.hub import locate
 from attnpred.schema import Invalid, option
 
 # raised when the code makes other files of the same input
-VOCABULARY_VERSION, TOKENS_VERSION = 1, 1
+VOCABULARY_VERSION, TOKENS_VERSION = 1, 2
 CHUNK = 2000  # texts in memory at once
 
 
@@ -68,13 +68,13 @@ class TextData(Data[TextDataConfig, TextReader, TokenStore]):
         store, rows, labels = self._part(split, self.spec.classes)
 
         def make(positions: Integers) -> TextBatch:
-            chosen = rows[positions]
-            return self.reader.collate([store.text(row) for row in chosen], labels[chosen], chosen)
+            chosen = rows[positions].astype(np.int64)
+            return self.reader.collate([store.text(row) for row in chosen], labels[chosen].astype(np.int64), chosen)
 
         train, longest = split == "train", self.spec.max_length
         return BatchLoader(
             make,
-            self.reader.lengths(store.lengths[rows]),
+            self.reader.lengths(store.lengths(rows)),
             batch_size=self.config.batch_size,
             token_budget=self.config.token_budget if train else tokens_at_once(self.config.eval_batch_size, longest),
             train=train,

@@ -3,7 +3,6 @@
 import hashlib
 import html
 import re
-from array import array
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from functools import cached_property
@@ -15,11 +14,13 @@ from numpy.typing import NDArray
 
 from attnpred import hub
 from attnpred.data.labels import LabelColumn
+from attnpred.data.splits import Rows
 from attnpred.data.store import Store, save_store
 from attnpred.errors import UserError
 from attnpred.files import read_json, write_json
 
-TOKENIZER_FILE, VOCABULARY_FILE, IDS_FILE, OFFSETS_FILE = "tokenizer.json", "vocabulary.json", "ids.bin", "offsets.npy"
+TOKENIZER_FILE, VOCABULARY_FILE, IDS_FILE, OFFSETS_FILE = "tokenizer.json", "vocabulary.json", "ids.bin", "offsets.bin"
+CHUNK = 2**16  # rows worked on at once
 PLACE = "model.source"  # the option that names a checkpoint
 _BREAK = re.compile(r"<br\s*/?>", re.IGNORECASE)
 
@@ -124,11 +125,15 @@ class TokenStore(Store):
     def __init__(self, directory: Path) -> None:
         super().__init__(directory)
         self._ids = np.memmap(directory / IDS_FILE, self.about["dtype"], mode="r")
-        self._offsets: NDArray[np.int64] = np.load(directory / OFFSETS_FILE, mmap_mode="r")
+        self._offsets = np.memmap(directory / OFFSETS_FILE, np.int64, mode="r")
 
-    @cached_property
-    def lengths(self) -> NDArray[np.int64]:
-        return np.diff(self._offsets)
+    def lengths(self, rows: Rows) -> NDArray[np.uint32]:
+        """How many tokens each of these texts has."""
+        found = np.empty(len(rows), np.uint32)
+        for start in range(0, len(rows), CHUNK):
+            some = rows[start : start + CHUNK]
+            found[start : start + CHUNK] = self._offsets[some + 1] - self._offsets[some]
+        return found
 
     def text(self, row: int) -> NDArray[Any]:
         return self._ids[self._offsets[row] : self._offsets[row + 1]]
@@ -137,14 +142,15 @@ class TokenStore(Store):
 def write_tokens(directory: Path, vocabulary: Vocabulary, rows: Iterator[list[list[Any]]], labels: LabelColumn) -> None:
     """Encodes chunks of [texts, labels] as they come, so that memory holds one chunk whatever the dataset's size."""
     dtype = np.dtype(np.uint16 if vocabulary.size <= 2**16 else np.int32)
-    offsets = array("q", [0])
-    with (directory / IDS_FILE).open("wb") as file:
+    end = 0
+    with (directory / IDS_FILE).open("wb") as file, (directory / OFFSETS_FILE).open("wb") as offsets:
+        offsets.write(np.int64(end).tobytes())
         for texts, chunk_labels in rows:
             encoded = vocabulary.ids(texts)
             file.write(np.concatenate([np.array(ids, dtype) for ids in encoded]).tobytes())
-            for ids in encoded:
-                offsets.append(offsets[-1] + len(ids))
+            ends = end + np.cumsum([len(ids) for ids in encoded], dtype=np.int64)
+            offsets.write(ends.tobytes())
+            end = int(ends[-1])
             labels.add(chunk_labels)
-    np.save(directory / OFFSETS_FILE, np.frombuffer(offsets, np.int64))
     numbers, classes = labels.finish()
     save_store(directory, numbers, classes, dtype=dtype.name)

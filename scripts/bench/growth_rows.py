@@ -67,7 +67,7 @@ def prepare(directory: str, *, rows: int, words: int) -> dict[str, float]:
         "prepare_seconds": seconds,
         "prepare_bytes": added,
         "disk_bytes": sum(files.values()),
-        "kept_bytes": files["labels.npy"] + files["offsets.npy"],
+        "kept_bytes": files["labels.npy"] + files["offsets.bin"],
     }
 
 
