@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from attnpred.contracts import Batch
-from attnpred.data.loader import BatchLoader, cut_by_tokens, even, padded
+from attnpred.data.loader import SLACK, BatchLoader, cut_by_tokens, even, in_order, padded
 from attnpred.errors import UserError
 
 LENGTHS = np.random.default_rng(0).integers(1, 60, 101)
@@ -110,3 +110,15 @@ def test_even_splits_the_largest():
 def test_fewer_examples_than_processes_is_refused():
     with pytest.raises(UserError, match=r"trainer\.devices=4: more processes than a split's 3 examples"):
         loader(LENGTHS[:3], train=False, world=4)
+
+
+def test_positions_go_by_length_and_at_random_among_equals():
+    lengths = np.random.default_rng(0).integers(1, 9, 100_000).astype(np.uint32)
+    order = in_order(lengths, 0.0)
+    assert (order == np.argsort(lengths, kind="stable")).all()
+    mixed = in_order(lengths, SLACK, np.random.default_rng(1))
+    assert (np.sort(mixed) == np.arange(len(lengths))).all()
+    counted = lengths[mixed].astype(float)
+    assert (counted[1:] * (1 + SLACK) >= counted[:-1]).all()
+    ones = in_order(np.ones(1000, np.uint8), SLACK, np.random.default_rng(1))
+    assert abs(np.corrcoef(ones, np.arange(1000))[0, 1]) < 0.1
