@@ -27,6 +27,8 @@ def make(model: Model, options: OptimizerConfig, *, fused: bool) -> Optimizer:
     last = {id(p) for module in model.levels()[-1] for p in module.parameters()}
     multiplied = _multiplied(model)
     hidden = [p for p in trained if id(p) in multiplied and id(p) not in last]
+    if not hidden:  # all that is trained is what AdamW moves
+        return AdamW(_groups(model, trained, options), **adam)
     chosen = {id(p) for p in hidden}
     rest = [p for p in trained if id(p) not in chosen]
     return MuonAndAdamW(_groups(model, hidden, options), _groups(model, rest, options), options.momentum, adam)
@@ -68,12 +70,11 @@ class MuonAndAdamW(Optimizer):
         self, hidden: list[dict[str, Any]], rest: list[dict[str, Any]], momentum: float, adam: dict[str, Any]
     ) -> None:
         self.kernels: list[tuple[nn.Parameter, Tensor]] = []
-        for group in hidden:
-            group["params"] = [self._as_matrix(p) for p in group["params"]]
+        matrices = [{**group, "params": [self._as_matrix(p) for p in group["params"]]} for group in hidden]
         # steps as large as AdamW's, so that one rate suits both
-        self.muon = Muon(hidden, momentum=momentum, adjust_lr_fn="match_rms_adamw")
-        self.adamw = AdamW(rest, **adam)
-        super().__init__([*self.muon.param_groups, *self.adamw.param_groups], {"fused": False})
+        self.muon = Muon(matrices, momentum=momentum, adjust_lr_fn="match_rms_adamw")
+        self.adamw = AdamW([{**group} for group in rest], **adam)
+        super().__init__([*hidden, *rest], {"fused": False})
 
     def _as_matrix(self, p: nn.Parameter) -> Tensor:
         if p.ndim == 2:
@@ -81,22 +82,25 @@ class MuonAndAdamW(Optimizer):
         self.kernels.append((p, _matrix(p.detach())))
         return self.kernels[-1][1]
 
+    def _parts(self) -> list[tuple[dict[str, Any], dict[str, Any]]]:
+        """Each of its own groups, which schedules change, beside that of the algorithm which moves it."""
+        return list(zip(self.param_groups, [*self.muon.param_groups, *self.adamw.param_groups], strict=True))
+
     @torch.no_grad()
     def step(self, closure: Any = None) -> Any:
         loss = None
         if closure is not None:
             with torch.enable_grad():
                 loss = closure()
+        for group, part in self._parts():
+            part["lr"] = group["lr"]
         for kernel, matrix in self.kernels:
             matrix.grad = None if kernel.grad is None else _matrix(kernel.grad)
         self.muon.step()
         self.adamw.step()
+        for _, matrix in self.kernels:
+            matrix.grad = None
         return loss
-
-    def zero_grad(self, set_to_none: bool = True) -> None:
-        super().zero_grad(set_to_none)
-        for kernel, _ in self.kernels:
-            kernel.grad = None
 
     def state_dict(self) -> dict[str, Any]:
         return {"muon": self.muon.state_dict(), "adamw": self.adamw.state_dict()}
@@ -104,7 +108,8 @@ class MuonAndAdamW(Optimizer):
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         self.muon.load_state_dict(state_dict["muon"])
         self.adamw.load_state_dict(state_dict["adamw"])
-        self.param_groups = [*self.muon.param_groups, *self.adamw.param_groups]
+        for group, part in self._parts():
+            group["lr"] = part["lr"]
 
 
 def _matrix(kernels: Tensor) -> Tensor:

@@ -108,3 +108,20 @@ def test_no_optimizer_holds_what_is_frozen():
     groups = named(model, optimizers.make(model, options(name="muon"), fused=False))
     assert not [name for name in groups if name.startswith(("embed", "layers.0"))]
     assert [name for name in groups if name.startswith("layers.1")]
+
+
+def test_muon_without_a_hidden_matrix_is_adamw():
+    model = make_model("transformer", TEXT)
+    model.freeze(3, [])
+    assert isinstance(optimizers.make(model, options(name="muon"), fused=False), torch.optim.AdamW)
+
+
+def test_the_rate_that_was_reached_comes_back_with_the_state():
+    model = make_model("resnet_attention", IMAGE)
+    chosen = options(name="muon", lr=0.01)
+    first, second = (optimizers.make(model, chosen, fused=False) for _ in range(2))
+    for group in first.param_groups:
+        group["lr"] = 0.003
+    first.step()
+    second.load_state_dict(first.state_dict())
+    assert {group["lr"] for group in second.param_groups} == {0.003}
