@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import torch
 from safetensors import SafetensorError
@@ -18,11 +18,21 @@ from attnpred.models.attention import attend
 from attnpred.models.dropout import Dropout
 from attnpred.models.embedding import Embedding
 
-if TYPE_CHECKING:
-    from attnpred.models.bert import BertConfig
-
 INTERFACE = "attnpred"  # the name under which transformers knows `attend`
 PLACE = "model.source"
+
+
+class Wanted(Protocol):
+    """What a model's options say of its encoder."""
+
+    @property
+    def source(self) -> str: ...
+    @property
+    def pooling(self) -> str: ...
+    @property
+    def dropout(self) -> float | None: ...
+    @property
+    def attention_dropout(self) -> float | None: ...
 
 
 def make(architecture: Any) -> Any:
@@ -31,7 +41,7 @@ def make(architecture: Any) -> Any:
     return _adapted(encoder)
 
 
-def load(config: "BertConfig") -> Any:
+def load(config: Wanted) -> Any:
     """The pretrained encoder: from the disk, else from the hub's cache, else from the hub."""
     local = hub.locate(config.source, place=PLACE)
     if local is not None:
@@ -63,7 +73,7 @@ def _adapted(encoder: Any) -> Any:
     return encoder
 
 
-def _load_from(source: str, config: "BertConfig", *, local_files_only: bool) -> Any:
+def _load_from(source: str, config: Wanted, *, local_files_only: bool) -> Any:
     # A checkpoint's own code is never run, nor asked for on the terminal
     where = {"local_files_only": local_files_only, "trust_remote_code": False}
     try:
@@ -92,7 +102,7 @@ def _load_from(source: str, config: "BertConfig", *, local_files_only: bool) -> 
     return _adapted(encoder)
 
 
-def _set_dropout(architecture: Any, config: "BertConfig") -> None:
+def _set_dropout(architecture: Any, config: Wanted) -> None:
     """Model types name their dropouts differently; all have the word in it, and attention's has both."""
     for name, value in architecture.to_dict().items():
         wanted = config.attention_dropout if "attention" in name or "attn" in name else config.dropout
@@ -144,7 +154,7 @@ def recompute(encoder: Any) -> None:
     (newer or encoder.gradient_checkpointing_enable)({"use_reentrant": False})
 
 
-def check_fit(encoder: Any, config: "BertConfig", spec: TextSpec) -> None:
+def check_fit(encoder: Any, config: Wanted, spec: TextSpec) -> None:
     """Refuses what would fail, or learn nothing, later and less clearly."""
     known = encoder.config
     if known.is_encoder_decoder:
