@@ -35,16 +35,15 @@ def main() -> None:
     parser.add_argument("--output-dir", default="outputs/recipes")
     parser.add_argument("overrides", nargs="*")
     args = parser.parse_args()
-    kept = read_json(RESULTS) if RESULTS.is_file() else {}
     for name in args.only:
         runs = [train(name, seed, args) for seed in args.seeds]
         measured = {"machine": machine(), "date": str(date.today()), "seeds": args.seeds, "runs": runs}
         print(line(name, measured), file=sys.stderr, flush=True)
         if not args.overrides:
-            kept[name] = measured
+            # read only now: another recipe may have been measured meanwhile
+            kept = {**(read_json(RESULTS) if RESULTS.is_file() else {}), name: measured}
             write_json(RESULTS, dict(sorted(kept.items())))
-    if not args.overrides:
-        put(table(kept), "recipes")
+            put(table(dict(sorted(kept.items()))), "recipes")
 
 
 def train(name: str, seed: int, args: argparse.Namespace) -> dict[str, Any]:
