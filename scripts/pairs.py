@@ -8,12 +8,12 @@ Real data comes from the hub, or from the directories below ATTNPRED_DATA; `--be
 import argparse
 import json
 import statistics
-import subprocess
 import sys
 from datetime import date
 from pathlib import Path
 from typing import Any
 
+from scripts import launch
 from scripts.machine import machine
 
 PAIRS = [
@@ -54,20 +54,16 @@ def train(model: str, data: str, seed: int, args: argparse.Namespace) -> dict[st
     overrides = [f"model={model}", f"data={data}", f"seed={seed}", f"output_dir={args.output_dir}", *args.overrides]
     if model == "bert":
         overrides.append(f"model.source={args.bert}")
-    command = [sys.executable, "-m", "attnpred", "train", *overrides]
-    finished = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
-    metrics = Path(finished.stdout.splitlines()[-1]) / "metrics.json"
-    return dict(json.loads(metrics.read_text()))
+    return launch.train(overrides)
 
 
 def row(measured: dict[str, Any]) -> str:
     results = measured["results"]
     accuracies = [100 * r["test"]["accuracy"] for r in results]
-    spread = f" ± {statistics.stdev(accuracies):.2f}" if len(accuracies) > 1 else ""
     seconds = statistics.mean(r["seconds"] for r in results)
     rate = statistics.mean(r["examples_per_second"] for r in results)
     return (
-        f"| {measured['model']} | {measured['data']} | {statistics.mean(accuracies):.2f}{spread} | {len(results)} "
+        f"| {measured['model']} | {measured['data']} | {launch.spread(accuracies)} | {len(results)} "
         f"| {results[0]['steps']:,} | {seconds:,.0f} s | {rate:,.0f} |"
     )
 

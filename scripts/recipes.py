@@ -8,9 +8,7 @@ things out: then nothing is kept.
 """
 
 import argparse
-import json
 import statistics
-import subprocess
 import sys
 from datetime import date
 from pathlib import Path
@@ -18,10 +16,10 @@ from typing import Any
 
 from attnpred import compose
 from attnpred.files import read_json, write_json
+from scripts import launch
 from scripts.machine import machine
 from scripts.readme import put
 
-ROOT = Path(__file__).parents[1]
 RESULTS = Path(__file__).with_suffix(".json")
 HEAD = "| recipe | test accuracy % | best validation % | seeds | training time |\n|" + 5 * "---|"
 
@@ -51,9 +49,7 @@ def train(name: str, seed: int, args: argparse.Namespace) -> dict[str, Any]:
     overrides = [f"experiment={name}", f"seed={seed}", f"output_dir={args.output_dir}", *args.overrides]
     if args.bert and name.endswith("minilm"):
         overrides.append(f"model.source={args.bert}")
-    command = [sys.executable, str(ROOT / "train.py"), *overrides]
-    finished = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
-    result = json.loads((Path(finished.stdout.splitlines()[-1]) / "metrics.json").read_text(encoding="utf-8"))
+    result = launch.train(overrides)
     return {
         "test": result["test"]["accuracy"],
         "validation": result["val"]["best"]["accuracy"],
@@ -64,15 +60,10 @@ def train(name: str, seed: int, args: argparse.Namespace) -> dict[str, Any]:
 
 def line(name: str, measured: dict[str, Any]) -> str:
     runs = measured["runs"]
-    test, validation = (spread([100 * run[split] for run in runs]) for split in ("test", "validation"))
+    test, validation = (launch.spread([100 * run[split] for run in runs]) for split in ("test", "validation"))
     minutes = statistics.mean(run["seconds"] for run in runs) / 60
     seeds = ", ".join(map(str, measured["seeds"]))
     return f"| `{name}` | {test} | {validation} | {seeds} | {minutes:.1f} min |"
-
-
-def spread(values: list[float]) -> str:
-    deviation = f" ± {statistics.stdev(values):.2f}" if len(values) > 1 else ""
-    return f"{statistics.mean(values):.2f}{deviation}"
 
 
 def table(kept: dict[str, Any]) -> str:

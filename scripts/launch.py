@@ -1,0 +1,22 @@
+"""What scripts that train by command do alike."""
+
+import json
+import statistics
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+
+def train(overrides: list[str]) -> dict[str, Any]:
+    """One run in a process of its own; its `metrics.json`."""
+    command = [sys.executable, "-m", "attnpred", "train", *overrides]
+    finished = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
+    metrics = Path(finished.stdout.splitlines()[-1]) / "metrics.json"
+    return dict(json.loads(metrics.read_text(encoding="utf-8")))
+
+
+def spread(values: list[float]) -> str:
+    """Mean, and deviation where there are several."""
+    deviation = f" ± {statistics.stdev(values):.2f}" if len(values) > 1 else ""
+    return f"{statistics.mean(values):.2f}{deviation}"
