@@ -99,8 +99,8 @@ def rotate(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
     shape = x.shape[1:]
     cosine = torch.cat((cos, cos), dim=-1).to(x.dtype)[:, None].expand(shape).contiguous()
     sine = torch.cat((-sin, sin), dim=-1).to(x.dtype)[:, None].expand(shape).contiguous()
-    swapped = x.unflatten(-1, (2, -1)).flip(-2).flatten(-2)
-    return torch.addcmul(x * cosine, swapped, sine)
+    first, second = x.chunk(2, dim=-1)
+    return torch.addcmul(x * cosine, torch.cat((second, first), dim=-1), sine)
 
 
 class Pool(nn.Module):

@@ -13,6 +13,7 @@ from attnpred.contracts import Attention, Batch, ImageBatch, ImageSpec, InputSpe
 from attnpred.models.attention import MultiHeadAttention, Pool, normalise, pass_through
 from attnpred.models.base import Model, PixelNorm
 from attnpred.models.dropout import Dropout
+from attnpred.models.fused import conv_relu
 from attnpred.schema import Invalid, option
 
 SMALLEST_MAP = 4  # rows and columns below which a stage no longer halves the map
@@ -66,6 +67,7 @@ class ResnetAttention(Model):
                 blocks.append(Block(channels, inner, halves=halves, attention=config.attention))
                 channels = inner
         self.blocks = nn.ModuleList(blocks)
+        self.folded = False
         self.self_attention = SelfAttention(channels, config.heads) if config.attention == "self" else None
         # SGD moves the query in proportion to its gradient: with a scale of 1 all weight soon falls on one region
         self.pool = Pool(channels, config.pooling, scale=channels**-0.25)
@@ -84,7 +86,8 @@ class ResnetAttention(Model):
 
     def for_inference(self) -> Self:
         self.eval()
-        self.stem = nn.Sequential(_folded(self.stem[0], self.stem[1]), nn.Identity())
+        self.stem = nn.Sequential(_folded(self.stem[0], self.stem[1]))
+        self.folded = True
         for block in self.blocks:
             assert isinstance(block, Block)
             block.fold()
@@ -93,7 +96,8 @@ class ResnetAttention(Model):
     def forward(self, batch: Batch, *, need_attention: bool = False, need_layers: bool = True) -> ModelOutput:
         assert isinstance(batch, ImageBatch)
         x = self.normalise(batch.pixels.contiguous(memory_format=torch.channels_last))
-        x = F.relu(self.stem(x))
+        stem = self.stem[0]
+        x = conv_relu(stem, x) if self.folded and isinstance(stem, nn.Conv2d) else F.relu(self.stem(x))
         gate = None
         for block in self.blocks:
             x, gate = self.run(block, x)  # (batch, channels, rows, columns); (batch, 1, rows, columns)
@@ -135,6 +139,7 @@ class Block(nn.Module):
         if channels != inner:
             around += [nn.Conv2d(channels, inner, 1, bias=False), nn.BatchNorm2d(inner)]
         self.around = nn.Sequential(*around)
+        self.folded = False
 
     def fold(self) -> None:
         """Makes the norms, which in evaluation only scale and shift, part of the convolutions before them."""
@@ -143,10 +148,16 @@ class Block(nn.Module):
         *before, last = self.around or [nn.Identity()]
         if isinstance(last, nn.BatchNorm2d):
             self.around = nn.Sequential(*before[:-1], _folded(before[-1], last))
+        self.folded = True
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor | None]:
         """(batch, channels, rows, columns) -> the block's map, and its spatial gate (batch, 1, rows, columns) if any"""
-        branch = F.relu(self.first_norm(self.first(x)))
+        if self.folded:
+            branch = conv_relu(self.first, x)
+            if self.channel_gate is None:
+                return conv_relu(self.second, branch, self.around(x)), None
+        else:
+            branch = F.relu(self.first_norm(self.first(x)))
         branch = self.second_norm(self.second(branch))
         if self.channel_gate is not None:
             branch = branch * self.channel_gate(branch)

@@ -15,6 +15,7 @@ from attnpred.models.attention import MultiHeadAttention, Pool, normalise, pass_
 from attnpred.models.base import Model, PixelNorm
 from attnpred.models.dropout import ExampleDropout
 from attnpred.models.embedding import Embedding
+from attnpred.models.fused import linear_gelu
 from attnpred.models.positions import EMBEDDING_DEVIATION, Positions, Rotation
 from attnpred.schema import Invalid, option
 
@@ -143,7 +144,7 @@ class Layer(nn.Module):
         """x (batch, length, width) -> the same shape, and (batch, heads, length, length) where asked"""
         read, weights = self.attention(self.attention_norm(x), keep=keep, rotation=rotation, need_weights=need_weights)
         x = x + self.dropout(read)
-        return x + self.dropout(self.shrink(F.gelu(self.grow(self.mlp_norm(x))))), weights
+        return x + self.dropout(self.shrink(linear_gelu(self.grow, self.mlp_norm(x)))), weights
 
 
 class TokenEmbedding(nn.Module):
