@@ -80,6 +80,7 @@ class TextSpec(InputSpec):
     vocab_size: int
     max_length: int  # longest sequence, special tokens included
     pad_id: int
+    mask_id: int  # stands for a token that is taken away
     prefix: tuple[int, ...] = ()  # ids of the special tokens before every text
     suffix: tuple[int, ...] = ()
 
@@ -111,6 +112,9 @@ class Attention:
     importance: Tensor  # (batch, parts) float32: sums to 1 over an example's own parts, 0 on padding and special tokens
     layers: tuple[Tensor, ...] = ()  # each (batch, heads, query, key); none where a model was told to leave them out
     grid: tuple[int, int] | None = None
+    # (batch, positions): what the pooling takes of each position behind the last layer. Positions are the parts, and
+    # before them those that are no part of the input, such as a learned token
+    read: Tensor | None = None
 
 
 @dataclass(frozen=True)

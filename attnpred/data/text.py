@@ -100,6 +100,7 @@ class TextData(Data[TextDataConfig, TextReader, TokenStore]):
             vocab_size=vocabulary.size,
             max_length=max_length,
             pad_id=vocabulary.pad_id,
+            mask_id=vocabulary.unknown_id if vocabulary.mask_id is None else vocabulary.mask_id,
             prefix=vocabulary.prefix,
             suffix=vocabulary.suffix,
         )

@@ -41,6 +41,7 @@ class Vocabulary:
     prefix: tuple[int, ...] = ()
     suffix: tuple[int, ...] = ()
     max_length: int | None = None  # the longest sequence that the checkpoint can take
+    mask_id: int | None = None  # stands for a token that is taken away; where there is none, the unknown one does
 
     @cached_property
     def tokenizer(self) -> Any:
@@ -116,6 +117,7 @@ def checkpoint_vocabulary(source: str) -> Vocabulary:
         prefix=tuple(whole[:start]),
         suffix=tuple(whole[start + len(own) :]),
         max_length=found.model_max_length,
+        mask_id=found.mask_token_id,
     )
 
 

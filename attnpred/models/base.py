@@ -33,6 +33,18 @@ class Model(nn.Module, ABC):
         `need_layers` only those are computed that the importance is made of, and `Attention.layers` is empty.
         """
 
+    @abstractmethod
+    def entrance(self) -> nn.Module:
+        """The module whose output stands for the input where gradients are asked for.
+
+        Of texts the tokens' own embeddings, (batch, length, width); of images the pixels as numbers, (batch, channels,
+        height, width).
+        """
+
+    def last_map(self) -> nn.Module | None:
+        """The module whose (first) output is the last convolutional map, one place a part; None where there is none."""
+        return None
+
     def levels(self) -> list[list[nn.Module]]:
         """The modules from the input to the classes, those at one depth together; what is in none counts as input."""
         return [[self]]

@@ -65,6 +65,9 @@ class Bert(Model):
         nn.init.trunc_normal_(self.head.weight, std=0.02)
         nn.init.zeros_(self.head.bias)
 
+    def entrance(self) -> nn.Module:
+        return self.encoder.get_input_embeddings()
+
     def levels(self) -> list[list[nn.Module]]:
         return [*encoders.levels(self.encoder), [self.pool, self.head]]
 
@@ -81,10 +84,9 @@ class Bert(Model):
         logits = self.head(self.dropout(pooled))
         if share is None:
             return ModelOutput(logits)
-        if self.pool.kind != "attention":
-            share = pass_through(share, encoded.attentions[-1])
+        flowed = share if self.pool.kind == "attention" else pass_through(share, encoded.attentions[-1])
         layers: tuple[Tensor, ...] = tuple(encoded.attentions) if need_layers else ()
-        return ModelOutput(logits, Attention(normalise(share, own), layers))
+        return ModelOutput(logits, Attention(normalise(flowed, own), layers, read=share))
 
     def save_assets(self, directory: Path) -> None:
         values = self.encoder.config.to_dict()

@@ -80,6 +80,12 @@ class ResnetAttention(Model):
         # Convolutions on CPU and on tensor cores are about twice as fast in this layout
         self.to(memory_format=torch.channels_last)
 
+    def entrance(self) -> nn.Module:
+        return self.normalise
+
+    def last_map(self) -> nn.Module:
+        return self.blocks[-1]
+
     def levels(self) -> list[list[nn.Module]]:
         last = [self.pool, self.head] if self.self_attention is None else [self.self_attention, self.pool, self.head]
         return [[self.stem], *([block] for block in self.blocks), last]
@@ -111,12 +117,13 @@ class ResnetAttention(Model):
         if share is None:
             return ModelOutput(logits)
         layers: tuple[Tensor, ...] = ()
+        flowed = share
         if mixing is not None:
-            share, layers = 0.5 * (share + pass_through(share, mixing)), (mixing,)
+            flowed, layers = 0.5 * (share + pass_through(share, mixing)), (mixing,)
         elif gate is not None:
             spatial = gate.float().flatten(1)  # (batch, parts)
-            share, layers = share * spatial, (spatial[:, None, None, :],)
-        return ModelOutput(logits, Attention(normalise(share, None), layers if need_layers else (), grid))
+            flowed, layers = share * spatial, (spatial[:, None, None, :],)
+        return ModelOutput(logits, Attention(normalise(flowed, None), layers if need_layers else (), grid, share))
 
 
 class Block(nn.Module):

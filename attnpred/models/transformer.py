@@ -96,6 +96,9 @@ class Transformer(Model):
         if self.cls is not None:
             nn.init.trunc_normal_(self.cls, std=EMBEDDING_DEVIATION)
 
+    def entrance(self) -> nn.Module:
+        return self.embed.normalise if isinstance(self.embed, PatchEmbedding) else self.embed
+
     def levels(self) -> list[list[nn.Module]]:
         return [[self.embed, self.positions], *([layer] for layer in self.layers), [self.pool, self.head]]
 
@@ -119,10 +122,9 @@ class Transformer(Model):
         logits = self.head(pooled)
         if share is None:
             return ModelOutput(logits)
-        if self.pool.kind != "attention":
-            share = pass_through(share, weights[-1])[:, before:]
+        flowed = share if self.pool.kind == "attention" else pass_through(share, weights[-1])
         layers = tuple(weights) if need_layers else ()
-        return ModelOutput(logits, Attention(normalise(share, own), layers, self.grid))
+        return ModelOutput(logits, Attention(normalise(flowed[:, before:], own), layers, self.grid, share))
 
 
 class Layer(nn.Module):

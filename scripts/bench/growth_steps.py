@@ -46,7 +46,9 @@ def step(
     spec: InputSpec = IMAGES
     made: Callable[[int, int], Batch] = images
     if length is not None:
-        spec = TextSpec(classes=("bad", "good"), vocab_size=WORDS, max_length=max(length, SHORTEST), pad_id=0)
+        spec = TextSpec(
+            classes=("bad", "good"), vocab_size=WORDS, max_length=max(length, SHORTEST), pad_id=0, mask_id=0
+        )
         made = partial(texts, padded=padded)
     learner = Learner(
         schema.load(config.model._target_)(config.model, spec),

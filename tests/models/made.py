@@ -18,11 +18,17 @@ WORDS = ("the", "film", "was", "and", "a", "plot", "awful", "dull", "boring", "w
 SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 CHARACTERS = tuple("abcdefghijklmnopqrstuvwxyz0123456789.,!?'\"-()")
 VOCABULARY = (*SPECIAL, *CHARACTERS, *(f"##{c}" for c in CHARACTERS), *(w for w in WORDS if len(w) > 1))
-PAD, CLS, SEP = 0, 2, 3
+PAD, CLS, SEP, MASK = 0, 2, 3, 4
 LENGTH = 13  # of the longest text in a batch: no other size in these models
 
 TEXT = TextSpec(
-    classes=("bad", "good"), vocab_size=len(VOCABULARY), max_length=24, pad_id=PAD, prefix=(CLS,), suffix=(SEP,)
+    classes=("bad", "good"),
+    vocab_size=len(VOCABULARY),
+    max_length=24,
+    pad_id=PAD,
+    mask_id=MASK,
+    prefix=(CLS,),
+    suffix=(SEP,),
 )
 IMAGE = ImageSpec(
     classes=("a", "b", "c"), channels=3, height=16, width=8, mean=(120.0, 110.0, 100.0), std=(60.0, 50.0, 40.0)

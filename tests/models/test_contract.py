@@ -180,3 +180,26 @@ def test_importance_comes_from_where_it_is_said_to(name, changes):
         assert (raw[0][own[0] > 0].std() > 1e-3).item(), "the pooling weighs all tokens alike"
     raw = raw * own
     torch.testing.assert_close(attention.importance, raw / raw.sum(1, keepdim=True))
+
+
+@every
+@torch.no_grad()
+def test_what_the_pooling_reads_is_a_distribution_over_positions(name, modality, changes):
+    spec, batch = made(modality)
+    attention = make_model(name, spec, **changes)(batch, need_attention=True).attention
+    parts = attention.importance.shape[1]
+    assert attention.read.shape in ((len(batch), parts), (len(batch), parts + 1))  # a learned token comes first
+    torch.testing.assert_close(attention.read.float().sum(1), torch.ones(len(batch)))
+
+
+@every
+@torch.no_grad()
+def test_the_entrance_sees_every_part(name, modality, changes):
+    spec, batch = made(modality)
+    model = make_model(name, spec, **changes)
+    seen = []
+    model.entrance().register_forward_hook(lambda module, given, found: seen.append(found))
+    model(batch)
+    [features] = seen
+    shape = batch.tokens.shape if isinstance(batch, TextBatch) else batch.pixels.shape
+    assert features.shape[: len(shape)] == shape

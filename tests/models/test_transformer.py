@@ -93,7 +93,7 @@ def test_dropout_takes_a_feature_from_a_whole_example():
 def test_it_learns_which_words_decide_and_looks_at_them():
     torch.manual_seed(0)
     config = make_config("transformer", width=64, depth=1, dropout=0.0)
-    model = Transformer(config, TextSpec(classes=("a", "b"), vocab_size=500, max_length=24, pad_id=0))
+    model = Transformer(config, TextSpec(classes=("a", "b"), vocab_size=500, max_length=24, pad_id=0, mask_id=1))
     optimizer = torch.optim.AdamW(model.parameters(), lr=0.001)
     rows, labels = torch.arange(64), torch.arange(64) % 2
     for _ in range(80):

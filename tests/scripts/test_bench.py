@@ -23,7 +23,7 @@ START, END = "<!-- bench -->", "<!-- /bench -->"
 PHOTOGRAPHS = ImageSpec(
     classes=tuple("abcdefghij"), channels=3, height=32, width=32, mean=(120.0,) * 3, std=(60.0,) * 3
 )
-REVIEWS = TextSpec(classes=("bad", "good"), vocab_size=50, max_length=12, pad_id=0)
+REVIEWS = TextSpec(classes=("bad", "good"), vocab_size=50, max_length=12, pad_id=0, mask_id=1)
 
 
 def row(ours_values, *, difference=False, **changes):
