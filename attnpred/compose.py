@@ -24,6 +24,7 @@ from attnpred.errors import UserError
 # In an installed package the files lie inside it, in a checkout beside it.
 CONF = next(p for p in (schema.PACKAGE / "conf", schema.PACKAGE.parent / "conf") if p.is_dir())
 LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+APART = "explainer"  # a group that commands choose from which read a run; no part of its config
 MULTIRUN_HINT = "several values make a sweep; add -m, or quote a list as [a,b]"
 
 
@@ -148,9 +149,9 @@ def group_options(group: str, extra_dir: str | None = None) -> list[str]:
 
 
 def groups(extra_dir: str | None = None) -> list[str]:
-    """Every group that has files."""
+    """Every group that a config is composed of."""
     names = {entry.name for folder in _folders(extra_dir) for entry in os.scandir(folder) if entry.is_dir()}
-    return sorted(name for name in names if group_options(name, extra_dir))
+    return sorted(name for name in names - {APART} if group_options(name, extra_dir))
 
 
 def _folders(extra_dir: str | None) -> list[Path]:

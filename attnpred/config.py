@@ -10,6 +10,7 @@ from typing import ClassVar, Literal
 from attnpred.schema import Invalid, option
 
 Modality = Literal["text", "image"]
+Removal = Literal["mask", "delete", "blur"]  # how a part of an input is taken away, to see what the answer does
 
 
 @dataclass(kw_only=True)
@@ -90,6 +91,13 @@ class TaskConfig:
     metrics: ClassVar[tuple[str, ...]] = ()  # measured on a whole split, logged as val/NAME and test/NAME
 
     _target_: str = option("Class of the task: target, loss, metrics.")
+
+
+@dataclass(kw_only=True)
+class ExplainerConfig:
+    """What every explainer has; each one's file adds its own."""
+
+    _target_: str = option("Class of the explainer.")
 
 
 @dataclass(kw_only=True)

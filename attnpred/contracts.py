@@ -13,9 +13,15 @@ class Batch:
 
     labels: Tensor | None  # (batch,) int64, or (batch, classes) float
     ids: Tensor  # (batch,) int64: row in the split, to trace an example back
+    evidence: Tensor | None = None
 
     def __len__(self) -> int:
         return len(self.ids)
+
+    def rows(self, places: Tensor) -> Self:
+        """The examples at these places, as often and in the order that they are named."""
+        values = {f.name: getattr(self, f.name) for f in fields(self)}
+        return replace(self, **{k: v[places] for k, v in values.items() if isinstance(v, Tensor)})
 
     def to(self, device: torch.device | str, *, non_blocking: bool = False) -> Self:
         values = {f.name: getattr(self, f.name) for f in fields(self)}

@@ -18,7 +18,7 @@ from attnpred.errors import UserError
 
 PACKAGE = Path(__file__).parent
 # Classes a config file may name: those of these rooms and no others, so that a stranger's file runs no code.
-TARGET_ROOMS = ("attnpred.data", "attnpred.models", "attnpred.tasks")
+TARGET_ROOMS = ("attnpred.data", "attnpred.explain", "attnpred.models", "attnpred.tasks")
 # What the options of a class may be declared with; the rest of its file is not run to read them.
 LIGHT_MODULES = ("dataclasses", "typing", "attnpred.config", "attnpred.schema")
 WORDS = {bool: "true or false", int: "an integer", float: "a number", str: "a text"}

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Iterator
-from itertools import islice
+from itertools import islice, pairwise
 from typing import Any, Generic, TypeVar
 
 import numpy as np
@@ -53,6 +53,7 @@ class BatchLoader(Generic[B]):
         self._seed, self._epoch = seed, 0
         self._rank, self._world = rank, world
         self._lengths = lengths
+        self._batch_size, self._token_budget = batch_size, token_budget
         if token_budget is None:
             bounds = cut_by_size(len(lengths), batch_size, drop_last)
         else:
@@ -79,6 +80,16 @@ class BatchLoader(Generic[B]):
             order, sequence = in_order(self._lengths, 0.0), np.arange(count)
         for batch in sequence[: len(self) * self._world][self._rank :: self._world]:
             yield self._make(order[self._bounds[batch] : self._bounds[batch + 1]])
+
+    def sample(self, count: int) -> Iterator[B]:
+        """Batches of up to `count` examples of the whole split, the same ones whenever and wherever it is asked."""
+        chosen = np.random.default_rng(0).permutation(len(self._lengths))[:count]
+        chosen = chosen[in_order(self._lengths[chosen], 0.0)]
+        lengths = self._lengths[chosen]
+        budget = self._token_budget
+        bounds = cut_by_size(len(chosen), self._batch_size, False) if budget is None else cut_by_tokens(lengths, budget)
+        for begin, end in pairwise(bounds):
+            yield self._make(chosen[begin:end])
 
 
 class FewBatches(Generic[B]):

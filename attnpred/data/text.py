@@ -27,7 +27,7 @@ from attnpred.hub import locate
 from attnpred.schema import Invalid, option
 
 # raised when the code makes other files of the same input
-VOCABULARY_VERSION, TOKENS_VERSION = 1, 2
+VOCABULARY_VERSION, TOKENS_VERSION = 2, 2
 CHUNK = 2000  # texts in memory at once
 
 

@@ -67,6 +67,7 @@ class ResnetAttention(Model):
                 blocks.append(Block(channels, inner, halves=halves, attention=config.attention))
                 channels = inner
         self.blocks = nn.ModuleList(blocks)
+        self.last = nn.Identity()  # where the last map can be seen
         self.folded = False
         self.self_attention = SelfAttention(channels, config.heads) if config.attention == "self" else None
         # SGD moves the query in proportion to its gradient: with a scale of 1 all weight soon falls on one region
@@ -84,7 +85,7 @@ class ResnetAttention(Model):
         return self.normalise
 
     def last_map(self) -> nn.Module:
-        return self.blocks[-1]
+        return self.last
 
     def levels(self) -> list[list[nn.Module]]:
         last = [self.pool, self.head] if self.self_attention is None else [self.self_attention, self.pool, self.head]
@@ -107,6 +108,7 @@ class ResnetAttention(Model):
         gate = None
         for block in self.blocks:
             x, gate = self.run(block, x)  # (batch, channels, rows, columns); (batch, 1, rows, columns)
+        x = self.last(x)
         grid = (x.shape[2], x.shape[3])
         x = x.flatten(2).transpose(1, 2)  # (batch, parts, channels)
         mixing = None

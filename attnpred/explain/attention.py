@@ -1,0 +1,22 @@
+"""The model's own attention: what its pooling read, one forward pass and no backward pass."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from attnpred.config import ExplainerConfig
+from attnpred.contracts import Batch
+from attnpred.explain.base import Explainer, look
+
+
+@dataclass(kw_only=True)
+class OwnAttentionConfig(ExplainerConfig):
+    """Options of the model's own attention."""
+
+
+class OwnAttention(Explainer):
+    @torch.no_grad()
+    def __call__(self, batch: Batch, target: Tensor) -> Tensor:
+        _, attention = look(self.model, batch, layers=False)
+        return attention.importance

@@ -1,0 +1,127 @@
+"""How far an explanation is true of the model: what its answer does when the parts said to matter go, or alone stay.
+
+Comprehensiveness and sufficiency are areas over the perturbation curve (DeYoung et al. 2020); deletion and insertion
+areas under the curve (Petsiuk et al. 2018). Each number is of one example, so that means can be given with intervals.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from attnpred.contracts import Batch
+from attnpred.explain.base import own_parts
+from attnpred.explain.removal import Removal, probabilities
+from attnpred.models.base import Model
+
+SHARES = (0.01, 0.05, 0.1, 0.2, 0.5)  # of the parts, that are taken away or kept
+POINTS = 11  # on the way from the whole input to none of it
+
+
+@dataclass(frozen=True)
+class Faithfulness:
+    """Of one explainer on a batch; `deletion` and `insertion` are curves over `fractions()`."""
+
+    comprehensiveness: Tensor  # (batch,): the more the better
+    sufficiency: Tensor  # (batch,): the less the better
+    deletion: Tensor  # (batch, points): the lower the better
+    insertion: Tensor  # (batch, points): the higher the better
+
+    def scores(self) -> dict[str, Tensor]:
+        """One number an example, (batch,) each."""
+        curves = {"deletion": self.deletion, "insertion": self.insertion}
+        return {
+            "comprehensiveness": self.comprehensiveness,
+            "sufficiency": self.sufficiency,
+            **{name: _area(curve) for name, curve in curves.items()},
+        }
+
+
+def fractions() -> list[float]:
+    """Of the parts that are taken away, or put back, at the points of a curve."""
+    return [point / (POINTS - 1) for point in range(POINTS)]
+
+
+def measure(
+    model: Model,
+    batch: Batch,
+    target: Tensor,  # (batch,): the classes explained
+    importance: Tensor,  # (batch, parts)
+    removal: Removal,
+    grid: tuple[int, int] | None,
+) -> Faithfulness:
+    best, worst = _ranks(importance, batch)
+    way = fractions()
+    # the curves share their ends with one another: all there, and nothing there
+    sets = [_within(best, batch, share) for share in (*SHARES, *way)] + [_within(worst, batch, s) for s in way[1:-1]]
+    kept = [~_within(best, batch, share) for share in SHARES]
+    found = probabilities(model, batch, target, torch.stack(sets + kept), removal, grid)
+    shares = len(SHARES)
+    without, deleted, back, only = found.split((shares, POINTS, POINTS - 2, shares))
+    whole, nothing = deleted[:1], deleted[-1:]
+    # without the least important first, seen from the end, is with the most important first
+    insertion = torch.cat((nothing, back.flip(0), whole))
+    return Faithfulness(
+        comprehensiveness=(whole - without).mean(0),
+        sufficiency=(whole - only).mean(0),
+        deletion=deleted.T,
+        insertion=insertion.T,
+    )
+
+
+def brief(
+    model: Model, batch: Batch, target: Tensor, importance: Tensor, removal: Removal, grid: tuple[int, int] | None
+) -> tuple[Tensor, Tensor]:
+    """Comprehensiveness and sufficiency alone, (batch,) each, in a third of the passes."""
+    best, _ = _ranks(importance, batch)
+    taken = torch.stack([_within(best, batch, share) for share in (0.0, *SHARES)])
+    whole = probabilities(model, batch, target, taken[:1], removal, grid)
+    without = probabilities(model, batch, target, taken[1:], removal, grid)
+    only = probabilities(model, batch, target, ~taken[1:], removal, grid)
+    return (whole - without).mean(0), (whole - only).mean(0)
+
+
+def rank_correlation(one: Tensor, other: Tensor, batch: Batch) -> Tensor:
+    """Spearman's, of two importances (batch, parts) over each example's own parts: (batch,); 0 where one is flat."""
+    own = own_parts(batch)
+    found = []
+    for row in range(len(one)):
+        kept = slice(None) if own is None else own[row]
+        a, b = (_mean_ranks(scores[row][kept]) for scores in (one, other))
+        spread = a.std(correction=0) * b.std(correction=0)
+        covariance = ((a - a.mean()) * (b - b.mean())).mean()
+        found.append(torch.where(spread > 0, covariance / spread, 0.0))
+    return torch.stack(found)
+
+
+def _mean_ranks(scores: Tensor) -> Tensor:
+    """Ranks from 0, equal scores sharing theirs."""
+    _, place, count = scores.double().unique(sorted=True, return_inverse=True, return_counts=True)
+    ends = count.cumsum(0).double()
+    return (ends - (count + 1) / 2)[place]
+
+
+def _ranks(importance: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
+    """Each own part's place from the most important down, and from the least up, (batch, parts); others come last."""
+    own = own_parts(batch)
+
+    def places(scores: Tensor) -> Tensor:
+        scores = scores if own is None else scores.masked_fill(~own, float("inf"))
+        return scores.argsort(dim=1, stable=True).argsort(dim=1)
+
+    return places(-importance.float()), places(importance.float())
+
+
+def _within(rank: Tensor, batch: Batch, share: float) -> Tensor:
+    """The first `share` of each example's own parts, at least one unless it is 0: (batch, parts) bool."""
+    own = own_parts(batch)
+    count = torch.full((len(rank),), rank.shape[1], device=rank.device) if own is None else own.sum(1)
+    # tenths are no binary fractions: 0.1 of 10 is one, not two
+    many = (share * count - 1e-6).ceil().clamp(min=0.0)
+    inside = rank < many[:, None]
+    return inside if own is None else inside & own
+
+
+def _area(curve: Tensor) -> Tensor:
+    """Under (batch, points), from 0 to 1."""
+    return torch.trapezoid(curve, dx=1 / (curve.shape[1] - 1), dim=1)

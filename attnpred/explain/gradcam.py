@@ -1,0 +1,42 @@
+"""Grad-CAM (Selvaraju et al. 2017), by Captum: the last map's channels, weighed by their mean gradient."""
+
+from dataclasses import dataclass
+
+import torch.nn.functional as F
+from torch import Tensor
+
+from attnpred.config import ExplainerConfig
+from attnpred.contracts import Batch
+from attnpred.errors import UserError
+from attnpred.explain.base import Explainer, FromFeatures, entrance, grid_of, untrained
+from attnpred.models.attention import normalise
+from attnpred.models.base import Model
+
+
+@dataclass(kw_only=True)
+class GradcamConfig(ExplainerConfig):
+    """Options of Grad-CAM."""
+
+
+class Gradcam(Explainer):
+    def __init__(self, config: GradcamConfig, model: Model) -> None:
+        super().__init__(config, model)
+        if model.last_map() is None:
+            raise UserError(
+                "--explainer gradcam: this model has no convolutional map; use grad_attention, its like for attention"
+            )
+
+    def __call__(self, batch: Batch, target: Tensor) -> Tensor:
+        from captum.attr import LayerGradCam
+
+        last = self.model.last_map()
+        assert last is not None
+        grid = grid_of(self.model, batch)
+        assert grid is not None
+        with untrained(self.model):
+            method = LayerGradCam(FromFeatures(self.model, batch), last)
+            features = entrance(self.model, batch).requires_grad_()
+            found = method.attribute(features, target=target, relu_attributions=True)
+        assert isinstance(found, Tensor)
+        cells = F.adaptive_avg_pool2d(found.detach().float(), grid)  # (batch, 1, rows, columns)
+        return normalise(cells.flatten(1), None)

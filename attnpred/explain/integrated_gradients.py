@@ -1,0 +1,40 @@
+"""Gradients summed on the way from an input without content to the input (Sundararajan et al. 2017), by Captum.
+
+Without content means: mask tokens in place of a text's own, or the training images' mean colour.
+"""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from torch import Tensor
+
+from attnpred.config import ExplainerConfig
+from attnpred.contracts import Batch
+from attnpred.explain.base import Explainer, FromFeatures, by_part, entrance, grid_of, untrained
+from attnpred.explain.removal import emptied
+from attnpred.schema import option
+
+
+@dataclass(kw_only=True)
+class IntegratedGradientsConfig(ExplainerConfig):
+    """Options of integrated gradients."""
+
+    steps: int = option("Points on the way at which the gradient is taken.", ge=2)
+
+
+class IntegratedGradients(Explainer):
+    signed: ClassVar[bool] = True
+    config: IntegratedGradientsConfig
+
+    def __call__(self, batch: Batch, target: Tensor) -> Tensor:
+        from captum.attr import IntegratedGradients as Captum
+
+        with untrained(self.model):
+            found = Captum(FromFeatures(self.model, batch)).attribute(
+                entrance(self.model, batch).requires_grad_(),
+                baselines=entrance(self.model, emptied(batch, self.model.spec)),
+                target=target,
+                n_steps=self.config.steps,
+                internal_batch_size=len(batch),  # no more memory than one step of training
+            )
+        return by_part(found.detach(), batch, grid_of(self.model, batch))

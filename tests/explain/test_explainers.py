@@ -1,0 +1,274 @@
+"""Every explainer: against a calculation of its own, and what all of them promise on every model."""
+
+import numpy as np
+import pytest
+import torch
+
+from attnpred import compose
+from attnpred.contracts import TextBatch
+from attnpred.errors import UserError
+from attnpred.explain import base
+from attnpred.explain.attnlrp import Rules
+from attnpred.explain.removal import remove
+from tests.explain.made import SPEC, Channels, Mixer, pictures, texts
+from tests.models.made import CASES, NAMES, made, make_model
+
+EXPLAINERS = compose.group_options("explainer")
+BATCH = texts([2, 3, 4, 5, 6], [6, 2, 4])
+TARGET = torch.tensor([1, 0])
+
+
+def explain(name, model, batch, target):
+    return base.make(name, model.eval())(batch, target)
+
+
+def numbers(model):
+    """Each example's read, layers (heads apart) and token features as numpy arrays, padding cut off."""
+    read, layers = model.weights(BATCH)
+    for row, length in enumerate(BATCH.lengths.tolist()):
+        tokens = BATCH.tokens[row, :length]
+        yield (
+            read[row, :length].detach().numpy(),
+            [w[row, :, :length, :length].detach().numpy() for w in layers],
+            model.table.weight[tokens].detach().numpy(),
+        )
+
+
+def check(found, expected, *, sums_to_one=False):
+    assert found.dtype == torch.float32
+    for row, wanted in enumerate(expected):
+        wanted = np.asarray(wanted)
+        if sums_to_one:
+            wanted = wanted / wanted.sum()
+        np.testing.assert_allclose(found[row, : len(wanted)].numpy(), wanted, atol=1e-6, rtol=1e-4)
+        assert not found[row, len(wanted) :].any()
+
+
+def test_attention_is_what_the_pooling_reads():
+    model = Mixer(5)
+    check(explain("attention", model, BATCH, TARGET), [read for read, _, _ in numbers(model)])
+
+
+def test_rollout_is_a_product_of_matrices():
+    model = Mixer(5)
+    expected = []
+    for read, layers, _ in numbers(model):
+        matrices = [0.5 * (np.eye(len(read)) + heads.mean(0)) for heads in layers]
+        expected.append(read @ matrices[1] @ matrices[0])
+    check(explain("rollout", model, BATCH, TARGET), expected, sums_to_one=True)
+
+
+def test_gradient_weighted_attention():
+    model = Mixer(5, seed=4)
+    expected = []
+    for (read, layers, x), target in zip(numbers(model), TARGET, strict=True):
+        (first, second), wanted = (heads.mean(0) for heads in layers), x[:, target]
+        # logit = read · second · first · wanted, and each of two heads has half a say
+        slope_read = second @ first @ wanted
+        slope_second = np.outer(read, first @ wanted) / 2
+        slope_first = np.outer(read @ second, wanted) / 2
+        helpful = [
+            np.maximum(heads * slope, 0).mean(0)
+            for heads, slope in zip(layers, (slope_first, slope_second), strict=True)
+        ]
+        relevance = np.eye(len(read))
+        for layer in helpful:
+            relevance = relevance + layer @ relevance
+        expected.append(np.maximum(read * slope_read, 0) @ relevance)
+    check(explain("grad_attention", model, BATCH, TARGET), expected, sums_to_one=True)
+
+
+def test_gradient_times_input():
+    model = Mixer(5)
+    expected = [
+        (read @ layers[1].mean(0) @ layers[0].mean(0)) * x[:, target]
+        for (read, layers, x), target in zip(numbers(model), TARGET, strict=True)
+    ]
+    check(explain("input_x_gradient", model, BATCH, TARGET), expected)
+    # nothing in this model but weights that do not depend on the input: relevance is the same
+    check(explain("attnlrp", model, BATCH, TARGET), expected)
+
+
+def test_integrated_gradients_of_a_linear_model_are_exact():
+    model = Mixer(5)
+    nothing = model.table.weight[SPEC.mask_id].detach().numpy()
+    expected = [
+        (read @ layers[1].mean(0) @ layers[0].mean(0)) * (x - nothing)[:, target]
+        for (read, layers, x), target in zip(numbers(model), TARGET, strict=True)
+    ]
+    check(explain("integrated_gradients", model, BATCH, TARGET), expected)
+
+
+def test_integrated_gradients_add_up_to_what_the_content_changes():
+    model, batch = Channels(), pictures(3)
+    target = torch.tensor([0, 1, 1])
+    found = explain("integrated_gradients", model, batch, target)
+    with torch.no_grad():
+        whole = model(batch).logits.gather(1, target[:, None])[:, 0]
+    torch.testing.assert_close(found.sum(1), whole, atol=1e-3, rtol=1e-3)  # of the mean colour they are 0
+
+
+def test_occlusion_is_the_fall_without_each_part():
+    model = Mixer(5)
+    expected = []
+    for (read, layers, x), target in zip(numbers(model), TARGET, strict=True):
+        flow = read @ layers[1].mean(0) @ layers[0].mean(0)
+        falls = []
+        for gone in range(len(read)):
+            without = x.copy()
+            without[gone] = model.table.weight[SPEC.mask_id].detach().numpy()
+            whole, less = (np.exp(flow @ features) for features in (x, without))
+            falls.append((whole / whole.sum() - less / less.sum())[target])
+        expected.append(falls)
+    check(explain("occlusion", model, BATCH, TARGET), expected)
+
+
+def test_gradcam_weighs_channels_by_their_gradient():
+    model, batch = Channels(), pictures(2)
+    x = (batch.pixels[:, 0].double().numpy() - 100) / 50
+    seen = np.stack([x**2 + x, 4 * x**2 + x], axis=1)  # (batch, channels, rows, columns)
+    head = model.head.detach().numpy()
+    maps = [np.maximum(np.tensordot(head[t], m, 1), 0).ravel() for t, m in zip(TARGET, seen, strict=True)]
+    check(explain("gradcam", model, batch, TARGET), maps, sums_to_one=True)
+
+
+def test_gradcam_wants_a_map():
+    with pytest.raises(UserError, match="gradcam: this model has no convolutional map; use grad_attention"):
+        base.make("gradcam", Mixer(5))
+
+
+def test_chance_is_the_examples_own():
+    model = Mixer(5)
+    together = explain("random", model, BATCH, TARGET)
+    alone = explain("random", model, BATCH.rows(torch.tensor([1])), TARGET[1:])
+    assert torch.equal(together[1:], alone)
+    assert together[0].unique().numel() == 5
+    torch.testing.assert_close(together.sum(1), torch.ones(2))
+
+
+def test_relevance_through_attention_by_the_authors_rules():
+    """One head: softmax, two products of activations, an activation and a norm, each rule worked out on numbers."""
+    random = torch.Generator().manual_seed(3)
+    x = torch.randn(4, 3, generator=random, dtype=torch.float64).requires_grad_()
+    to_query, to_key, to_value = (torch.randn(3, 3, generator=random, dtype=torch.float64) for _ in range(3))
+    last = torch.randn(3, generator=random, dtype=torch.float64)
+    with Rules():
+        query, key, value = x @ to_query, x @ to_key, x @ to_value
+        weights = torch.matmul(query, key.transpose(0, 1)).softmax(-1)
+        read = torch.nn.functional.gelu(torch.matmul(weights, value))
+        normed = torch.nn.functional.layer_norm(read, (3,))
+        total = (normed @ last).sum()
+        [slope] = torch.autograd.grad(total, x)
+    found = (slope * x).detach().numpy()
+
+    q, k, v, w, r, a = (t.detach().numpy() for t in (query, key, value, weights, read, weights @ value))
+    # norm: the mean is taken off, which is linear; the deviation is a constant
+    spread = np.sqrt(r.var(1, keepdims=True) + 1e-5)
+    slope_read = (last.numpy() - last.numpy().mean()) / spread
+    relevance_a = r * slope_read  # the activation hands relevance on as it is
+    with np.errstate(divide="ignore"):
+        ratio = relevance_a / a
+    # each of the two factors gets half of what their product got
+    relevance_w = 0.5 * w * (ratio @ v.T)
+    relevance_v = 0.5 * v * (w.T @ ratio)
+    scores = q @ k.T
+    relevance_scores = scores * (relevance_w - w * relevance_w.sum(1, keepdims=True))
+    ratio_scores = relevance_scores / scores
+    relevance_q = 0.5 * q * (ratio_scores @ k)
+    relevance_k = 0.5 * k * (ratio_scores.T @ q)
+    expected = sum(
+        x.detach().numpy() * ((relevance / out) @ matrix.numpy().T)
+        for relevance, out, matrix in (
+            (relevance_q, q, to_query),
+            (relevance_k, k, to_key),
+            (relevance_v, v, to_value),
+        )
+    )
+    np.testing.assert_allclose(found, expected, rtol=1e-6)
+
+
+@pytest.mark.parametrize("name", EXPLAINERS)
+@pytest.mark.parametrize(("model_name", "modality", "changes"), CASES, ids=NAMES)
+def test_what_all_promise(name, model_name, modality, changes):
+    spec, batch = made(modality)
+    model = make_model(model_name, spec, **changes).eval()
+    if name == "gradcam" and model.last_map() is None:
+        pytest.skip("no convolutional map")
+    target = torch.arange(len(batch)) % len(spec.classes)
+    needs = [p.requires_grad for p in model.parameters()]
+    found = explain(name, model, batch, target)
+    output = model(batch, need_attention=True)
+    own = batch.own() if isinstance(batch, TextBatch) else None
+    assert found.shape == output.attention.importance.shape
+    assert found.dtype == torch.float32
+    assert not found.requires_grad
+    assert found.isfinite().all()
+    if own is not None:
+        assert not found[~own].any()
+    if base.make(name, model).signed:
+        assert found.any()
+    else:
+        assert (found >= 0).all()
+        torch.testing.assert_close(found.sum(1), torch.ones(len(batch)))
+    # the model is left as it was
+    assert [p.requires_grad for p in model.parameters()] == needs
+    assert all(p.grad is None for p in model.parameters())
+    with torch.no_grad():
+        torch.testing.assert_close(model(batch).logits, output.logits, atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize("name", EXPLAINERS)
+def test_an_explanation_does_not_depend_on_the_batch(name):
+    spec, batch = made("text")
+    model = make_model("transformer", spec)
+    if name == "gradcam":
+        spec, batch = made("image")
+        model = make_model("resnet_attention", spec)
+    target = torch.zeros(len(batch), dtype=torch.long)
+    together = explain(name, model, batch, target)
+    for row in range(len(batch)):
+        alone = explain(name, model, batch.rows(torch.tensor([row])), target[:1])
+        torch.testing.assert_close(together[row : row + 1], alone, atol=1e-5, rtol=1e-3)
+
+
+def test_unknown_explainers_are_named():
+    with pytest.raises(
+        UserError, match=r"--explainer atention: no such explainer; use one of .*did you mean attention"
+    ):
+        base.make("atention", Mixer(5))
+
+
+def test_removed_tokens_become_masks_or_go():
+    gone = torch.tensor([[True, False, True, False, False], [False, False, True, False, False]])
+    masked = remove(BATCH, gone, "mask", SPEC, None)
+    assert masked.tokens.tolist() == [[1, 3, 1, 5, 6], [6, 2, 1, 0, 0]]
+    assert masked.lengths.tolist() == [5, 3]
+    closed = remove(BATCH, gone, "delete", SPEC, None)
+    assert closed.tokens.tolist() == [[3, 5, 6, 0, 0], [6, 2, 0, 0, 0]]
+    assert closed.lengths.tolist() == [3, 2]
+    nothing = remove(BATCH, torch.ones(2, 5, dtype=torch.bool), "delete", SPEC, None)
+    assert nothing.tokens.tolist() == [[1, 0, 0, 0, 0]] * 2
+    assert nothing.lengths.tolist() == [1, 1]
+
+
+def test_removed_tokens_leave_special_ones_in_place():
+    spec, batch = made("text")
+    prefix, suffix = len(spec.prefix), len(spec.suffix)
+    batch = batch.rows(batch.lengths > prefix + suffix)
+    own = batch.own()
+    closed = remove(batch, torch.ones_like(own), "delete", spec, None)
+    assert closed.lengths.tolist() == [prefix + 1 + suffix] * len(batch)
+    assert closed.tokens[:, : prefix + 1 + suffix].tolist() == [[*spec.prefix, spec.mask_id, *spec.suffix]] * len(batch)
+
+
+def test_removed_regions_take_the_mean_colour_or_blur():
+    batch = pictures(1)
+    gone = torch.tensor([[True, False, False, False]])
+    masked = remove(batch, gone, "mask", Channels().spec, (2, 2)).pixels
+    assert (masked[0, 0, :2, :2] == 100).all()
+    kept = torch.ones(4, 4, dtype=torch.bool)
+    kept[:2, :2] = False
+    assert torch.equal(masked[0, 0][kept], batch.pixels[0, 0].float()[kept])
+    blurred = remove(batch, gone, "blur", Channels().spec, (2, 2)).pixels
+    assert torch.equal(blurred[0, 0][kept], batch.pixels[0, 0].float()[kept])
+    assert blurred[0, 0, :2, :2].std() < batch.pixels[0, 0, :2, :2].float().std()
