@@ -121,6 +121,10 @@ class TrainerConfig:
     find: Literal["lr", "batch_size"] | None = option(
         "Try learning rates, or batch sizes, before training, and train with what was found."
     )
+    attention_examples: int = option(
+        "Validation examples on which every validation measures how true the model's attention is; 0 measures none.",
+        ge=0,
+    )
     overfit_batches: int | None = option("Train and validate on the same few batches, to see that it learns.", ge=1)
     profile: bool = option("Write a profile of some steps to the run directory.")
     detect_anomaly: bool = option("Name the operation that produced a NaN gradient; much slower.")

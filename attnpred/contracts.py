@@ -121,6 +121,7 @@ class Attention:
     # (batch, positions): what the pooling takes of each position behind the last layer. Positions are the parts, and
     # before them those that are no part of the input, such as a learned token
     read: Tensor | None = None
+    signed: bool = False  # parts can speak against the label, below 0, and nothing need sum to 1
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,8 @@ The tables read the content of a run's `metrics.json`. Every key may be missing;
               "final": {METRICS, "step": 2500, "epoch": 6}}, the last validation
      "test": {METRICS, "examples": 10000, "confusion": [[..]],   rows are true classes, columns predicted ones
               "classes": [{"name": "cat", "precision": .., "recall": .., "f1": .., "support": 1000}, ..]},
+     "attention": {"removal": "mask", "examples": 64,              of the best weights, on a sample of val
+              "scores": {"attention": {"comprehensiveness": [mean, low, high], ..}, "random": ..}},
      "parameters": 22700000, "epochs": 6, "steps": 2500, "seconds": 245.0,
      "examples_per_second": 1234.0, "tokens_per_second": 316000.0 or null, "peak_memory_gib": 3.2}
 
@@ -22,6 +24,13 @@ MOST_CLASSES = 20
 LONGEST_NAME = 32
 METRICS = ("accuracy", "f1", "loss", "calibration_error")
 COUNTS = ("examples", "epoch", "step")
+# whether more or less of a measure of explanations is better
+DIRECTIONS = {
+    **dict.fromkeys(
+        ("comprehensiveness", "insertion", "rank_correlation", "pointing", "precision_recall", "overlap"), " ↑"
+    ),
+    **dict.fromkeys(("sufficiency", "deletion"), " ↓"),
+}
 
 
 def final_table(result: Mapping[str, Any]) -> str:
@@ -29,7 +38,8 @@ def final_table(result: Mapping[str, Any]) -> str:
     val, test = result.get("val") or {}, result.get("test") or {}
     columns = {"val best": val.get("best"), "val final": val.get("final"), "test": test}
     sections = [_metrics({head: column for head, column in columns.items() if column})]
-    sections += [_classes(test.get("classes") or [], "test"), _cost(result)]
+    trusted = faithfulness_table(result["attention"]) if result.get("attention") else ""
+    sections += [_classes(test.get("classes") or [], "test"), trusted, _cost(result)]
     return "\n\n".join(filter(None, sections))
 
 
@@ -37,6 +47,30 @@ def evaluation_table(metrics: Mapping[str, Any], split: str) -> str:
     """One split's metrics, of the same form as `test` in `metrics.json`."""
     sections = [_metrics({split: metrics}), _classes(metrics.get("classes") or [], split)]
     return "\n\n".join(filter(None, sections))
+
+
+def faithfulness_table(found: Mapping[str, Any]) -> str:
+    """How true explanations are: a column an explainer, each number with the bounds of its interval."""
+    scores: Mapping[str, Mapping[str, Sequence[float]]] = found["scores"]
+    measured = dict.fromkeys(score for column in scores.values() for score in column)
+    head = f"removal by {found['removal']}, {found['examples']:,} examples"
+    rows = [
+        [
+            score.replace("_", " ") + DIRECTIONS.get(score, ""),
+            *(_interval(column.get(score)) for column in scores.values()),
+        ]
+        for score in measured
+    ]
+    if found.get("sanity"):
+        rows.append(["alike with shuffled weights ↓", *(_number(found["sanity"].get(name)) for name in scores)])
+    return _align([[head, *scores], *rows])
+
+
+def _interval(value: Sequence[float] | None) -> str:
+    if value is None:
+        return ""
+    mean, low, high = value
+    return f"{mean:.3f} ({low:.3f} to {high:.3f})"
 
 
 def per_class(confusion: np.ndarray, classes: Sequence[str]) -> list[dict[str, Any]]:

@@ -20,6 +20,7 @@ from attnpred.callbacks.monitor import Monitor
 from attnpred.callbacks.profile import Profile
 from attnpred.callbacks.progress import Progress
 from attnpred.callbacks.signals import Signals
+from attnpred.callbacks.trust import Trust
 from attnpred.config import Config
 from attnpred.data.loader import FewBatches
 from attnpred.data.progress import say
@@ -105,6 +106,8 @@ def fit(config: Config, chosen: Chosen, run: Run, data: Any, learner: Learner) -
     callbacks: list[Callback] = [guard, monitor, Progress(monitor, watch=config.checkpoint.monitor)]
     if config.optimizer.ema is not None:
         callbacks.append(Average(config.optimizer.ema))
+    if options.attention_examples and chosen.strategy != "fsdp":  # a part of the model cannot be asked alone
+        callbacks.append(Trust(list(data.loader("val").sample(options.attention_examples)), monitor, chosen))
     callbacks.append(checkpoints)
     if options.profile:
         callbacks.append(Profile(run.path))

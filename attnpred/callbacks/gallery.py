@@ -7,7 +7,7 @@ import torch
 from pytorch_lightning import Callback, LightningModule, Trainer
 
 from attnpred import loggers, pictures
-from attnpred.contracts import Batch, ImageBatch, ModelOutput
+from attnpred.contracts import Attention, Batch, ImageBatch, ModelOutput
 from attnpred.data.image import ImageReader
 from attnpred.data.text_reader import TextReader
 from attnpred.device import Chosen
@@ -62,26 +62,6 @@ class Gallery(Callback):
             pixels = batch.pixels[:EXAMPLES].to(torch.uint8).cpu().numpy()
             return pictures.image_grid(pixels, importance, output.attention.grid, captions)
         assert isinstance(self.reader, TextReader)
-        rows = zip(batch.tokens.tolist(), batch.lengths.tolist(), importance.tolist(), strict=False)
-        spelt = [words(self.reader.vocabulary.tokenizer, t[:length], w[:length]) for t, length, w in rows]
-        return pictures.text_examples([w for w, _ in spelt], [shares for _, shares in spelt], captions)
-
-
-def words(tokenizer: Any, tokens: list[int], importance: list[float]) -> tuple[list[str], list[float]]:
-    """The words that tokens spell, without special ones, and the importance of each."""
-    from tokenizers.decoders import DecodeStream
-
-    stream = DecodeStream(skip_special_tokens=True)
-    spelt: list[str] = []
-    shares: list[float] = []
-    for token, weight in zip(tokens, importance, strict=True):
-        piece = stream.step(tokenizer, token)
-        if piece is None:
-            continue
-        if not spelt or piece.startswith(" "):
-            spelt.append(piece.strip())
-            shares.append(weight)
-        else:
-            spelt[-1] += piece
-            shares[-1] += weight
-    return spelt, shares
+        explain = self.reader.describe(batch.rows(torch.arange(len(captions))))
+        spelt = list(explain(Attention(output.attention.importance[:EXAMPLES].float())))
+        return pictures.text_examples([s["words"] for s in spelt], [s["attention"] for s in spelt], captions)

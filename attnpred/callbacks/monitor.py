@@ -78,14 +78,15 @@ class Monitor(Callback):
             values["tokens_per_second"] = tokens * world / seconds
         if learner.grad_norm is not None:
             values["grad_norm"] = float(learner.grad_norm)
-        self._write(trainer, values, trainer.current_epoch + 1)
+        self.write(trainer, values)
         self.window = (self.window[0] + self.examples * world, self.window[1] + seconds)
         self.all_tokens += tokens * world
         self.logged_step = trainer.global_step
         self._restart(learner)
 
-    def _write(self, trainer: Trainer, values: dict[str, float], epoch: int) -> None:
+    def write(self, trainer: Trainer, values: dict[str, float]) -> None:
         """To every logger and to the progress; epochs count from 1."""
+        epoch = trainer.current_epoch + (trainer.state.fn == TrainerFn.FITTING)
         for logger in trainer.loggers:
             logger.log_metrics({**values, "epoch": epoch}, step=trainer.global_step)
         self.latest.update(values)
@@ -104,7 +105,7 @@ class Monitor(Callback):
         logged = measured(trainer, "val")
         if trainer.state.fn != TrainerFn.FITTING or not logged:
             return
-        self._write(trainer, logged, trainer.current_epoch + 1)
+        self.write(trainer, logged)
         values = {name.removeprefix("val/"): value for name, value in logged.items()}
         values |= {"step": trainer.global_step, "epoch": trainer.current_epoch + 1}
         split = self.result.setdefault("val", {})
@@ -129,7 +130,7 @@ class Monitor(Callback):
     def on_test_end(self, trainer: Trainer, learner: LightningModule) -> None:
         assert isinstance(learner, Learner)
         logged = measured(trainer, "test")
-        self._write(trainer, logged, trainer.current_epoch)
+        self.write(trainer, logged)
         values = {name.removeprefix("test/"): value for name, value in logged.items()}
         self.result["test"] = {**values, **learner.details["test"]}
 

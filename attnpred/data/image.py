@@ -83,6 +83,10 @@ class ImageReader:
                 yield Reading(paths, ImageBatch(labels=None, ids=ids, pixels=pixels), self._explain)
                 start += len(paths)
 
+    def describe(self, batch: ImageBatch) -> Callable[[Attention], Iterator[dict[str, Any]]]:
+        """As a reading's `explain`, for a batch of the data."""
+        return self._explain
+
     def _read(self, path: str) -> Pixels:
         from PIL import Image
 
@@ -103,7 +107,7 @@ class ImageReader:
         regions = attention.importance.cpu().double().unflatten(1, (1, *attention.grid))
         size = (self.spec.height, self.spec.width)
         pixels = F.interpolate(regions, size, mode="bilinear", align_corners=False)[:, 0]  # (batch, height, width)
-        for one in (pixels / pixels.sum((1, 2), keepdim=True)).numpy():
+        for one in (pixels if attention.signed else pixels / pixels.sum((1, 2), keepdim=True)).numpy():
             yield {"size": list(size), "attention": one.tolist()}
 
 

@@ -1,6 +1,6 @@
 """Texts in: batches of token ids. Attention on tokens out: attention on words."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import chain, islice, pairwise
@@ -120,25 +120,65 @@ class TextReader:
     def _explain(self, read: list[ReadText], attention: Attention) -> Iterator[dict[str, Any]]:
         first = len(self.spec.prefix)
         for one, importance in zip(read, attention.importance.cpu().numpy(), strict=True):
-            yield _by_word(one.text, one.last, importance[first : first + len(one.last)])
+            words, shares = _by_word(one.text, one.last, importance[first : first + len(one.last)])
+            yield _described(words, shares, attention.signed)
+
+    def describe(self, batch: TextBatch) -> Callable[[Attention], Iterator[dict[str, Any]]]:
+        """As a reading's `explain`, for a batch whose texts are not at hand: words as the tokens spell them."""
+        tokenizer = self.vocabulary.tokenizer
+        rows = zip(batch.tokens.tolist(), batch.lengths.tolist(), strict=True)
+        spelt = [spell(tokenizer, tokens[:length]) for tokens, length in rows]
+
+        def explain(attention: Attention) -> Iterator[dict[str, Any]]:
+            for (words, places), importance in zip(spelt, attention.importance.cpu().numpy(), strict=True):
+                known = np.array(places) >= 0
+                of_words = importance[: len(places)][known]
+                shares = np.bincount(np.array(places)[known], of_words, minlength=len(words)).astype(float)
+                yield _described(words, shares, attention.signed)
+
+        return explain
 
 
-def _by_word(text: str, last: Integers, importance: NDArray[np.float32]) -> dict[str, Any]:
-    """The text's own words and the share of attention on each, from that of the tokens which end at `last`.
+def spell(tokenizer: Any, tokens: list[int]) -> tuple[list[str], list[int]]:
+    """The words that tokens spell, and which of them each token belongs to; special tokens to none, which is -1."""
+    from tokenizers.decoders import DecodeStream
 
-    A word that was cut off has 0. Where the text left no token of its own, its words share evenly.
+    stream = DecodeStream(skip_special_tokens=True)
+    words: list[str] = []
+    places: list[int] = []
+    for token in tokens:
+        piece = stream.step(tokenizer, token)
+        if piece is None:
+            places.append(-1)
+            continue
+        if not words or piece.startswith(" "):
+            words.append(piece.strip())
+        else:
+            words[-1] += piece
+        places.append(len(words) - 1)
+    return words, places
+
+
+def _described(words: list[str], shares: NDArray[np.floating[Any]], signed: bool) -> dict[str, Any]:
+    if not signed:
+        total = shares.sum()
+        shares = shares / total if total > 0 else np.full(len(words), 1 / max(len(words), 1))
+    return {"words": words, "attention": shares.tolist()}
+
+
+def _by_word(text: str, last: Integers, importance: NDArray[np.float32]) -> tuple[list[str], NDArray[np.floating[Any]]]:
+    """The text's own words and what falls on each, from what falls on the tokens which end at `last`.
+
+    A word that was cut off has 0.
     """
     words = text.split()
     if not words:
-        return {"words": [], "attention": []}
+        return [], np.zeros(0)
     points = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), np.uint32)
     inside = np.concatenate(([False], ~SPACE[np.minimum(points, BEYOND_SPACES)]))
     starts = np.flatnonzero(inside[1:] & ~inside[:-1])
     places = np.searchsorted(starts, last, side="right") - 1
-    attention = np.bincount(places.clip(min=0), importance, minlength=len(words))
-    total = attention.sum()
-    attention = attention / total if total > 0 else np.full(len(words), 1 / len(words))
-    return {"words": words, "attention": attention.tolist()}
+    return words, np.bincount(places.clip(min=0), importance, minlength=len(words)).astype(float)
 
 
 def _windows(inputs: Iterable[T], size: int) -> Iterator[list[T]]:

@@ -1,5 +1,6 @@
 """What every explainer keeps to, and how one is made by its name in `conf/explainer`."""
 
+import sys
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -31,6 +32,11 @@ class Explainer(ABC):
     def __init__(self, config: ExplainerConfig, model: Model) -> None:
         self.config = config
         self.model = model
+
+    @classmethod
+    def about(cls) -> str:
+        """What it does, in a sentence: the first of its file."""
+        return (sys.modules[cls.__module__].__doc__ or "").partition("\n\n")[0].replace("\n", " ")
 
     @abstractmethod
     def __call__(self, batch: Batch, target: Tensor) -> Tensor:

@@ -71,14 +71,14 @@ def measure(
 
 def brief(
     model: Model, batch: Batch, target: Tensor, importance: Tensor, removal: Removal, grid: tuple[int, int] | None
-) -> tuple[Tensor, Tensor]:
+) -> dict[str, Tensor]:
     """Comprehensiveness and sufficiency alone, (batch,) each, in a third of the passes."""
     best, _ = _ranks(importance, batch)
     taken = torch.stack([_within(best, batch, share) for share in (0.0, *SHARES)])
     whole = probabilities(model, batch, target, taken[:1], removal, grid)
     without = probabilities(model, batch, target, taken[1:], removal, grid)
     only = probabilities(model, batch, target, ~taken[1:], removal, grid)
-    return (whole - without).mean(0), (whole - only).mean(0)
+    return {"comprehensiveness": (whole - without).mean(0), "sufficiency": (whole - only).mean(0)}
 
 
 def rank_correlation(one: Tensor, other: Tensor, batch: Batch) -> Tensor:

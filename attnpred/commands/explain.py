@@ -1,0 +1,72 @@
+"""Explain a trained run's answers, measure how far that can be believed, and write it as one HTML page."""
+
+import argparse
+import json
+import sys
+from pathlib import Path
+
+from attnpred.errors import UserError
+from attnpred.run import Run
+
+DEFAULT = ["attention", "integrated_gradients"]
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("run", metavar="RUN", help="run directory")
+    parser.add_argument("inputs", nargs="*", metavar="INPUT", help="text or image file; without any, of a split")
+    parser.add_argument("--split", choices=["train", "val", "test"], default="val", help="which split (default: val)")
+    parser.add_argument("--limit", type=int, default=100, metavar="N", help="examples of the split (default: 100)")
+    parser.add_argument(
+        "--explainer", action="append", metavar="NAME", help=f"repeatable (default: {' and '.join(DEFAULT)})"
+    )
+    parser.add_argument("--removal", help="how parts are taken away to measure: mask, delete (texts) or blur (images)")
+    parser.add_argument("--json", action="store_true", help="print everything as JSON instead of writing a page")
+    parser.add_argument("--tensorboard", action="store_true", help="draw the maps beside the run's curves too")
+    parser.add_argument("--output", metavar="FILE", help="the page's place (default: in RUN/explanations)")
+
+
+def main(args: argparse.Namespace) -> int:
+    run = Run.find(args.run)
+    config = run.config()
+    if args.limit < 1:
+        raise UserError(f"--limit {args.limit}: must be at least 1")
+    names = list(dict.fromkeys(args.explainer or DEFAULT))
+
+    from attnpred.settle import settle
+
+    settle()
+    from attnpred import report
+    from attnpred.explain.page import render
+    from attnpred.explain.run import explain
+
+    story = explain(
+        run,
+        config,
+        names=names,
+        inputs=args.inputs or None,
+        split=args.split,
+        limit=args.limit,
+        removal=args.removal,
+    )
+    if story["faithfulness"] is not None:
+        print(report.faithfulness_table(story["faithfulness"]), file=sys.stderr)
+    if args.tensorboard:
+        from attnpred.explain.tensorboard import draw
+
+        draw(run, story)
+    if args.json:
+        print(json.dumps(story, ensure_ascii=False))
+        return 0
+    default = run.path / "explanations" / f"{story['split'] or 'inputs'}.html"
+    file = Path(args.output).expanduser() if args.output else default
+    _write(file, render(story))
+    print(file)
+    return 0
+
+
+def _write(file: Path, page: str) -> None:
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(page, encoding="utf-8")
+    except OSError as error:
+        raise UserError(f"--output {file}: cannot be written ({error.strerror}); name another file") from None

@@ -1,0 +1,68 @@
+"""Explanations of a trained run: on new input, or on a split, where they are measured too."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+from attnpred import schema
+from attnpred.compose import file_of
+from attnpred.config import Config, Removal
+from attnpred.data import load_reader
+from attnpred.device import choose
+from attnpred.explain import story
+from attnpred.explain.base import options
+from attnpred.explain.study import Study, sanity
+from attnpred.run import Run
+
+CHECKED = 64  # examples on which maps are compared with those of a model that forgot what it learned
+
+
+def explain(
+    run: Run,
+    config: Config,
+    *,
+    names: Sequence[str],
+    inputs: Iterable[str] | None,
+    split: Any = "val",
+    limit: int = 100,
+    removal: Removal | None = None,
+) -> dict[str, Any]:
+    """The story of the `inputs`, or of up to `limit` examples of the split, drawn once for all.
+
+    Everything is computed in float32: differences between two nearly equal answers vanish in bf16.
+    """
+    for name in names:
+        options(name)  # says so, before anything is loaded, where there is none of that name
+    reader: Any = load_reader(run.path)
+    device = choose(config.trainer).device_type
+    study = Study(run.load_model().to(device), names, removal)
+    batches: Iterator[tuple[Any, story.Describe]]
+    if inputs is None:
+        data = schema.load(config.data._target_)(config.data, reader=reader)
+        sample = list(data.loader(split).sample(limit))
+        batches = ((batch, reader.describe(batch)) for batch in sample)
+    else:
+        batches = ((reading.batch, reading.explain) for reading in reader.readings(inputs, config.data.eval_batch_size))
+    found: list[dict[str, Any]] = []
+    for batch, describe_one in batches:
+        explained = study.explain(batch.to(device))
+        found += story.examples(explained, reader.spec.classes, describe_one)
+        if inputs is None:
+            study.measure(explained)
+    measured = None
+    if inputs is None:
+        few = [batch.to(device) for batch in data.loader(split).sample(CHECKED)]
+        measured = {**study.result(), "sanity": sanity(study.model, names, few)}
+    return {
+        "title": "/".join(run.path.resolve().parts[-2:]),
+        "model": file_of(config.model._target_),
+        "data": config.data.name,
+        "split": split if inputs is None else None,
+        "modality": reader.spec.modality,
+        "classes": list(reader.spec.classes),
+        "explainers": [
+            {"name": name, "signed": explainer.signed, "about": explainer.about()}
+            for name, explainer in study.explainers.items()
+        ],
+        "faithfulness": measured,
+        "examples": sorted(found, key=lambda example: example["id"]),
+    }

@@ -1,0 +1,94 @@
+"""Studies of explanations: chance beside every explainer, and maps that fall apart with the weights."""
+
+import json
+
+import pytest
+import torch
+
+from attnpred import cli
+from attnpred.explain import story
+from attnpred.explain.study import FLOOR, Study, sanity, shuffled
+from tests.explain.made import Mixer, texts
+from tests.models.made import IMAGE, image_batch, make_model
+
+BATCHES = [texts([2, 3, 4, 5, 6], [6, 2, 4]), texts([5, 5, 2, 3])]
+
+
+def test_every_explainer_is_measured_beside_chance():
+    study = Study(Mixer(5).eval(), ["attention", "input_x_gradient", "occlusion"])
+    for batch in BATCHES:
+        study.measure(study.explain(batch))
+    found = study.result()
+    assert found["examples"] == 3
+    assert list(found["scores"]) == ["attention", "input_x_gradient", "occlusion", FLOOR]
+    for scores in found["scores"].values():
+        assert set(scores) == {"comprehensiveness", "sufficiency", "deletion", "insertion", "rank_correlation"}
+        for mean, low, high in scores.values():
+            assert low <= mean <= high
+    assert found["scores"]["occlusion"]["rank_correlation"] == pytest.approx([1, 1, 1])
+    for curves in found["curves"].values():
+        assert len(curves["deletion"]) == len(curves["insertion"]) == len(found["fractions"])
+        # all there and nothing there are the same for everyone
+        assert curves["deletion"][0] == pytest.approx(curves["insertion"][-1])
+    ends = {round(curves["deletion"][0], 6) for curves in found["curves"].values()}
+    assert len(ends) == 1
+
+
+def test_shuffled_weights_are_the_same_numbers_elsewhere():
+    model = Mixer(5)
+    other = shuffled(model)
+    for mine, theirs in zip(model.parameters(), other.parameters(), strict=True):
+        assert not torch.equal(mine, theirs)
+        assert torch.equal(mine.flatten().sort().values, theirs.flatten().sort().values)
+
+
+def test_maps_that_ignore_the_weights_stay_alike():
+    found = sanity(Mixer(5).eval(), ["random", "attention"], BATCHES)
+    assert found["random"] == pytest.approx(1)
+    assert abs(found["attention"]) < 0.9
+
+
+def test_a_story_holds_images_and_maps_of_regions():
+    model, batch = make_model("resnet_attention", IMAGE).eval(), image_batch(3)
+    study = Study(model, ["attention", "gradcam"])
+    explained = study.explain(batch)
+    found = story.examples(explained, IMAGE.classes, lambda attention: iter(()))
+    assert len(found) == 3
+    rows, columns = explained.attention.grid
+    for example in found:
+        assert example["image"].startswith("data:image/png;base64,")
+        assert example["size"] == [16, 8]
+        assert example["grid"] == [rows, columns]
+        assert {len(values) for values in example["maps"].values()} == {rows * columns}
+        assert {len(head) for layer in example["heads"] for head in layer} == {rows * columns}
+        assert sum(example["probabilities"].values()) == pytest.approx(1)
+    json.dumps(found)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--explainer", "gradient"], "--explainer gradient: no such explainer; use one of attention,"),
+        (["--removal", "delete"], "removal=delete: not for a model that reads image"),
+        (["--limit", "0"], "--limit 0: must be at least 1"),
+    ],
+)
+def test_mistakes_are_one_line(trained, arguments, message, capsys):
+    assert cli.main(["explain", str(trained), *arguments]) == 2
+    assert message in capsys.readouterr().err
+
+
+def test_explain_as_data(trained, capsys):
+    names = ["attention", "attnlrp"]
+    flags = [flag for name in names for flag in ("--explainer", name)]
+    assert cli.main(["explain", str(trained), "--limit", "10", "--json", *flags]) == 0
+    out = capsys.readouterr()
+    found = json.loads(out.out)
+    assert [e["name"] for e in found["explainers"]] == names
+    assert len(found["examples"]) == 10
+    assert found["faithfulness"]["examples"] == 10
+    assert set(found["faithfulness"]["sanity"]) == set(names)
+    assert "comprehensiveness" in out.err
+    again = cli.main(["explain", str(trained), "--limit", "10", "--json", *flags])
+    assert again == 0
+    assert json.loads(capsys.readouterr().out) == found
