@@ -10,6 +10,7 @@ from typing import ClassVar, Literal
 from attnpred.schema import Invalid, option
 
 Modality = Literal["text", "image"]
+AttentionLoss = Literal["entropy", "supervised", "faithful"]
 Removal = Literal["mask", "delete", "blur"]  # how a part of an input is taken away, to see what the answer does
 
 
@@ -23,6 +24,11 @@ class ModelConfig:
     init_from: str | None = option("Run directory whose weights to begin with, where names and shapes agree.")
     frozen_levels: int = option("Lowest levels that are not trained: embedding or stem first, then layers.", ge=0)
     frozen: list[str] = option("Weights that are not trained: the beginnings of their names.")
+    attention_loss: AttentionLoss | None = option(
+        "Trains attention too: to be sharper (entropy), to find recorded evidence (supervised), or to agree with the "
+        "model's own gradients (faithful)."
+    )
+    attention_weight: float = option("Weight of that beside the task's loss.", ge=0)
     recompute: bool = option("Make activations again in the backward pass: less memory, a third more time.")
 
     def tokenizer_source(self) -> str | None:

@@ -8,6 +8,7 @@ from pytorch_lightning import LightningModule
 from torch import Tensor
 
 from attnpred import optimizers
+from attnpred.attention_loss import attention_loss
 from attnpred.config import OptimizerConfig
 from attnpred.contracts import Batch, ModelOutput
 from attnpred.models.base import Model
@@ -43,6 +44,7 @@ class Learner(LightningModule):
         self.split_metrics = torch.nn.ModuleDict({"val": task.metrics(), "test": task.metrics()})
         # What the monitor reads every so often; kept on the device so that no step waits for the host.
         self.steps: list[tuple[Tensor, Tensor, int]] = []  # of each batch: mean loss, hits, examples
+        self.attention_losses: list[Tensor] = []
         self.grad_norm: Tensor | None = None
         self.wants_grad_norm = False
         self.details: dict[str, dict[str, Any]] = {}
@@ -67,11 +69,16 @@ class Learner(LightningModule):
         loader.set_epoch(self.current_epoch)
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
-        output = self.model(batch)
+        kind = self.model.config.attention_loss
+        output = self.model(batch, need_attention=kind is not None, need_layers=False)
         loss = self.task.loss(output, batch)
         with torch.no_grad():
             self.steps.append((loss.detach(), self.task.hits(output, batch), len(batch)))
-        return loss
+        if kind is None:
+            return loss
+        extra = attention_loss(kind, self.model, batch, output.attention)
+        self.attention_losses.append(extra.detach())
+        return loss + self.model.config.attention_weight * extra
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         self.task.update_metrics(self.split_metrics["val"], look(self.model, batch, mirror=self.mirror), batch)

@@ -76,6 +76,8 @@ class Monitor(Callback):
         }
         if tokens:
             values["tokens_per_second"] = tokens * world / seconds
+        if learner.attention_losses:
+            values["train/attention_loss"] = float(torch.stack(learner.attention_losses).float().mean())
         if learner.grad_norm is not None:
             values["grad_norm"] = float(learner.grad_norm)
         self.write(trainer, values)
@@ -94,6 +96,7 @@ class Monitor(Callback):
     def _restart(self, learner: Learner) -> None:
         self.examples, self.tokens, self.since = 0, 0, time.monotonic()
         learner.steps.clear()
+        learner.attention_losses.clear()
 
     def on_validation_start(self, trainer: Trainer, learner: LightningModule) -> None:
         # what has not been logged yet must not be charged with the time that validation takes

@@ -10,7 +10,9 @@ from attnpred.models.base import Model
 
 SPEC = TextSpec(classes=("no", "yes"), vocab_size=7, max_length=8, pad_id=0, mask_id=1)
 PICTURE = ImageSpec(classes=("no", "yes"), channels=1, height=4, width=4, mean=(100.0,), std=(50.0,))
-OPTIONS = ModelConfig(_target_="", init_from=None, frozen_levels=0, frozen=[], recompute=False)
+OPTIONS = ModelConfig(
+    _target_="", init_from=None, frozen_levels=0, frozen=[], recompute=False, attention_loss=None, attention_weight=0.1
+)
 
 
 class Mixer(Model):

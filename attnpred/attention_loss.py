@@ -1,0 +1,64 @@
+"""What is added to the objective to make a model's attention sharper, or truer."""
+
+import torch
+from torch import Tensor
+
+from attnpred.config import AttentionLoss
+from attnpred.contracts import Attention, Batch
+from attnpred.explain import truth
+from attnpred.explain.base import FromFeatures, by_part, entrance, of_class, own_parts, untrained
+from attnpred.explain.removal import emptied
+from attnpred.models.attention import normalise
+from attnpred.models.base import Model
+
+SAMPLE = 8  # one in so many examples of a batch tells by what its label was decided
+STEPS = 4  # on the way from an input without content to the input, at which the gradient is taken
+LEAST = 1e-6  # a share below which a logarithm is cut
+
+
+def attention_loss(kind: AttentionLoss, model: Model, batch: Batch, attention: Attention) -> Tensor:
+    """A scalar, averaged over the examples that it speaks of.
+
+    `entropy`: how spread the importance is, 1 where all parts have the same. `supervised`: the logarithm of what falls
+    beside the recorded evidence. `faithful`: the distance from what the model's own gradients say.
+    """
+    share = attention.importance  # (batch, parts)
+    if kind == "entropy":
+        own = own_parts(batch)
+        count = torch.full_like(share[:, 0], share.shape[1]) if own is None else own.sum(1).float()
+        return (_entropy(share) / count.clamp(min=2).log()).mean()
+    if kind == "supervised":
+        evidence = truth.of_parts(batch, attention.grid)
+        if evidence is None:  # lost where images were mixed
+            return share.sum() * 0.0
+        some = evidence.any(1)
+        found = (share * evidence).sum(1).clamp(min=LEAST).log()
+        return -(found * some).sum() / some.sum().clamp(min=1)
+    rows = torch.randperm(len(batch), device=share.device)[: -(-len(batch) // SAMPLE)]
+    signal = decided_by(model, batch.rows(rows), attention.grid)
+    return -(signal * share[rows].clamp(min=LEAST).log()).sum(1).mean() - _entropy(signal).mean()
+
+
+def decided_by(model: Model, batch: Batch, grid: tuple[int, int] | None) -> Tensor:
+    """What spoke for the label that the model gives, (batch, parts): positive integrated gradients, summing to 1."""
+    training = model.training
+    model.eval()  # nothing is dropped, and no statistics move
+    try:
+        with torch.no_grad():
+            target = model(batch).logits.argmax(1)
+        content, nothing = entrance(model, batch), entrance(model, emptied(batch, model.spec))
+        way = (torch.arange(STEPS, device=content.device) + 0.5) / STEPS
+        points = torch.cat([nothing + step * (content - nothing) for step in way]).requires_grad_()
+        with untrained(model):
+            logits = FromFeatures(model, batch)(points)
+            chosen = of_class(logits.log_softmax(1), target.repeat(STEPS)).sum()
+            [slopes] = torch.autograd.grad(chosen, points)
+    finally:
+        model.train(training)
+    slope = slopes.unflatten(0, (STEPS, -1)).mean(0)
+    return normalise(by_part(slope * (content - nothing), batch, grid).clamp(min=0), own_parts(batch))
+
+
+def _entropy(share: Tensor) -> Tensor:
+    """(batch, parts) -> (batch,)"""
+    return -(share * share.clamp(min=LEAST).log()).sum(1)
