@@ -4,16 +4,14 @@ from dataclasses import dataclass
 from typing import ClassVar, Literal, Self
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from attnpred.config import Modality, ModelConfig
 from attnpred.contracts import Attention, Batch, ImageBatch, ImageSpec, InputSpec, ModelOutput
 from attnpred.models.attention import MultiHeadAttention, Pool, normalise, pass_through
 from attnpred.models.base import Model, PixelNorm
 from attnpred.models.dropout import Dropout
-from attnpred.models.fused import conv_relu
+from attnpred.models.resnet_blocks import Block, ConvStem, Foldable, PooledStage, WaveStem
 from attnpred.schema import Invalid, option
 
 SMALLEST_MAP = 4  # rows and columns below which a stage no longer halves the map
@@ -25,8 +23,13 @@ class ResnetAttentionConfig(ModelConfig):
 
     width: int = option("Channels of the first stage; each further stage doubles them.", ge=8)
     depth: int = option("Residual blocks a stage.", ge=1)
-    stages: int = option("Stages; each after the first halves the map, while it stays at least 4x4.", ge=1, le=5)
-    early: bool = option("Halve the map in the first stage too, and give the stem half of its channels: faster.")
+    stages: int = option(
+        "Stages; each after the first, or each that is pooled, halves the map, while it stays at least 4x4.", ge=1, le=5
+    )
+    block: Literal["strided", "pooled"] = option(
+        "Blocks of two convolutions, the first of each further stage with strides; or stages of a convolution, a "
+        "maximum of 2 by 2 and further convolutions, behind a fixed stem: better and faster for small images."
+    )
     attention: Literal["none", "se", "cbam", "self"] = option(
         "Channel gates in every block (se), channel and spatial gates (cbam), or self-attention after the last stage."
     )
@@ -55,20 +58,25 @@ class ResnetAttention(Model):
         super().__init__(config, spec)
         assert isinstance(spec, ImageSpec)
         self.normalise = PixelNorm(spec)
-        channels = config.width // 2 if config.early else config.width
-        self.stem = nn.Sequential(_conv(spec.channels, channels), nn.BatchNorm2d(channels))
-        blocks = []
-        smallest = min(spec.height, spec.width)
+        pooled = config.block == "pooled"
+        self.stem = WaveStem(spec.channels) if pooled else ConvStem(spec.channels, config.width)
+        channels = self.stem.channels
+        blocks: list[Block | PooledStage] = []
+        smallest = min(spec.height, spec.width) - self.stem.shrinks
         for stage in range(config.stages):
             inner = config.width * 2**stage
-            for place in range(config.depth):
-                halves = (stage > 0 or config.early) and not place and -(-smallest // 2) >= SMALLEST_MAP
-                smallest = -(-smallest // 2) if halves else smallest
+            halves = (stage > 0 or pooled) and -(-smallest // 2) >= SMALLEST_MAP
+            smallest = -(-smallest // 2) if halves else smallest
+            if pooled:
+                blocks.append(PooledStage(channels, inner, config.depth, halves=halves, attention=config.attention))
+            else:
                 blocks.append(Block(channels, inner, halves=halves, attention=config.attention))
-                channels = inner
+                blocks += [
+                    Block(inner, inner, halves=False, attention=config.attention) for _ in range(1, config.depth)
+                ]
+            channels = inner
         self.blocks = nn.ModuleList(blocks)
         self.last = nn.Identity()  # where the last map can be seen
-        self.folded = False
         self.self_attention = SelfAttention(channels, config.heads) if config.attention == "self" else None
         # SGD moves the query in proportion to its gradient: with a scale of 1 all weight soon falls on one region
         self.pool = Pool(channels, config.pooling, scale=channels**-0.25)
@@ -88,23 +96,20 @@ class ResnetAttention(Model):
         return self.last
 
     def levels(self) -> list[list[nn.Module]]:
-        last = [self.pool, self.head] if self.self_attention is None else [self.self_attention, self.pool, self.head]
-        return [[self.stem], *([block] for block in self.blocks), last]
+        mixing: list[list[nn.Module]] = [] if self.self_attention is None else [[self.self_attention]]
+        return [[self.stem], *([block] for block in self.blocks), *mixing, [self.pool, self.head]]
 
     def for_inference(self) -> Self:
         self.eval()
-        self.stem = nn.Sequential(_folded(self.stem[0], self.stem[1]))
-        self.folded = True
-        for block in self.blocks:
-            assert isinstance(block, Block)
-            block.fold()
+        for module in self.modules():
+            if isinstance(module, Foldable):
+                module.fold()
         return self
 
     def forward(self, batch: Batch, *, need_attention: bool = False, need_layers: bool = True) -> ModelOutput:
         assert isinstance(batch, ImageBatch)
         x = self.normalise(batch.pixels.contiguous(memory_format=torch.channels_last))
-        stem = self.stem[0]
-        x = conv_relu(stem, x) if self.folded and isinstance(stem, nn.Conv2d) else F.relu(self.stem(x))
+        x = self.stem(x)
         gate = None
         for block in self.blocks:
             x, gate = self.run(block, x)  # (batch, channels, rows, columns); (batch, 1, rows, columns)
@@ -128,85 +133,6 @@ class ResnetAttention(Model):
         return ModelOutput(logits, Attention(normalise(flowed, None), layers if need_layers else (), grid, share))
 
 
-class Block(nn.Module):
-    """Two 3x3 convolutions, the attention's gates, and the path around them."""
-
-    def __init__(self, channels: int, inner: int, *, halves: bool, attention: str) -> None:
-        super().__init__()
-        self.first = _conv(channels, inner, stride=2 if halves else 1)
-        self.first_norm: nn.Module = nn.BatchNorm2d(inner)
-        self.second = _conv(inner, inner)
-        last_norm = nn.BatchNorm2d(inner)
-        # Every block starts as the identity, which lets deep stacks train from the first step
-        nn.init.zeros_(last_norm.weight)
-        self.second_norm: nn.Module = last_norm
-        self.channel_gate = (
-            ChannelGate(inner, with_maximum=attention == "cbam") if attention in ("se", "cbam") else None
-        )
-        self.spatial_gate = SpatialGate() if attention == "cbam" else None
-        around: list[nn.Module] = [nn.AvgPool2d(2, ceil_mode=True, count_include_pad=False)] if halves else []
-        if channels != inner:
-            around += [nn.Conv2d(channels, inner, 1, bias=False), nn.BatchNorm2d(inner)]
-        self.around = nn.Sequential(*around)
-        self.folded = False
-
-    def fold(self) -> None:
-        """Makes the norms, which in evaluation only scale and shift, part of the convolutions before them."""
-        self.first, self.first_norm = _folded(self.first, self.first_norm), nn.Identity()
-        self.second, self.second_norm = _folded(self.second, self.second_norm), nn.Identity()
-        *before, last = self.around or [nn.Identity()]
-        if isinstance(last, nn.BatchNorm2d):
-            self.around = nn.Sequential(*before[:-1], _folded(before[-1], last))
-        self.folded = True
-
-    def forward(self, x: Tensor) -> tuple[Tensor, Tensor | None]:
-        """(batch, channels, rows, columns) -> the block's map, and its spatial gate (batch, 1, rows, columns) if any"""
-        if self.folded:
-            branch = conv_relu(self.first, x)
-            if self.channel_gate is None:
-                return conv_relu(self.second, branch, self.around(x)), None
-        else:
-            branch = F.relu(self.first_norm(self.first(x)))
-        branch = self.second_norm(self.second(branch))
-        if self.channel_gate is not None:
-            branch = branch * self.channel_gate(branch)
-        gate = None
-        if self.spatial_gate is not None:
-            gate = self.spatial_gate(branch)
-            branch = branch * gate
-        return F.relu(branch + self.around(x)), gate
-
-
-class ChannelGate(nn.Module):
-    """Squeeze-and-excitation; with the maximum beside the mean it is CBAM's channel attention."""
-
-    def __init__(self, channels: int, *, with_maximum: bool) -> None:
-        super().__init__()
-        self.with_maximum = with_maximum
-        hidden = max(channels // 8, 4)
-        self.squeeze = nn.Linear(channels, hidden)
-        self.excite = nn.Linear(hidden, channels)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """(batch, channels, rows, columns) -> (batch, channels, 1, 1)"""
-        score = self.excite(F.relu(self.squeeze(x.mean((2, 3)))))
-        if self.with_maximum:
-            score = score + self.excite(F.relu(self.squeeze(x.amax((2, 3)))))
-        return score.sigmoid()[:, :, None, None]
-
-
-class SpatialGate(nn.Module):
-    """CBAM's spatial attention: where, from the mean and the maximum over channels around each place."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.look = nn.Conv2d(2, 1, 7, padding=3)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """(batch, channels, rows, columns) -> (batch, 1, rows, columns)"""
-        return self.look(torch.cat((x.mean(1, keepdim=True), x.amax(1, keepdim=True)), dim=1)).sigmoid()
-
-
 class SelfAttention(nn.Module):
     """A residual block of self-attention between all places of the map; starts as the identity."""
 
@@ -221,15 +147,3 @@ class SelfAttention(nn.Module):
         """x (batch, parts, channels) -> the same shape, and (batch, heads, parts, parts) where asked"""
         branch, weights = self.attention(self.norm(x), need_weights=need_weights)
         return x + branch, weights
-
-
-def _folded(conv: nn.Module, norm: nn.Module) -> nn.Conv2d:
-    assert isinstance(conv, nn.Conv2d)
-    assert isinstance(norm, nn.BatchNorm2d)
-    return fuse_conv_bn_eval(conv, norm)
-
-
-def _conv(channels: int, inner: int, stride: int = 1) -> nn.Conv2d:
-    conv = nn.Conv2d(channels, inner, 3, stride=stride, padding=1, bias=False)
-    nn.init.kaiming_normal_(conv.weight, mode="fan_out", nonlinearity="relu")
-    return conv

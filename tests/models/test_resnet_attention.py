@@ -6,6 +6,7 @@ from torch.nn.functional import cross_entropy
 
 from attnpred.contracts import ImageBatch, ImageSpec
 from attnpred.errors import UserError
+from attnpred.models.resnet_blocks import WaveStem
 from tests.models.made import IMAGE, image_batch, make_config, make_model
 
 
@@ -27,13 +28,45 @@ def test_the_map_is_halved_while_it_stays_large_enough(height, width, stages, gr
     assert attention.importance.shape == (2, grid[0] * grid[1])
 
 
-def test_the_first_stage_may_halve_the_map_too():
+def test_every_pooled_stage_halves_the_map():
     spec = replace(IMAGE, height=32, width=32)
-    early, late = (make_model("resnet_attention", spec, stages=2, early=e) for e in (True, False))
-    grids = [m(image_batch(2, spec), need_attention=True).attention.grid for m in (early, late)]
+    pooled, strided = (make_model("resnet_attention", spec, stages=2, block=b) for b in ("pooled", "strided"))
+    grids = [m(image_batch(2, spec), need_attention=True).attention.grid for m in (pooled, strided)]
     assert grids == [(8, 8), (16, 16)]
-    assert early.stem[0].out_channels == late.stem[0].out_channels // 2
-    assert early.head.in_features == late.head.in_features
+    assert pooled.head.in_features == strided.head.in_features
+
+
+def test_the_fixed_stem_takes_photographs_apart_into_waves_of_one_strength():
+    stem = WaveStem(3)
+    kernels = stem.kernels.flatten(1)
+    torch.testing.assert_close(kernels @ kernels.T, torch.eye(12))  # a change of view that loses nothing
+    flat = torch.ones(1, 3, 5, 5)
+    seen = torch.nn.functional.conv2d(flat, stem.kernels)
+    assert [wave for wave in range(12) if seen[0, wave].abs().max() > 1e-5] == [0]  # brightness alone
+    smooth = torch.rand(8, 3, 9, 9).cumsum(2).cumsum(3)
+    found = stem.train()(smooth)
+    assert found.shape == (8, 24, 8, 8)
+    assert list(stem.parameters()) == []
+    spread = stem.norm(torch.nn.functional.conv2d(smooth, stem.kernels)).std((0, 2, 3))
+    torch.testing.assert_close(spread, torch.ones(12), atol=0.01, rtol=0)
+
+
+@pytest.mark.parametrize("block", ["strided", "pooled"])
+@pytest.mark.parametrize("attention", ["none", "cbam", "self"])
+@torch.no_grad()
+def test_folded_norms_change_no_answer(block, attention):
+    torch.manual_seed(0)
+    model = make_model("resnet_attention", IMAGE, block=block, attention=attention).train()
+    for p in model.parameters():  # norms and gates that do something
+        p.add_(0.2 * torch.randn_like(p))
+    for _ in range(3):
+        model(image_batch(8))
+    batch = image_batch(4)
+    before = model.eval()(batch, need_attention=True)
+    after = model.for_inference()(batch, need_attention=True)
+    assert not any(isinstance(m, torch.nn.BatchNorm2d) and m.affine for m in model.modules())
+    torch.testing.assert_close(after.logits, before.logits, atol=1e-4, rtol=1e-4)
+    torch.testing.assert_close(after.attention.importance, before.attention.importance, atol=1e-5, rtol=1e-4)
 
 
 @torch.no_grad()
