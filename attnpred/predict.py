@@ -1,6 +1,7 @@
 """Labels, probabilities and attention for new input, from a run directory alone."""
 
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -9,23 +10,34 @@ from attnpred import schema
 from attnpred.config import Config
 from attnpred.data import load_reader
 from attnpred.device import choose
+from attnpred.explain.base import make
 from attnpred.models.views import look
 from attnpred.run import Run
 
 
-def predict(run: Run, config: Config, inputs: Iterable[str]) -> Iterator[dict[str, Any]]:
-    """One plain description an input, in the order given, as soon as it and those before it are done."""
+def predict(run: Run, config: Config, inputs: Iterable[str], explainer: str | None = None) -> Iterator[dict[str, Any]]:
+    """One plain description an input, in the order given, as soon as it and those before it are done.
+
+    With the name of an `explainer` its map of the predicted class takes the place of the model's own attention.
+    """
     reader: Any = load_reader(run.path)
     chosen = choose(config.trainer)
     task = schema.load(config.task._target_)(config.task, reader.spec)
     model = run.load_model().for_inference().to(chosen.device_type)
+    chosen_one = None if explainer is None else make(explainer, model)
     done: dict[int, dict[str, Any]] = {}
     turn = 0
     for reading in reader.readings(inputs, config.data.eval_batch_size):
         with torch.inference_mode(), chosen.autocast():
             batch = reading.batch.to(chosen.device_type)
             output = look(model, batch, mirror=config.data.mirrors(), need_attention=True)
-        places, explained = reading.batch.ids.tolist(), reading.explain(output.attention)
+        attention = output.attention
+        if chosen_one is not None:
+            # in float32: gradients and small differences vanish in bf16
+            importance = chosen_one(batch, output.logits.argmax(1))
+            assert attention is not None
+            attention = replace(attention, importance=importance, signed=chosen_one.signed)
+        places, explained = reading.batch.ids.tolist(), reading.explain(attention)
         for place, given, described, parts in zip(places, reading.inputs, task.predict(output), explained, strict=True):
             done[place] = {"input": given, **described, **parts}
             while turn in done:

@@ -43,3 +43,14 @@ def test_first_answers_come_before_all_is_read(run):
 
     found = predict(run, run.config(), inputs())
     assert [next(found)["input"] for _ in range(4)] == ["great", "the film was dull", "a", "lovely plot"]
+
+
+@pytest.mark.parametrize("explainer", ["rollout", "integrated_gradients"])
+def test_another_explainer_takes_the_place_of_attention(run, explainer):
+    texts = ["the film was dull", "great", "a lovely lovely plot"]
+    own, other = (list(predict(run, run.config(), texts, name)) for name in (None, explainer))
+    for mine, theirs in zip(own, other, strict=True):
+        assert list(mine) == list(theirs)
+        assert mine["probabilities"] == pytest.approx(theirs["probabilities"], abs=1e-6)
+        assert len(mine["words"]) == len(theirs["attention"])
+    assert any(m["attention"] != pytest.approx(t["attention"]) for m, t in zip(own, other, strict=True))

@@ -12,6 +12,7 @@ from attnpred.run import Run
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("run", metavar="RUN", help="run directory")
     parser.add_argument("inputs", nargs="+", metavar="INPUT", help="text, image file, or - for a line each from stdin")
+    parser.add_argument("--explainer", metavar="NAME", help="whose map to give in place of the model's own attention")
 
 
 def main(args: argparse.Namespace) -> int:
@@ -23,7 +24,7 @@ def main(args: argparse.Namespace) -> int:
     settle()
     from attnpred.predict import predict
 
-    for result in predict(run, config, _inputs(args.inputs)):
+    for result in predict(run, config, _inputs(args.inputs), args.explainer):
         _print(result)
     return 0
 

@@ -122,3 +122,21 @@ def test_positions_go_by_length_and_at_random_among_equals():
     assert (counted[1:] * (1 + SLACK) >= counted[:-1]).all()
     ones = in_order(np.ones(1000, np.uint8), SLACK, np.random.default_rng(1))
     assert abs(np.corrcoef(ones, np.arange(1000))[0, 1]) < 0.1
+
+
+def test_a_sample_is_the_same_wherever_it_is_drawn():
+    lengths = np.random.default_rng(0).integers(1, 40, 200)
+
+    def drawn(count, **options):
+        loader = BatchLoader(lambda rows: rows, lengths, batch_size=8, train=False, **options)
+        return list(loader.sample(count))
+
+    sample = drawn(50)
+    rows = np.concatenate(sample)
+    assert len(set(rows.tolist())) == 50
+    assert max(map(len, sample)) == 8
+    assert (np.diff(lengths[rows]) >= 0).all()
+    assert {*rows.tolist()} == {*np.concatenate(drawn(50, rank=1, world=2, seed=5)).tolist()}
+    for batch in drawn(50, token_budget=80):
+        assert len(batch) == 1 or lengths[batch].max() * len(batch) <= 80
+    assert len(np.concatenate(drawn(500))) == 200

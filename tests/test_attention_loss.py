@@ -1,0 +1,83 @@
+"""Losses of attention: what they say of given shares, and that training by them does what they ask for."""
+
+import math
+from dataclasses import replace
+
+import pytest
+import torch
+from torch.nn.functional import cross_entropy
+
+from attnpred.attention_loss import attention_loss, decided_by
+from attnpred.contracts import Attention
+from tests.explain.made import Mixer, texts
+from tests.models.made import TEXT, made, make_model, text_batch
+
+BATCH = texts([2, 3, 4, 5], [6, 2])
+SHARES = Attention(torch.tensor([[0.25] * 4, [1.0, 0, 0, 0]]))
+
+
+def test_entropy_is_one_for_equal_shares_and_none_for_a_single_part():
+    assert attention_loss("entropy", Mixer(4), BATCH, SHARES).item() == pytest.approx(0.5, abs=1e-4)
+
+
+def test_supervised_asks_for_what_falls_on_evidence():
+    evidence = torch.tensor([[True, True, False, False], [False, True, False, False]])
+    batch = replace(BATCH, evidence=evidence)
+    found = attention_loss("supervised", Mixer(4), batch, SHARES).item()
+    assert found == pytest.approx((-math.log(0.5) - math.log(1e-6)) / 2, rel=1e-4)
+    first_alone = replace(BATCH, evidence=evidence & torch.tensor([[True], [False]]))
+    assert attention_loss("supervised", Mixer(4), first_alone, SHARES).item() == pytest.approx(-math.log(0.5))
+    assert attention_loss("supervised", Mixer(4), BATCH, SHARES).item() == 0
+
+
+def test_the_signal_of_a_linear_model_is_each_parts_contribution():
+    model = Mixer(4, seed=1).eval()
+    found = decided_by(model, BATCH, None)
+    read, layers = model.weights(BATCH)
+    flow = (read[:, None] @ layers[1].mean(1) @ layers[0].mean(1))[:, 0]  # (batch, parts)
+    features = model.table.weight[BATCH.tokens] - model.table.weight[1]
+    target = model(BATCH).logits.argmax(1)
+    # of two classes, the slope of the logarithm goes along the difference of their numbers at every point
+    difference = features.gather(2, target[:, None, None].expand(-1, 4, 1)) - features.gather(
+        2, 1 - target[:, None, None].expand(-1, 4, 1)
+    )
+    own = (flow * difference[..., 0]).clamp(min=0) * BATCH.own()
+    torch.testing.assert_close(found, own / own.sum(1, keepdim=True), atol=1e-5, rtol=1e-4)
+
+
+@pytest.mark.parametrize(("name", "modality"), [("transformer", "text"), ("resnet_attention", "image")])
+def test_the_signal_leaves_the_model_as_it_was(name, modality):
+    spec, batch = made(modality)
+    model = make_model(name, spec).train()
+    before = {key: value.clone() for key, value in model.state_dict().items()}
+    grid = model(batch, need_attention=True).attention.grid
+    model.load_state_dict(before)
+    signal = decided_by(model, batch, grid)
+    torch.testing.assert_close(signal.sum(1), torch.ones(len(batch)))
+    assert not signal.requires_grad
+    assert model.training
+    assert all(p.requires_grad and p.grad is None for p in model.parameters())
+    for key, value in model.state_dict().items():
+        torch.testing.assert_close(value, before[key], rtol=0, atol=0)
+
+
+@pytest.mark.parametrize("kind", ["entropy", "faithful"])
+def test_training_lowers_it(kind):
+    torch.manual_seed(0)
+    model, batch = make_model("transformer", TEXT, dropout=0.0), text_batch()
+    optimizer = torch.optim.Adam(model.parameters(), lr=0.01)
+
+    def both():
+        output = model(batch, need_attention=True, need_layers=False)
+        return cross_entropy(output.logits, batch.labels), attention_loss(kind, model, batch, output.attention)
+
+    with torch.no_grad():
+        model.pool.query.normal_(std=0.5)
+    before = sum(both()[1].item() for _ in range(20))
+    for _ in range(60):
+        optimizer.zero_grad()
+        sum(both()).backward()
+        optimizer.step()
+    after, right = sum(both()[1].item() for _ in range(20)), both()[0]
+    assert after < 0.7 * before
+    assert right < 0.3
