@@ -9,14 +9,14 @@ from typing import Any
 
 
 def train(overrides: list[str]) -> dict[str, Any]:
-    """One run in a process of its own; its `metrics.json`."""
+    """One run in a process of its own: its `metrics.json`, and its directory as `run`."""
     command = [sys.executable, "-m", "attnpred", "train", *overrides]
     finished = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
-    metrics = Path(finished.stdout.splitlines()[-1]) / "metrics.json"
-    return dict(json.loads(metrics.read_text(encoding="utf-8")))
+    run = Path(finished.stdout.splitlines()[-1])
+    return {"run": str(run), **json.loads((run / "metrics.json").read_text(encoding="utf-8"))}
 
 
-def spread(values: list[float]) -> str:
+def spread(values: list[float], digits: int = 2) -> str:
     """Mean, and deviation where there are several."""
-    deviation = f" ± {statistics.stdev(values):.2f}" if len(values) > 1 else ""
-    return f"{statistics.mean(values):.2f}{deviation}"
+    deviation = f" ± {statistics.stdev(values):.{digits}f}" if len(values) > 1 else ""
+    return f"{statistics.mean(values):.{digits}f}{deviation}"

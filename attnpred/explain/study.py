@@ -1,6 +1,7 @@
 """Explanations of some examples, and how true they are: every explainer beside chance, on the same examples."""
 
 import copy
+import time
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -45,6 +46,7 @@ class Study:
             name: defaultdict(list) for name in (*self.explainers, FLOOR)
         }
         self.curves: dict[str, list[tuple[Tensor, Tensor]]] = {name: [] for name in self.scores}
+        self.seconds = dict.fromkeys(self.explainers, 0.0)  # that each took
         self.examples = 0
         self.passes = 0
 
@@ -52,7 +54,11 @@ class Study:
         with torch.no_grad():
             logits, attention = look(self.model, batch, layers=True)
         target = logits.argmax(1)
-        maps = {name: explainer(batch, target) for name, explainer in self.explainers.items()}
+        maps = {}
+        for name, explainer in self.explainers.items():
+            started = time.perf_counter()
+            maps[name] = explainer(batch, target)
+            self.seconds[name] += time.perf_counter() - started
         return Explained(batch, logits, target, attention, maps)
 
     def measure(self, explained: Explained) -> None:

@@ -1,0 +1,47 @@
+import json
+import subprocess
+from types import SimpleNamespace
+
+import pytest
+
+from attnpred import compose
+from scripts import readme, trust
+
+
+@pytest.mark.parametrize("name", ["evidence_text", "evidence_image"])
+def test_setups_compose(name):
+    setup = trust.SETUPS[name]
+    compose.compose([*setup.overrides, *setup.loss])
+
+
+def test_what_was_measured_is_kept_and_shown(tmp_path, monkeypatch):
+    """Runs and their explanations are played by numbers that tell seeds and losses apart."""
+
+    def train(overrides):
+        seed = int(overrides[-1].partition("=")[2])
+        better = any("attention_loss" in o for o in overrides)
+        return {"run": f"{seed}{better}", "test": {"accuracy": 0.9 - 0.02 * seed}, "seconds": 60.0}
+
+    def explain(command, **options):
+        value = 0.5 if command[4].endswith("True") else 0.25
+        scores = {"comprehensiveness": [value, 0, 1], "insertion": [0.75, 0, 1], "pointing": [value, 0, 1]}
+        story = {
+            "faithfulness": {"scores": {"attention": scores, "integrated_gradients": scores, "random": scores}},
+            "explainers": [{"name": n, "milliseconds": 2.0} for n in trust.EXPLAINERS],
+        }
+        return SimpleNamespace(stdout=json.dumps(story))
+
+    page = tmp_path / "README.md"
+    page.write_text("<!-- trust -->\n<!-- /trust -->\n")
+    monkeypatch.setattr(trust.launch, "train", train)
+    monkeypatch.setattr(subprocess, "run", explain)
+    monkeypatch.setattr(trust, "RESULTS", tmp_path / "trust.json")
+    monkeypatch.setattr(trust, "put", lambda table, name: readme.put(table, name, page))
+    monkeypatch.setattr("sys.argv", ["trust", "--only", "evidence_text", "--seeds", "0", "1"])
+    trust.main()
+    shown = page.read_text()
+    start = "| `evidence_text` | not trained for itself | 89.00 ± 1.41 | attention"
+    assert f"{start} | 0.250 ± 0.000 | 0.750 ± 0.000 | 25.0 ± 0.0 | 2 |" in shown
+    assert "|  | model.attention_loss=supervised | 89.00 ± 1.41 | attention | 0.500 ± 0.000" not in shown
+    assert "| `evidence_text` | model.attention_loss=supervised | 89.00 ± 1.41 | attention | 0.500 ± 0.000" in shown
+    assert json.loads((tmp_path / "trust.json").read_text())["evidence_text"]["seeds"] == [0, 1]
