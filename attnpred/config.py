@@ -47,7 +47,11 @@ class DataConfig:
     source: str = option("Hub id, or a local directory in the hub's layout, or builtin:NAME.")
     subset: str | None = option("Configuration of the dataset on the hub.")
     revision: str | None = option("Hub revision to pin; null takes the newest.")
+    rows: int | None = option("Rows to generate, of built-in data that is generated; null for any other.", ge=1)
     label_column: str = option("Column that holds the label.")
+    evidence_column: str | None = option(
+        "Column that says where in the example its label was decided: [start, end) characters, or boxes in pixels."
+    )
     train_split: str = option("Split of the source to train on.")
     val_split: str | None = option("Split to validate on; null carves it from train.")
     test_split: str | None = option("Split to test on; null carves it from train.")

@@ -13,6 +13,7 @@ class Batch:
 
     labels: Tensor | None  # (batch,) int64, or (batch, classes) float
     ids: Tensor  # (batch,) int64: row in the split, to trace an example back
+    # bool, where the data says it: which tokens (batch, length), or pixels (batch, height, width), decided the label
     evidence: Tensor | None = None
 
     def __len__(self) -> int:
@@ -66,7 +67,8 @@ class ImageBatch(Batch):
 
     def mirrored(self) -> Self:
         """Left and right exchanged."""
-        return replace(self, pixels=self.pixels.flip(3))
+        evidence = None if self.evidence is None else self.evidence.flip(2)
+        return replace(self, pixels=self.pixels.flip(3), evidence=evidence)
 
 
 @dataclass(frozen=True, kw_only=True)

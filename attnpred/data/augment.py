@@ -13,7 +13,10 @@ from attnpred.errors import UserError
 
 
 class Augment:
-    """What `config` switches on, in the order crop and flip, cutout, mixing."""
+    """What `config` switches on, in the order crop and flip, cutout, mixing.
+
+    Evidence moves with the pixels; cutout leaves it as it is, and mixed images have none.
+    """
 
     def __init__(self, config: AugmentConfig, spec: ImageSpec) -> None:
         side = min(spec.height, spec.width)
@@ -26,14 +29,19 @@ class Augment:
         self._mix = mixer(config, len(spec.classes))
 
     def __call__(self, batch: ImageBatch) -> ImageBatch:
-        pixels, labels = batch.pixels, batch.labels
+        pixels, labels, evidence = batch.pixels, batch.labels, batch.evidence
         if self._config.crop or self._config.flip:
+            if evidence is not None:  # as one more channel it moves with the others
+                pixels = torch.cat((pixels, evidence[:, None].to(pixels.dtype)), 1)
             pixels = shift_and_flip(pixels, self._config.crop, self._config.flip)
+            if evidence is not None:
+                pixels, evidence = pixels[:, :-1], pixels[:, -1].bool()
         if self._config.cutout:
             pixels = cut_out(pixels, self._config.cutout, self._mean.to(pixels.device))
         if self._mix is not None:
             pixels, labels = self._mix(pixels.float(), labels)
-        return replace(batch, pixels=pixels, labels=labels)
+            evidence = None  # two images' label was not decided in one
+        return replace(batch, pixels=pixels, labels=labels, evidence=evidence)
 
 
 def shift_and_flip(pixels: Tensor, crop: int, flip: bool) -> Tensor:

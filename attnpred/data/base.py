@@ -8,6 +8,7 @@ from typing import Any, Generic, TypeVar
 
 from attnpred.config import DataConfig
 from attnpred.data import cache
+from attnpred.data.evidence import EvidenceColumn
 from attnpred.data.labels import Labels, translate
 from attnpred.data.loader import BatchLoader
 from attnpred.data.sources import Source, open_source
@@ -49,6 +50,11 @@ class Data(ABC, Generic[C, R, S]):
     def _columns(self) -> dict[str, str]:
         """Option → column of the source, the example's first and the label's second."""
 
+    def _all_columns(self) -> dict[str, str]:
+        """`_columns`, and third that of the evidence where it is asked for."""
+        column = self.config.evidence_column
+        return self._columns() | ({} if column is None else {"data.evidence_column": column})
+
     @abstractmethod
     def _prepare(self, name: str, option: str) -> S:
         """The source's split `name`, prepared; `option` is what named it."""
@@ -61,13 +67,23 @@ class Data(ABC, Generic[C, R, S]):
         return None
 
     def _entry(
-        self, kind: str, split: tuple[str, str], key: dict[str, Any], what: str, build: Callable[[Path], None]
+        self,
+        kind: str,
+        split: tuple[str, str],
+        columns: dict[str, str],
+        key: dict[str, Any],
+        what: str,
+        build: Callable[[Path], None],
     ) -> Path:
-        """An entry of the cache, made of the source's `split` (its name, and the option that named it)."""
-        columns = self._columns()
+        """An entry of the cache, made of `columns` of the source's `split` (its name, and the option that named it)."""
         known = {"source": self.source.fingerprint, "split": split[0], "columns": list(columns.values()), **key}
         what = f"{what} of {self.config.source}"
         return cache.entry(self.config.cache_dir, kind, known, what, lambda: self.source.check(*split, columns), build)
+
+    def _evidence(self, name: str, option: str) -> EvidenceColumn | None:
+        """What reads the evidence of the source's split `name`, which `option` named; None where none is asked for."""
+        column = self.config.evidence_column
+        return None if column is None else EvidenceColumn(column, f"{option}={name}")
 
     def _store(self, split: Split) -> S:
         """The prepared split of the source that holds `split`."""

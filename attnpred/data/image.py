@@ -130,10 +130,12 @@ class ImageData(Data[ImageDataConfig, ImageReader, PixelStore]):
 
         def make(positions: Integers) -> ImageBatch:
             chosen = rows[positions].astype(np.int64)
+            evidence = store.evidence(chosen)
             return ImageBatch(
                 labels=torch.from_numpy(labels[chosen].astype(np.int64)),
                 ids=torch.from_numpy(chosen),
                 pixels=torch.from_numpy(store.pixels[chosen]),
+                evidence=None if evidence is None else torch.from_numpy(evidence),
             )
 
         train = split == "train"
@@ -159,14 +161,16 @@ class ImageData(Data[ImageDataConfig, ImageReader, PixelStore]):
     def _make_reader(self) -> ImageReader:
         store = self._store("train")
         key = {"version": STATISTICS_VERSION, "carving": carving(self.config)}
-        train = source_split(self.config, "train")
+        train, columns = source_split(self.config, "train"), self._columns()
 
         def build(directory: Path) -> None:
             _, rows, _ = self._part("train", tuple(store.classes))
             mean, std = statistics(store.pixels, rows)
             write_json(directory / "statistics.json", {"mean": mean, "std": std})
 
-        found = read_json(self._entry("statistics", train, key, "mean and deviation", build) / "statistics.json")
+        found = read_json(
+            self._entry("statistics", train, columns, key, "mean and deviation", build) / "statistics.json"
+        )
         channels, height, width = store.pixels.shape[1:]
         return ImageReader(
             ImageSpec(
@@ -183,13 +187,13 @@ class ImageData(Data[ImageDataConfig, ImageReader, PixelStore]):
         return {"data.image_column": self.config.image_column, "data.label_column": self.config.label_column}
 
     def _prepare(self, name: str, option: str) -> PixelStore:
-        config = self.config
+        config, columns = self.config, self._all_columns()
 
         def build(directory: Path) -> None:
             labels = LabelColumn(config.label_column, self.source.class_names(name, option, config.label_column))
-            rows = counted(
-                f"reading {name} of {config.source}", self.source.chunks(name, option, self._columns(), CHUNK)
-            )
-            write_pixels(directory, rows, labels, config.image_column, f"{option}={name}")
+            rows = counted(f"reading {name} of {config.source}", self.source.chunks(name, option, columns, CHUNK))
+            evidence = self._evidence(name, option)
+            write_pixels(directory, rows, labels, config.image_column, f"{option}={name}", evidence)
 
-        return PixelStore(self._entry("pixels", (name, option), {"version": PIXELS_VERSION}, f"split {name}", build))
+        key = {"version": PIXELS_VERSION}
+        return PixelStore(self._entry("pixels", (name, option), columns, key, f"split {name}", build))

@@ -10,7 +10,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from attnpred.data.evidence import EvidenceColumn, Marks, append_evidence, stored_evidence
 from attnpred.data.labels import LabelColumn
+from attnpred.data.loader import Integers
 from attnpred.data.splits import Rows
 from attnpred.data.store import Store, save_store
 from attnpred.errors import UserError
@@ -27,6 +29,14 @@ class PixelStore(Store):
         super().__init__(directory)
         shape = (len(self.labels), *self.about["shape"])
         self.pixels: Pixels = np.memmap(directory / PIXELS_FILE, np.uint8, mode="r", shape=shape)
+        # eight pixels a byte, and every line begins one
+        self._evidence = stored_evidence(directory, (shape[0], shape[2], -(-shape[3] // 8)), np.uint8)
+
+    def evidence(self, rows: Integers) -> Marks | None:
+        """Which of these images' pixels decided the label, (rows, height, width); None where none is known."""
+        if self._evidence is None:
+            return None
+        return np.unpackbits(self._evidence[rows], axis=2, count=self.pixels.shape[3]).view(np.bool_)
 
 
 def open_image(source: str | Path | io.BytesIO) -> Any:
@@ -64,9 +74,17 @@ def decode(value: Any) -> Pixels:
 
 
 def write_pixels(
-    directory: Path, rows: Iterator[list[list[Any]]], labels: LabelColumn, column: str, place: str
+    directory: Path,
+    rows: Iterator[list[list[Any]]],
+    labels: LabelColumn,
+    column: str,
+    place: str,
+    evidence: EvidenceColumn | None = None,
 ) -> None:
-    """Decodes chunks of [images, labels] as they come; `column` and `place` (the split) say where a bad image is."""
+    """Decodes chunks of [images, labels] as they come; `column` and `place` (the split) say where a bad image is.
+
+    With `evidence` the chunks have its column third.
+    """
     shape: tuple[int, ...] | None = None
     start = 0
 
@@ -78,7 +96,7 @@ def write_pixels(
             raise UserError(f"data.image_column={column}: row {row} of {place} cannot be decoded: {error}") from error
 
     with (directory / PIXELS_FILE).open("wb") as file, ThreadPoolExecutor(os.cpu_count()) as threads:
-        for values, chunk_labels in rows:
+        for values, chunk_labels, *rest in rows:
             images = list(threads.map(one, enumerate(values, start)))
             shape = shape or images[0].shape
             for row, image in enumerate(images, start):
@@ -88,6 +106,9 @@ def write_pixels(
                         f"row 0 is {described(shape)}; bring all images to one size and number of colours"
                     )
             file.write(np.stack(images).tobytes())
+            if evidence is not None:
+                marks = np.stack(evidence.on_pixels(rest[0], shape[1], shape[2]))
+                append_evidence(directory, np.packbits(marks, axis=2))
             labels.add(chunk_labels)
             start += len(values)
     numbers, classes = labels.finish()

@@ -10,7 +10,7 @@ import tempfile
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import cached_property
+from functools import cached_property, partial
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -28,7 +28,14 @@ def open_source(config: DataConfig) -> "Source":
     """The source that `data.source` names; nothing of it is read yet."""
     if config.source.startswith(BUILTIN):
         return BuiltinSource(config)
+    refuse_rows(config)
     return DatasetSource(config, hub.locate(config.source, place="data.source"))
+
+
+def refuse_rows(config: DataConfig) -> None:
+    """Raises where rows are to be generated of a source that has its own."""
+    if config.rows is not None:
+        raise UserError(f"data.rows={config.rows}: {config.source} is not generated; set data.rows=null")
 
 
 class Source(ABC):
@@ -96,11 +103,18 @@ class BuiltinSource(Source):
             near = suggest(config.source, [BUILTIN + n for n in names])
             raise UserError(f"data.source={config.source}: no such built-in dataset; there is {', '.join(names)}{near}")
         self._module = importlib.import_module(f"attnpred.data.builtin.{name}")
+        generated, count = hasattr(self._module, "generate"), config.rows
+        if generated and count is None:
+            raise UserError(f"data.rows=null: {config.source} is generated; say how many rows it shall have")
+        if not generated:
+            refuse_rows(config)
+        self._read = partial(self._module.generate, count) if generated else self._module.rows
         self._code = hashlib.blake2b((folder / f"{name}.py").read_bytes(), digest_size=16).hexdigest()
 
     @property
     def fingerprint(self) -> dict[str, Any]:
-        return {"builtin": self.config.source, "code": self._code}
+        known = {"builtin": self.config.source, "code": self._code}
+        return known if self.config.rows is None else known | {"rows": self.config.rows}
 
     def splits(self) -> list[str]:
         return ["train"]
@@ -109,7 +123,7 @@ class BuiltinSource(Source):
         return list(self._module.CLASSES)
 
     def _chunks(self, split: str, size: int) -> Iterator[dict[str, list[Any]]]:
-        rows = self._module.rows()
+        rows = self._read()
         while chunk := list(islice(rows, size)):
             yield {name: [row[name] for row in chunk] for name in chunk[0]}
 

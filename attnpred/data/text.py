@@ -55,6 +55,8 @@ class TextDataConfig(DataConfig):
             raise Invalid(
                 "token_budget", f"too small for one text of max_length={self.max_length}; raise it or lower that"
             )
+        if self.evidence_column is not None and self.strip_html:
+            raise Invalid("evidence_column", "counts the raw text's characters; set data.strip_html=false")
 
 
 class TextData(Data[TextDataConfig, TextReader, TokenStore]):
@@ -69,7 +71,8 @@ class TextData(Data[TextDataConfig, TextReader, TokenStore]):
 
         def make(positions: Integers) -> TextBatch:
             chosen = rows[positions].astype(np.int64)
-            return self.reader.collate([store.text(row) for row in chosen], labels[chosen].astype(np.int64), chosen)
+            texts, evidence = [store.text(row) for row in chosen], store.evidence(chosen)
+            return self.reader.collate(texts, labels[chosen].astype(np.int64), chosen, evidence)
 
         train, longest = split == "train", self.spec.max_length
         return BatchLoader(
@@ -123,9 +126,8 @@ class TextData(Data[TextDataConfig, TextReader, TokenStore]):
         def build(directory: Path) -> None:
             train_vocabulary(config.tokenizer, self._train_texts()).save(directory)
 
-        return Vocabulary.load(
-            self._entry("tokenizer", source_split(config, "train"), key, f"a {config.tokenizer.kind} tokenizer", build)
-        )
+        train, what = source_split(config, "train"), f"a {config.tokenizer.kind} tokenizer"
+        return Vocabulary.load(self._entry("tokenizer", train, self._columns(), key, what, build))
 
     def _checkpoint_vocabulary(self, source: str) -> Vocabulary:
         local = locate(source, place=PLACE)
@@ -140,8 +142,13 @@ class TextData(Data[TextDataConfig, TextReader, TokenStore]):
         return {"data.text_column": self.config.text_column, "data.label_column": self.config.label_column}
 
     def _prepare(self, name: str, option: str) -> TokenStore:
-        config, vocabulary = self.config, self._vocabulary
+        config, vocabulary, columns = self.config, self._vocabulary, self._all_columns()
         strip_html = self._given.strip_html if self._given is not None else config.strip_html
+        if strip_html and config.evidence_column is not None:
+            raise UserError(
+                f"data.evidence_column={config.evidence_column}: counts the raw text's characters, but the model's "
+                "reader strips HTML; set data.evidence_column=null"
+            )
         key = {
             "version": TOKENS_VERSION,
             "strip_html": strip_html,
@@ -151,19 +158,20 @@ class TextData(Data[TextDataConfig, TextReader, TokenStore]):
 
         def build(directory: Path) -> None:
             labels = LabelColumn(config.label_column, self.source.class_names(name, option, config.label_column))
-            write_tokens(directory, vocabulary, self._rows(name, option, strip_html), labels)
+            rows = self._rows(name, option, columns, strip_html)
+            write_tokens(directory, vocabulary, rows, labels, self._evidence(name, option))
 
-        return TokenStore(self._entry("tokens", (name, option), key, f"split {name}", build))
+        return TokenStore(self._entry("tokens", (name, option), columns, key, f"split {name}", build))
 
-    def _rows(self, name: str, option: str, strip_html: bool) -> Iterator[list[list[Any]]]:
-        """Chunks of [clean texts, labels] of a source's split."""
-        chunks = self.source.chunks(name, option, self._columns(), CHUNK)
-        for texts, labels in counted(f"reading {name} of {self.config.source}", chunks):
+    def _rows(self, name: str, option: str, columns: dict[str, str], strip_html: bool) -> Iterator[list[list[Any]]]:
+        """Chunks of `columns` of a source's split, the first being texts, which come clean."""
+        chunks = self.source.chunks(name, option, columns, CHUNK)
+        for texts, *others in counted(f"reading {name} of {self.config.source}", chunks):
             strange = [type(text).__name__ for text in texts if not isinstance(text, str | None)]
             if strange:
                 place = f"data.text_column={self.config.text_column}"
                 raise UserError(f"{place}: holds {strange[0]} values; choose a column of texts")
-            yield [[clean(text or "", strip_html) for text in texts], labels]
+            yield [[clean(text or "", strip_html) for text in texts], *others]
 
     def _train_texts(self) -> Callable[[], Iterator[str]]:
         """Streams the texts of the train part, as often as it is called."""
@@ -181,7 +189,7 @@ class TextData(Data[TextDataConfig, TextReader, TokenStore]):
 
         def stream() -> Iterator[str]:
             start = 0
-            for texts, _ in self._rows(*train, config.strip_html):
+            for texts, _ in self._rows(*train, self._columns(), config.strip_html):
                 here = np.ones(len(texts), bool) if wanted is None else wanted[start : start + len(texts)]
                 yield from (text for text, is_train in zip(texts, here, strict=True) if is_train)
                 start += len(texts)

@@ -12,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 
 from attnpred.contracts import Attention, TextBatch, TextSpec
+from attnpred.data.evidence import Marks
 from attnpred.data.loader import Integers, cut_by_tokens, padded, tokens_at_once
 from attnpred.data.reader import Reading, load_spec, save_spec
 from attnpred.data.tokens import TOKENIZER_FILE, Vocabulary, clean
@@ -69,21 +70,29 @@ class TextReader:
             start += len(given)
 
     def collate(
-        self, texts: Sequence[Sequence[int] | NDArray[Any]], labels: Integers | None, rows: Integers
+        self,
+        texts: Sequence[Sequence[int] | NDArray[Any]],
+        labels: Integers | None,
+        rows: Integers,
+        evidence: Sequence[Marks] | None = None,
     ) -> TextBatch:
-        """A batch of token ids that have neither special tokens nor been cut; `rows` become the batch's ids."""
+        """A batch of token ids that have neither special tokens nor been cut; `rows` become the batch's ids.
+
+        `evidence` marks each text's tokens, those that will be cut too.
+        """
         prefix, suffix = self.spec.prefix, self.spec.suffix
         lengths = self.lengths(np.array([len(t) for t in texts], np.int64))
         # no longer than what positions are known for
         longest = min(int(padded(lengths).max(initial=0)), self.spec.max_length)
         tokens = np.full((len(texts), longest), self.spec.pad_id, np.int64)
         for row, ids, length in zip(tokens, texts, lengths, strict=True):
-            head, tail = self._kept(len(ids))
             row[: len(prefix)] = prefix
-            own = row[len(prefix) : length - len(suffix)]
-            own[:head] = ids[:head]
-            own[head:] = ids[len(ids) - tail :]
+            self._cut(ids, row[len(prefix) : length - len(suffix)])
             row[length - len(suffix) : length] = suffix
+        marks = None if evidence is None else np.zeros(tokens.shape, bool)
+        if marks is not None and evidence is not None:
+            for row, flags, length in zip(marks, evidence, lengths, strict=True):
+                self._cut(flags, row[len(prefix) : length - len(suffix)])
         return TextBatch(
             labels=None if labels is None else torch.from_numpy(labels),
             ids=torch.from_numpy(rows),
@@ -92,12 +101,19 @@ class TextReader:
             padded=bool((lengths < longest).any()),
             prefix=len(prefix),
             suffix=len(suffix),
+            evidence=None if marks is None else torch.from_numpy(marks),
         )
 
     def lengths(self, raw: Integers) -> Integers:
         """Lengths in a batch, special tokens included, of texts with so many tokens."""
         special = len(self.spec.prefix) + len(self.spec.suffix)
         return np.minimum(raw, self.spec.max_length - special) + special
+
+    def _cut(self, values: Sequence[int] | NDArray[Any], into: NDArray[Any]) -> None:
+        """Writes those of a text's tokens, or of what is said of each, that are kept."""
+        head, tail = self._kept(len(values))
+        into[:head] = values[:head]
+        into[head:] = values[len(values) - tail :]
 
     def _kept(self, count: int) -> tuple[int, int]:
         """How many of a text's tokens are kept from its start, and how many from its end."""

@@ -13,7 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from attnpred import hub
+from attnpred.data.evidence import EvidenceColumn, Marks, append_evidence, stored_evidence
 from attnpred.data.labels import LabelColumn
+from attnpred.data.loader import Integers
 from attnpred.data.splits import Rows
 from attnpred.data.store import Store, save_store
 from attnpred.errors import UserError
@@ -122,12 +124,13 @@ def checkpoint_vocabulary(source: str) -> Vocabulary:
 
 
 class TokenStore(Store):
-    """Every text's token ids, whole and without special tokens, one after the other in a flat file."""
+    """Every text's token ids, whole and without special tokens, one after the other in a flat file; evidence alike."""
 
     def __init__(self, directory: Path) -> None:
         super().__init__(directory)
         self._ids = np.memmap(directory / IDS_FILE, self.about["dtype"], mode="r")
         self._offsets = np.memmap(directory / OFFSETS_FILE, np.int64, mode="r")
+        self._evidence = stored_evidence(directory, (self._ids.size,), np.bool_)
 
     def lengths(self, rows: Rows) -> NDArray[np.uint32]:
         """How many tokens each of these texts has."""
@@ -140,15 +143,34 @@ class TokenStore(Store):
     def text(self, row: int) -> NDArray[Any]:
         return self._ids[self._offsets[row] : self._offsets[row + 1]]
 
+    def evidence(self, rows: Integers) -> list[Marks] | None:
+        """Which of these texts' tokens decided the label; None where none is known."""
+        if self._evidence is None:
+            return None
+        return [self._evidence[self._offsets[row] : self._offsets[row + 1]] for row in rows]
 
-def write_tokens(directory: Path, vocabulary: Vocabulary, rows: Iterator[list[list[Any]]], labels: LabelColumn) -> None:
-    """Encodes chunks of [texts, labels] as they come, so that memory holds one chunk whatever the dataset's size."""
+
+def write_tokens(
+    directory: Path,
+    vocabulary: Vocabulary,
+    rows: Iterator[list[list[Any]]],
+    labels: LabelColumn,
+    evidence: EvidenceColumn | None = None,
+) -> None:
+    """Encodes chunks of [texts, labels] as they come, so that memory holds one chunk whatever the dataset's size.
+
+    With `evidence` the chunks have its column third.
+    """
     dtype = np.dtype(np.uint16 if vocabulary.size <= 2**16 else np.int32)
     end = 0
     with (directory / IDS_FILE).open("wb") as file, (directory / OFFSETS_FILE).open("wb") as offsets:
         offsets.write(np.int64(end).tobytes())
-        for texts, chunk_labels in rows:
-            encoded = vocabulary.ids(texts)
+        for texts, chunk_labels, *rest in rows:
+            if evidence is None:
+                encoded = vocabulary.ids(texts)
+            else:
+                encoded, spans = map(list, zip(*vocabulary.ids_and_spans(texts), strict=True))
+                append_evidence(directory, np.concatenate(evidence.on_tokens(rest[0], texts, spans)))
             file.write(np.concatenate([np.array(ids, dtype) for ids in encoded]).tobytes())
             ends = end + np.cumsum([len(ids) for ids in encoded], dtype=np.int64)
             offsets.write(ends.tobytes())
