@@ -1,5 +1,4 @@
 import json
-import subprocess
 from types import SimpleNamespace
 
 import pytest
@@ -34,7 +33,7 @@ def test_what_was_measured_is_kept_and_shown(tmp_path, monkeypatch):
     page = tmp_path / "README.md"
     page.write_text("<!-- trust -->\n<!-- /trust -->\n")
     monkeypatch.setattr(trust.launch, "train", train)
-    monkeypatch.setattr(subprocess, "run", explain)
+    monkeypatch.setattr(trust, "subprocess", SimpleNamespace(run=explain, PIPE=None))
     monkeypatch.setattr(trust, "RESULTS", tmp_path / "trust.json")
     monkeypatch.setattr(trust, "put", lambda table, name: readme.put(table, name, page))
     monkeypatch.setattr("sys.argv", ["trust", "--only", "evidence_text", "--seeds", "0", "1"])
