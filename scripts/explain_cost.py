@@ -1,0 +1,129 @@
+"""What explanations of a trained run cost: time beside plain answers, memory beside a step of training, a page's size.
+
+    python -m scripts.explain_cost RUN
+
+Every amount of memory is measured in a process of its own, on one batch of the run's evaluation size.
+"""
+
+import argparse
+import json
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from attnpred import compose, schema
+from attnpred.errors import UserError
+from attnpred.run import Run
+from attnpred.settle import settle
+
+PAIRS = 7
+PAGE_EXAMPLES = 1000
+STEP = "a step of training"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("run", metavar="RUN")
+    parser.add_argument("--memory-of", help=argparse.SUPPRESS)  # one measurement, in a process of its own
+    args = parser.parse_args()
+    settle()
+    run = Run.find(args.run)
+    if args.memory_of:
+        print(json.dumps(memory(run, args.memory_of)))
+        return
+    ratios, count = attention_time(run)
+    print(
+        f"attention: {statistics.median(ratios):.2f} x the time of answers without it "
+        f"({min(ratios):.2f} to {max(ratios):.2f}, {PAIRS} pairs, {count} examples of test)"
+    )
+    for name in (STEP, *compose.group_options("explainer")):
+        command = [sys.executable, "-m", "scripts.explain_cost", args.run, "--memory-of", name]
+        told = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+        found = json.loads(told.splitlines()[-1])
+        print(f"{name}: {'no map for this model' if found is None else f'{found / 2**20:.0f} MiB'}")
+    print(page(run))
+
+
+def attention_time(run: Run) -> tuple[list[float], int]:
+    """The time of answers with attention over that of answers without, on the whole test split, in turns."""
+    import torch
+
+    from attnpred.device import choose
+
+    config = run.config()
+    model, batches = run.load_model().for_inference(), test_batches(run)
+    autocast = choose(config.trainer).autocast
+
+    def answer(need_attention: bool) -> float:
+        started = time.perf_counter()
+        with torch.inference_mode(), autocast():
+            for batch in batches:
+                model(batch, need_attention=need_attention, need_layers=False)
+        return time.perf_counter() - started
+
+    answer(True)
+    return [answer(True) / answer(False) for _ in range(PAIRS)], sum(map(len, batches))
+
+
+def test_batches(run: Run) -> list[Any]:
+    from attnpred.data import load_reader
+
+    config = run.config()
+    return list(schema.load(config.data._target_)(config.data, reader=load_reader(run.path)).loader("test"))
+
+
+def memory(run: Run, name: str) -> float | None:
+    """Bytes that the work on the largest batch of test adds to what it needs for one example."""
+    import torch
+
+    from scripts.bench import growth_peak
+
+    largest = max(test_batches(run), key=lambda batch: len(batch) * (getattr(batch, "tokens", batch.ids).shape[-1]))
+    try:
+        work = step_of(run) if name == STEP else explanation_of(run, name)
+    except UserError:
+        return None
+    work(largest.rows(torch.zeros(1, dtype=torch.long)))
+    before = growth_peak.before()
+    work(largest)
+    return growth_peak.added(before)
+
+
+def step_of(run: Run) -> Callable[[Any], Any]:
+    """Forward, backward and an optimizer step, in float32 as explanations are."""
+    from attnpred import optimizers
+
+    config = run.config()
+    model = run.load_model().train()
+    task = schema.load(config.task._target_)(config.task, model.spec)
+    optimizer = optimizers.make(model, config.optimizer, fused=True)
+
+    def work(batch: Any) -> None:
+        task.loss(model(batch), batch).backward()
+        optimizer.step()
+
+    return work
+
+
+def explanation_of(run: Run, name: str) -> Callable[[Any], Any]:
+    from attnpred.explain.base import make
+
+    explainer = make(name, run.load_model())
+    return lambda batch: explainer(batch, batch.labels)
+
+
+def page(run: Run) -> str:
+    file = run.path / "explanations" / "cost.html"
+    command = [sys.executable, "-m", "attnpred", "explain", str(run.path), "--split", "test", "--output", str(file)]
+    subprocess.run([*command, "--limit", str(PAGE_EXAMPLES)], check=True, capture_output=True)
+    size = file.stat().st_size / 2**20
+    Path(file).unlink()
+    return f"a page of up to {PAGE_EXAMPLES:,} examples: {size:.1f} MiB"
+
+
+if __name__ == "__main__":
+    main()
