@@ -76,7 +76,9 @@ class PooledStage(Foldable):
         self.norms = nn.ModuleList(ShiftNorm(inner) for _ in range(depth))
         self.gates = nn.ModuleList(Gates(inner, attention) for _ in range(depth))
         for module in (self.enter, *self.convs):
-            nn.init.dirac_(module.weight)  # hands its input on at first, which a few epochs need
+            assert isinstance(module, nn.Conv2d)
+            # hands its input on at first, beside other features, which a few epochs need
+            nn.init.dirac_(module.weight.data[: module.in_channels])
 
     def fold(self) -> None:
         super().fold()
