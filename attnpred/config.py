@@ -200,6 +200,9 @@ class Config:
     logger: LoggerConfig
     seed: int = option("Seed of weights, order, dropout and augmentation.", ge=0, le=2**32 - 1)
     output_dir: str = option("Where run directories are made.")
+    resume: Literal["auto"] | None = option(
+        "auto goes on with the newest run of this same config in output_dir that is not done, if there is one."
+    )
 
     def check(self) -> None:
         known = [f"val/{name}" for name in self.task.metrics]

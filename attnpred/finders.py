@@ -31,7 +31,7 @@ STEPS_AN_EPOCH = 8  # at least, at the largest batch size
 
 def find(config: Config, chosen: Chosen, data: Any, learner: Learner, directory: Path) -> Config:
     """The config with what `trainer.find` asks for; the points tried, a plot and the choice go to `directory`."""
-    directory.mkdir()
+    directory.mkdir(exist_ok=True)
     trial = Trial(config, chosen, learner)
     with torch.random.fork_rng():
         if config.trainer.find == "lr":

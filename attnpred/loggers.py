@@ -40,19 +40,45 @@ class MetricsFile(Logger):
     def log_hyperparams(self, params: dict[str, Any] | Namespace, *args: Any, **kwargs: Any) -> None:
         """config.yaml holds them already."""
 
+    def size(self) -> int:
+        """Bytes so far."""
+        return self.path.stat().st_size if self.path.is_file() else 0
 
-def make(options: LoggerConfig, directory: Path) -> list[Logger]:
-    """The loggers of a run. What is not chosen is not imported."""
+    def rows(self) -> list[dict[str, Any]]:
+        if not self.path.is_file():
+            return []
+        return [json.loads(line) for line in self.path.read_text(encoding="utf-8").splitlines()]
+
+    def cut(self, size: int) -> None:
+        """Forgets what was written after that many bytes."""
+        if self.size() > size:
+            with self.path.open("r+b") as stream:
+                stream.truncate(size)
+
+
+def make(options: LoggerConfig, directory: Path, begun: int | None = None) -> list[Logger]:
+    """The loggers of a run. What is not chosen is not imported.
+
+    `begun`: the step that the run goes on from, where it was begun before.
+    """
     loggers: list[Logger] = [MetricsFile(directory / "metrics.jsonl")]
     if options.csv:
         loggers.append(CSVLogger(directory, name="", version=""))
     if options.tensorboard:
-        loggers.append(TensorBoardLogger(directory, name="", version="tensorboard", default_hp_metric=False))
+        later: dict[str, Any] = {} if begun is None else {"purge_step": begun + 1}
+        loggers.append(TensorBoardLogger(directory, name="", version="tensorboard", default_hp_metric=False, **later))
     if options.wandb:
         from pytorch_lightning.loggers import WandbLogger
 
         loggers.append(
-            WandbLogger(directory.name, save_dir=directory, project=options.project, offline=options.offline)
+            WandbLogger(
+                directory.name,
+                save_dir=directory,
+                project=options.project,
+                offline=options.offline,
+                id=directory.name,
+                resume="allow",
+            )
         )
     if options.mlflow:
         from pytorch_lightning.loggers import MLFlowLogger
@@ -67,6 +93,15 @@ def check(options: LoggerConfig) -> None:
     for name, asked in (("wandb", options.wandb), ("mlflow", options.mlflow)):
         if asked and find_spec(name) is None:
             raise UserError(f"logger.{name}=true: the package is not installed; pip install 'attnpred[{name}]'")
+
+
+def go_on(loggers: list[Logger]) -> None:
+    """Gives the table its earlier rows, which its logger would begin anew."""
+    tables = [logger for logger in loggers if isinstance(logger, CSVLogger)]
+    records = next((logger for logger in loggers if isinstance(logger, MetricsFile)), None)
+    for table in tables:
+        assert records is not None
+        table.experiment.metrics = [{k: v for k, v in row.items() if k != "time"} for row in records.rows()]
 
 
 def tensorboard(loggers: list[Logger]) -> Any | None:

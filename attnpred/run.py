@@ -5,8 +5,11 @@ from __future__ import annotations
 import os
 import platform
 import secrets
+import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from importlib import metadata
@@ -14,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import yaml
+from filelock import FileLock, Timeout
 
 from attnpred import __version__, compose, schema
 from attnpred.config import Config
@@ -67,6 +71,16 @@ class Run:
             raise UserError(f"{name}: not a run directory (it holds no config.yaml); give one as train.py prints it")
         return run
 
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """While it is trained; no two processes train one run. A process that dies lets go of it."""
+        lock = FileLock(self.path / ".lock", blocking=False)
+        try:
+            with lock:
+                yield
+        except Timeout:
+            raise UserError(f"{self.path}: is being trained by another process; wait for it, or stop it") from None
+
     @property
     def checkpoints(self) -> Path:
         return self.path / "checkpoints"
@@ -95,9 +109,37 @@ class Run:
         failure = {"error": f"{type(error).__name__}: {error}"} if error else {}
         self.describe(status=status, ended=_now(), **failure)
 
+    def go_on(self, *, keep_records: bool) -> None:
+        """To be trained further: no longer ended; and where it begins anew, without what it recorded."""
+        if not keep_records:
+            for name in ("metrics.jsonl", "metrics.csv"):
+                (self.path / name).unlink(missing_ok=True)
+            shutil.rmtree(self.path / "tensorboard", ignore_errors=True)
+        known = {key: value for key, value in self.description().items() if key not in ("ended", "error")}
+        resumed = [*known.get("resumed", []), _now()]
+        write_json(self.path / "run.json", {**known, "status": "running", "resumed": resumed})
+
+    @classmethod
+    def unfinished(cls, config: Config, directory: str | None = None) -> Run | None:
+        """The newest run of this config that is neither done nor being trained; in `directory`, where one is given."""
+        if directory is not None:
+            places = [Path(directory)]
+        else:
+            places = sorted((p.parent for p in Path(config.output_dir).expanduser().glob("*/*/run.json")), reverse=True)
+        text = compose.as_yaml(config)
+        for run in map(cls, places):
+            try:
+                same = (run.path / "config.yaml").read_text(encoding="utf-8") == text
+                if same and run.description()["status"] != "done":
+                    with run.held():
+                        return run
+            except (OSError, ValueError, UserError):
+                continue  # half made, not a run, or at work
+        return None
+
     def checkpoint(self) -> Path:
         """The weights to use: the best there are, else the last."""
-        for name in ("best.ckpt", "last.ckpt"):
+        for name in ("best.ckpt", "last.ckpt", "before.ckpt"):
             if (self.checkpoints / name).is_file():
                 return self.checkpoints / name
         raise UserError(f"{self.path}: holds no checkpoint yet; let the run reach its first validation")
@@ -114,15 +156,9 @@ class Run:
 
     def weights(self) -> dict[str, Any]:
         """The trained model's tensors by name, on the CPU."""
-        import torch
+        from attnpred import vault
 
-        file = self.checkpoint()
-        try:
-            state = torch.load(file, map_location="cpu", weights_only=True)["state_dict"]
-        except (RuntimeError, EOFError, KeyError, OSError) as error:
-            raise UserError(
-                f"{file}: damaged ({str(error).splitlines()[0]}); restore it, or remove it to use last.ckpt"
-            ) from None
+        state = vault.load(self.checkpoint())["state_dict"]
         return {key.removeprefix("model."): value for key, value in state.items()}
 
 

@@ -4,6 +4,7 @@ import os
 import signal
 import sys
 from contextlib import nullcontext
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +12,13 @@ import pytorch_lightning as lightning
 from pytorch_lightning.callbacks import Callback, EarlyStopping
 from pytorch_lightning.profilers import PassThroughProfiler
 
-from attnpred import compose, finders, loggers, processes, report, schema
+from attnpred import compose, finders, loggers, processes, report, schema, vault
 from attnpred.callbacks.average import Average
 from attnpred.callbacks.checkpoints import Checkpoints
 from attnpred.callbacks.gallery import Gallery
 from attnpred.callbacks.guard import Guard
 from attnpred.callbacks.monitor import Monitor
+from attnpred.callbacks.position import Position
 from attnpred.callbacks.profile import Profile
 from attnpred.callbacks.progress import Progress
 from attnpred.callbacks.signals import Signals
@@ -30,6 +32,7 @@ from attnpred.files import write_json
 from attnpred.learner import Learner
 from attnpred.run import Run
 from attnpred.settle import settle
+from attnpred.vault import Vault
 
 
 def launch(config: Config, overrides: list[str], directory: str | None = None) -> Run:
@@ -41,12 +44,38 @@ def launch(config: Config, overrides: list[str], directory: str | None = None) -
     loggers.check(config.logger)
     chosen = choose(config.trainer)
     say(f"device: {chosen.reason}")
+    if config.resume == "auto" and (begun := Run.unfinished(config, directory)) is not None:
+        return resume(begun)
     parts = prepare(config)
     run = Run.create(config, overrides, directory)
     say(f"run: {run.path}")
+    with run.held():
+        return _train(run, config, chosen, parts)
+
+
+def resume(run: Run) -> Run:
+    """Goes on with a run where it was last saved, by its own config, in its own directory."""
+    config = run.config()
+    if run.description()["status"] == "done":
+        say(f"{run.path}: is done")
+        return run
+    loggers.check(config.logger)
+    chosen = choose(config.trainer)
+    say(f"device: {chosen.reason}")
+    with run.held():
+        vault.tidy(run.checkpoints)
+        start = vault.newest(run.checkpoints)
+        say(f"run: {run.path}, from {'its beginning' if start is None else start.name}")
+        run.go_on(keep_records=start is not None)
+        return _train(run, config, chosen, prepare(config))
+
+
+def _train(run: Run, config: Config, chosen: Chosen, parts: tuple[Any, Learner]) -> Run:
+    """Trains in the run's directory and writes down how that ended."""
     try:
         if config.trainer.find is not None:
-            config = finders.find(config, chosen, *parts, run.path / "found")
+            found = finders.find(config, chosen, *parts, run.path / "found")
+            config = replace(found, trainer=replace(found.trainer, find=None))
             run.rewrite(config)
             parts = prepare(config)
         if chosen.devices == 1:
@@ -103,7 +132,7 @@ def fit(config: Config, chosen: Chosen, run: Run, data: Any, learner: Learner) -
     monitor = Monitor(options.log_every_steps, config.checkpoint)
     guard = Guard(monitor, options.log_every_steps)
     checkpoints = Checkpoints(run.checkpoints, config.checkpoint, guard.check)
-    callbacks: list[Callback] = [guard, monitor, Progress(monitor, watch=config.checkpoint.monitor)]
+    callbacks: list[Callback] = [Position(), guard, monitor, Progress(monitor, watch=config.checkpoint.monitor)]
     if config.optimizer.ema is not None:
         callbacks.append(Average(config.optimizer.ema))
     if options.attention_examples and chosen.strategy != "fsdp":  # a part of the model cannot be asked alone
@@ -114,6 +143,8 @@ def fit(config: Config, chosen: Chosen, run: Run, data: Any, learner: Learner) -
     if options.patience is not None:
         selection = config.checkpoint
         callbacks.append(EarlyStopping(selection.monitor, patience=options.patience, mode=selection.mode))
+    start = vault.newest(run.checkpoints)  # there is none yet, unless the run was begun before
+    step = None if start is None else int(vault.load(start)["global_step"])
     trainer = lightning.Trainer(
         accelerator=chosen.accelerator,
         devices=chosen.devices,
@@ -132,10 +163,11 @@ def fit(config: Config, chosen: Chosen, run: Run, data: Any, learner: Learner) -
         deterministic=options.deterministic,
         detect_anomaly=options.detect_anomaly,
         num_sanity_val_steps=0,
+        plugins=[Vault()],
         use_distributed_sampler=False,  # the loaders share the examples out themselves
         enable_model_summary=False,
         profiler=Unprofiled(),
-        logger=loggers.make(config.logger, run.path),
+        logger=loggers.make(config.logger, run.path, begun=step),
         # the signals come last, so that a checkpoint due at this step is not written twice
         callbacks=[*callbacks, Signals(checkpoints)],
     )
@@ -154,7 +186,7 @@ def fit(config: Config, chosen: Chosen, run: Run, data: Any, learner: Learner) -
         loaders["train"] = loaders["val"] = FewBatches(loaders["train"], options.overfit_batches)
     if options.compile:
         learner.model.compile()  # in place: no name in a checkpoint tells
-    trainer.fit(learner, loaders["train"], loaders["val"])
+    trainer.fit(learner, loaders["train"], loaders["val"], ckpt_path=start and str(start), weights_only=True)
     if chosen.strategy != "fsdp":  # a part of the model cannot look at an example alone
         trainer.callbacks.append(Gallery(data.reader, chosen))  # type: ignore[attr-defined]
     trainer.test(learner, loaders["test"], ckpt_path=str(run.checkpoint()), verbose=False, weights_only=True)

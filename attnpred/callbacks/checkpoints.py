@@ -1,4 +1,4 @@
-"""`best.ckpt` and `last.ckpt`, and nothing else, whatever happens."""
+"""When a run is saved: as `best.ckpt` where it improved, as `last.ckpt` to go on from."""
 
 import time
 from collections.abc import Callable
@@ -10,6 +10,7 @@ from pytorch_lightning.callbacks import Checkpoint
 from pytorch_lightning.trainer.states import TrainerFn
 
 from attnpred.config import CheckpointConfig
+from attnpred.vault import BEST, LAST
 
 
 class Checkpoints(Checkpoint):
@@ -51,7 +52,7 @@ class Checkpoints(Checkpoint):
         better = self.best is None or (value > self.best if self.options.mode == "max" else value < self.best)
         if better:
             self.best = value
-            self._save(trainer, "best.ckpt")
+            self._save(trainer, BEST)
         self.save_last(trainer)
 
     def on_train_end(self, trainer: Trainer, learner: LightningModule) -> None:
@@ -59,7 +60,7 @@ class Checkpoints(Checkpoint):
             self.save_last(trainer)
 
     def save_last(self, trainer: Trainer) -> None:
-        self._save(trainer, "last.ckpt")
+        self._save(trainer, LAST)
         self.saved_step, self.saved_time = trainer.global_step, time.monotonic()
 
     def _save(self, trainer: Trainer, name: str) -> None:

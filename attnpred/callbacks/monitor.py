@@ -1,5 +1,6 @@
 """The curves and the result: what training logs, and what of it the run's `metrics.json` keeps."""
 
+import copy
 import resource
 import sys
 import time
@@ -13,6 +14,8 @@ from torch import Tensor
 from attnpred.config import CheckpointConfig
 from attnpred.contracts import Batch, TextBatch
 from attnpred.learner import Learner
+
+KEY = "monitor"  # in a checkpoint
 
 
 class Monitor(Callback):
@@ -33,10 +36,16 @@ class Monitor(Callback):
         self.window = (0, 0.0)  # examples and seconds of training steps alone, for the run's throughput
         self.all_tokens = 0
         self.logged_step = 0
+        self.started = 0.0
+        self.resumed: dict[str, Any] | None = None  # what the checkpoint says that a run goes on from
 
     def on_train_start(self, trainer: Trainer, learner: LightningModule) -> None:
         self.started = self.since = time.monotonic()
         self.logged_step = trainer.global_step
+        if self.resumed is not None:
+            assert isinstance(learner, Learner)
+            self._go_on(learner, self.resumed)
+            self.resumed = None
         if torch.cuda.is_available():
             torch.cuda.reset_peak_memory_stats()
 
@@ -129,6 +138,37 @@ class Monitor(Callback):
             "steps": trainer.global_step,
             "epochs": trainer.current_epoch,
         }
+
+    def on_save_checkpoint(self, trainer: Trainer, learner: LightningModule, checkpoint: dict[str, Any]) -> None:
+        """What has been seen since the last point of the curves, and what the result will be made of."""
+        assert isinstance(learner, Learner)
+        checkpoint[KEY] = {
+            "steps": [(loss.cpu(), hits.cpu(), count) for loss, hits, count in learner.steps],
+            "attention_losses": [loss.cpu() for loss in learner.attention_losses],
+            "examples": self.examples,
+            "tokens": int(self.tokens),
+            "all_tokens": self.all_tokens,
+            "window": list(self.window),
+            "logged_step": self.logged_step,
+            "seconds": time.monotonic() - self.started,
+            "latest": dict(self.latest),
+            "result": copy.deepcopy(self.result),
+        }
+
+    def on_load_checkpoint(self, trainer: Trainer, learner: LightningModule, checkpoint: dict[str, Any]) -> None:
+        if trainer.state.fn == TrainerFn.FITTING:
+            self.resumed = checkpoint[KEY]
+
+    def _go_on(self, learner: Learner, state: dict[str, Any]) -> None:
+        device = learner.device
+        learner.steps = [(loss.to(device), hits.to(device), count) for loss, hits, count in state["steps"]]
+        learner.attention_losses = [loss.to(device) for loss in state["attention_losses"]]
+        self.examples, self.tokens, self.all_tokens = state["examples"], state["tokens"], state["all_tokens"]
+        self.window = (state["window"][0], state["window"][1])
+        self.logged_step = state["logged_step"]
+        self.started -= state["seconds"]
+        self.latest.update(state["latest"])
+        self.result.update(state["result"])
 
     def on_test_end(self, trainer: Trainer, learner: LightningModule) -> None:
         assert isinstance(learner, Learner)

@@ -1,9 +1,10 @@
-"""SIGINT and SIGTERM: finish the step in progress, save, leave."""
+"""SIGINT and SIGTERM: finish the step in progress, save, leave. SIGUSR1: save, go on."""
 
 import signal
 from types import FrameType
 from typing import Any
 
+from lightning_fabric.plugins.environments import SLURMEnvironment
 from pytorch_lightning import Callback, LightningModule, Trainer
 from pytorch_lightning.trainer.states import TrainerFn
 
@@ -19,21 +20,30 @@ class Signals(Callback):
     def __init__(self, checkpoints: Checkpoints) -> None:
         self.checkpoints = checkpoints
         self.received: int | None = None
+        self.save_asked = False
         self.previous: dict[int, Any] = {}
 
     def on_train_start(self, trainer: Trainer, learner: LightningModule) -> None:
         # Lightning has set its own by now; these take their place until the run ends
         self.previous = {number: signal.signal(number, self._note) for number in (signal.SIGINT, signal.SIGTERM)}
+        if hasattr(signal, "SIGUSR1") and not SLURMEnvironment.detect():  # there Lightning requeues the job
+            self.previous[signal.SIGUSR1] = signal.signal(signal.SIGUSR1, self._note_save)
 
     def _note(self, number: int, frame: FrameType | None) -> None:
         if self.received is not None:
             raise Interrupted(number)
         self.received = number
 
+    def _note_save(self, number: int, frame: FrameType | None) -> None:
+        self.save_asked = True
+
     def on_train_batch_end(
         self, trainer: Trainer, learner: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
         self._leave_if_asked(trainer, batch_idx)
+        if self.save_asked and trainer.world_size == 1:
+            self.save_asked = False
+            self.checkpoints.save_last(trainer)
 
     def on_validation_batch_end(
         self,

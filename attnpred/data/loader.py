@@ -51,6 +51,7 @@ class BatchLoader(Generic[B]):
             )
         self._make, self._train = make, train
         self._seed, self._epoch = seed, 0
+        self._start = self._position = 0  # batches of the epoch that are behind
         self._rank, self._world = rank, world
         self._lengths = lengths
         self._batch_size, self._token_budget = batch_size, token_budget
@@ -68,7 +69,14 @@ class BatchLoader(Generic[B]):
         return (len(self._bounds) - 1) // self._world
 
     def set_epoch(self, epoch: int) -> None:
-        self._epoch = epoch
+        self._epoch, self._start = epoch, 0
+
+    def state_dict(self) -> dict[str, int]:
+        return {"epoch": self._epoch, "position": self._position}
+
+    def load_state_dict(self, state: dict[str, int]) -> None:
+        """The next pass goes on behind the batch that was the last."""
+        self._epoch, self._start = state["epoch"], state["position"]
 
     def __iter__(self) -> Iterator[B]:
         count = len(self._bounds) - 1
@@ -78,7 +86,10 @@ class BatchLoader(Generic[B]):
             sequence = random.permutation(count)
         else:
             order, sequence = in_order(self._lengths, 0.0), np.arange(count)
-        for batch in sequence[: len(self) * self._world][self._rank :: self._world]:
+        mine = sequence[: len(self) * self._world][self._rank :: self._world]
+        start, self._start = self._start, 0
+        for place, batch in enumerate(mine[start:], start):
+            self._position = place + 1
             yield self._make(order[self._bounds[batch] : self._bounds[batch + 1]])
 
     def sample(self, count: int) -> Iterator[B]:
@@ -98,15 +109,26 @@ class FewBatches(Generic[B]):
     def __init__(self, loader: BatchLoader[B], count: int) -> None:
         loader.set_epoch(0)
         self._batches = list(islice(loader, count))
+        self._start = self._position = 0
 
     def __len__(self) -> int:
         return len(self._batches)
 
     def __iter__(self) -> Iterator[B]:
-        return iter(self._batches)
+        start, self._start = self._start, 0
+        for place, batch in enumerate(self._batches[start:], start):
+            self._position = place + 1
+            yield batch
 
     def set_epoch(self, epoch: int) -> None:
         """Every epoch is alike."""
+        self._start = 0
+
+    def state_dict(self) -> dict[str, int]:
+        return {"position": self._position}
+
+    def load_state_dict(self, state: dict[str, int]) -> None:
+        self._start = state["position"]
 
 
 def in_order(lengths: Integers, slack: float, random: np.random.Generator | None = None) -> NDArray[np.uint32]:

@@ -34,7 +34,7 @@ def test_the_average_follows_the_weights_and_is_what_is_validated_and_saved(tmp_
     torch.testing.assert_close(saved["state_dict"]["model.head.weight"], expected)
     torch.testing.assert_close(saved[TRAINED]["model.head.weight"], watch.trained[-1])
     assert all(name.startswith("model.") for name in (*saved["state_dict"], *saved[TRAINED]))
-    assert saved["state_dict"]["model.stem.1.num_batches_tracked"] == 6
+    assert saved["state_dict"]["model.stem.norm.num_batches_tracked"] == 6
 
 
 def test_training_goes_on_from_both_as_if_it_had_not_stopped(tmp_path):

@@ -1,0 +1,68 @@
+"""Where exactly a run stands, kept in its checkpoints: every random state, and how far its records reach."""
+
+import random
+from typing import Any
+
+import numpy as np
+import torch
+from pytorch_lightning import Callback, LightningModule, Trainer
+from pytorch_lightning.trainer.states import TrainerFn
+
+from attnpred import loggers
+from attnpred.loggers import MetricsFile
+
+KEY = "position"
+
+
+class Position(Callback):
+    """Goes on with the same dice, and with records that end where the checkpoint was written."""
+
+    def __init__(self) -> None:
+        self.dice: dict[str, Any] | None = None
+
+    def on_save_checkpoint(self, trainer: Trainer, learner: LightningModule, checkpoint: dict[str, Any]) -> None:
+        dice = [_dice()]
+        if trainer.world_size > 1:  # each process has its own
+            dice = [{} for _ in range(trainer.world_size)]
+            torch.distributed.all_gather_object(dice, _dice())
+        records = _records(trainer)
+        checkpoint[KEY] = {"dice": dice, "records": 0 if records is None else records.size()}
+
+    def on_load_checkpoint(self, trainer: Trainer, learner: LightningModule, checkpoint: dict[str, Any]) -> None:
+        if trainer.state.fn != TrainerFn.FITTING:
+            return
+        self.dice = checkpoint[KEY]["dice"][trainer.global_rank]
+        records = _records(trainer)
+        if records is not None and trainer.is_global_zero:
+            records.cut(checkpoint[KEY]["records"])
+            loggers.go_on(trainer.loggers)
+
+    def on_train_start(self, trainer: Trainer, learner: LightningModule) -> None:
+        if self.dice is not None:
+            _throw(self.dice)
+            self.dice = None
+
+
+def _records(trainer: Trainer) -> MetricsFile | None:
+    return next((logger for logger in trainer.loggers if isinstance(logger, MetricsFile)), None)
+
+
+def _dice() -> dict[str, Any]:
+    """The states of all generators, as tensors and plain containers."""
+    name, keys, *rest = np.random.get_state()
+    return {
+        "python": random.getstate(),
+        "numpy": [name, torch.from_numpy(np.asarray(keys, np.int64)), *rest],
+        "torch": torch.get_rng_state(),
+        "cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
+    }
+
+
+def _throw(dice: dict[str, Any]) -> None:
+    version, inner, gauss = dice["python"]
+    random.setstate((version, tuple(inner), gauss))
+    name, keys, *rest = dice["numpy"]
+    np.random.set_state((name, keys.numpy().astype(np.uint32), *rest))
+    torch.set_rng_state(dice["torch"].cpu())
+    if dice["cuda"] and torch.cuda.is_available():
+        torch.cuda.set_rng_state_all([state.cpu() for state in dice["cuda"]])
