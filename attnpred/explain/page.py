@@ -6,7 +6,8 @@
      "explainers": [{"name", "signed": bool, "about"}],          in the order of the page
      "faithfulness": None or {"removal": str, "examples": int, "fractions": [number],
        "scores": {explainer: {measure: [mean, low, high]}},      "random" is the floor; any key may be missing
-       "curves": {explainer: {"deletion": [a probability a fraction], "insertion": [..]}}, "sanity": {explainer: number}},
+       "curves": {explainer: {"deletion": [a probability a fraction], "insertion": [..]}},
+       "sanity": {explainer: number}},
      "examples": [{"id": int, "label": str or None, "predicted", "explained": str, "probabilities": {class: number},
        "words": [str]                                            or, of an image,
        "image": "data:image/png;base64,..", "size": [height, width], "grid": [rows, columns],
@@ -122,7 +123,9 @@ def _example(example: Mapping[str, Any], number: Mapping[str, int]) -> dict[str,
         parts = len(example["words"])
     else:
         if not PICTURE.fullmatch(example["image"]):
-            raise ValueError(f"example {example['id']}: an image must be a base64 data: URI, not {example['image'][:40]}")
+            raise ValueError(
+                f"example {example['id']}: an image must be a base64 data: URI, not {example['image'][:40]}"
+            )
         compact |= {key: example[key] for key in ("image", "size", "grid")}
         parts = example["grid"][0] * example["grid"][1]
     for name, values in example["maps"].items():

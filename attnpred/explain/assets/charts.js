@@ -1,7 +1,7 @@
 // Line charts whose curves bear their own names.
 
-const CHART = { width: 480, height: 300, left: 44, right: 14, top: 12, bottom: 42 };
-const NAME_HEIGHT = 17;
+const CHART = { width: 480, height: 300, left: 44, right: 24, top: 12, bottom: 42 };
+const NAME_HEIGHT = 18;
 const LINES = 8; // colours of lines in style.css
 
 function chart(kind, doing, better, fractions, curves) {
@@ -66,7 +66,7 @@ function labels(lines) {
   });
 }
 
-const longestName = (lines) => 7.4 * Math.min(24, Math.max(...lines.map((line) => line.who.length)));
+const longestName = (lines) => 8.6 * Math.min(24, Math.max(...lines.map((line) => line.who.length)));
 
 function described(doing, better, fractions, curves) {
   const middle = Math.floor(fractions.length / 2);

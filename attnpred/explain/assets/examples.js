@@ -1,6 +1,7 @@
 // The list of examples: filters, and cards that are made as they come near the screen.
 
 const CHUNK = 12;
+const PRINTED = 200;
 const shown = new Map(); // card -> example
 let matching = story.examples;
 let texts = null; // lower-case text of every example, made at the first search
@@ -110,6 +111,7 @@ function showMaps(card, example, whole = card.dataset.whole === "yes") {
   }
   if (example.words && !chosen.size) panels.push(make("p", { class: "text", dir: "auto" }, example.words.join(" ")));
   body.replaceChildren(...panels);
+  card.querySelector(".whole")?.remove();
   const length = example.words?.length ?? 0;
   if (length <= WORDS_SHOWN * 1.25 || !chosen.size) return;
   card.dataset.whole = whole ? "yes" : "no";
@@ -118,7 +120,7 @@ function showMaps(card, example, whole = card.dataset.whole === "yes") {
     card.querySelector(".whole").focus();
   };
   const label = whole ? "Show the part that matters most" : `Show all ${plural(length, "word")}`;
-  body.append(make("button", { type: "button", class: "whole", on: { click: toggle } }, label));
+  body.after(make("button", { type: "button", class: "whole", on: { click: toggle } }, label));
 }
 
 function original(example) {

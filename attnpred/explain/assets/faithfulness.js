@@ -37,7 +37,7 @@ function showFaithfulness() {
   const found = story.faithfulness;
   if (!found) return;
   const section = byId("faithfulness");
-  section.hidden = false;
+  section.hidden = byId("contents").hidden = false;
   const scores = found.scores ?? {};
   const rows = [...explainers.keys(), ...Object.keys(scores).filter((who) => !explainers.has(who) && who !== FLOOR)];
   const asked = rows.filter((who) => scores[who] || found.sanity?.[who] !== undefined);
@@ -88,7 +88,8 @@ function cell(who, measure, rows, scores) {
   const floor = scores[FLOOR]?.[measure];
   const [mean, low, high] = score;
   const interval = make("small", {}, `${fixed(low)} to ${fixed(high)}`);
-  const beaten = who === FLOOR || !floor || clears(measure, score, floor);
+  const known = who !== FLOOR && floor && ![...score, ...floor].includes(null);
+  const beaten = !known || clears(measure, score, floor);
   const verdict = beaten ? null : make("strong", { class: "poor" }, "not better than random");
   return make("td", {}, make("span", { class: "mean" }, fixed(mean)), interval, spread(measure, score, floor, rows, scores), verdict);
 }

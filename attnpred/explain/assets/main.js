@@ -66,6 +66,7 @@ function onKey(event) {
   const part = map ? stepFrom(map, event.key) : null;
   if (part !== null) {
     event.preventDefault();
+    map.dataset.at = part;
     return void showPart(map, part, true);
   }
   if (target.matches?.("input:not([type=checkbox]), select, textarea")) return;
@@ -115,3 +116,6 @@ const watcher = new IntersectionObserver(
   { rootMargin: "1200px" },
 );
 watcher.observe(byId("more"));
+window.addEventListener("beforeprint", () => {
+  while (shown.size < Math.min(PRINTED, matching.length)) showMore();
+});

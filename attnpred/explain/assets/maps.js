@@ -137,7 +137,6 @@ function showPart(map, i, spoken) {
     part.setAttribute("x", i % example.grid[1]);
     part.setAttribute("y", Math.floor(i / example.grid[1]));
   }
-  map.dataset.at = i;
   const rows = numbersOf(example, i);
   const tip = byId("tip");
   tip.replaceChildren(make("b", {}, name(partName(example, i))), ...rows.map(([who, value]) => make("div", {}, name(who), ` ${value}`)));
@@ -185,7 +184,9 @@ document.addEventListener("pointermove", (event) => {
 document.addEventListener("click", (event) => {
   const map = event.target.closest?.(".map");
   const part = map ? partUnder(map, event) : null;
-  if (part !== null) showPart(map, Number(part), false);
+  if (part === null) return;
+  map.dataset.at = part; // the arrow keys go on from here
+  showPart(map, Number(part), false);
 });
 document.addEventListener("focusout", hidePart);
 document.addEventListener("scroll", hidePart, { passive: true });
