@@ -237,6 +237,18 @@ def test_faithfulness_says_what_is_not_better_than_random(show):
     }
 
 
+@pytest.mark.parametrize("measured", [None, {"removal": "mask", "examples": 1}, {**faithfulness(), "fractions": []}])
+def test_a_story_of_little_is_a_page_too(show, measured):
+    given = text_example(0, None, "positive", 0.8, words=[])
+    browser = show(text_story([given], split=None, faithfulness=measured))
+    assert browser.ask("document.getElementById('facts').innerText").split("\n")[5::2] == ["given by hand", "1"]
+    assert browser.ask("document.querySelector('#true, #outcome')") is None
+    browser.ask("document.querySelector('.map').focus()")
+    browser.press("ArrowRight")
+    assert browser.ask(COUNT) == "1 example"
+    assert show(text_story([], faithfulness=measured)).ask(COUNT) == "No example matches."
+
+
 def test_cards_are_made_as_they_are_needed(show):
     browser = show(text_story([text_example(i, "negative", "positive", 0.8) for i in range(300)]))
     before = len(browser.ask(IDS))

@@ -129,7 +129,8 @@ function charts(found, rows) {
   const wanted = [["deletion", "taken away", "lower"], ["insertion", "put back", "higher"]];
   const fractions = found.fractions ?? [];
   const drawn = wanted.flatMap(([kind, doing, better]) => {
-    const curves = [...rows, FLOOR].map((who) => [who, found.curves?.[who]?.[kind]]).filter(([, curve]) => curve?.length);
+    const given = [...rows, FLOOR].map((who) => [who, (found.curves?.[who]?.[kind] ?? []).slice(0, fractions.length)]);
+    const curves = given.filter(([, curve]) => curve.filter((value) => value !== null).length > 1);
     return curves.length ? [chart(kind, doing, better, fractions, curves)] : [];
   });
   return drawn.length ? [make("h3", {}, "As parts are taken away or put back"), make("div", { class: "charts" }, ...drawn)] : [];

@@ -167,8 +167,8 @@ function partUnder(map, event) {
 function stepFrom(map, key) {
   const columns = Number(map.dataset.columns ?? 1);
   const by = { ArrowRight: 1, ArrowLeft: -1, ArrowDown: columns, ArrowUp: -columns }[key];
-  if (by === undefined) return null;
   const words = map.querySelectorAll(".word");
+  if (by === undefined || !(words.length || map.dataset.rows)) return null;
   const first = words.length ? Number(words[0].dataset.part) : 0;
   const last = words.length ? Number(words[words.length - 1].dataset.part) : columns * Number(map.dataset.rows) - 1;
   const at = map.dataset.at === undefined ? (by > 0 ? first : last) : Number(map.dataset.at) + by;
