@@ -16,7 +16,7 @@ from tests.explain.made import EXPLAINERS, faithfulness, image_story, mixed_exam
 
 HOSTILE = [
     "<script>alert(1)</script>",
-    "</script>",
+    "</script x",
     "<!--",
     '"><img src=x onerror=alert(1)>',
     "'&amp;",

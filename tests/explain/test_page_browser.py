@@ -207,7 +207,8 @@ def test_images_stand_beside_their_maps(show):
     )
     (first, last), _ = browser.ask(alpha)
     assert (first, last) == (0, 215)
-    assert browser.ask("document.querySelectorAll('.border.light').length") == 2
+    sides = "document.querySelector('.border.light').getAttribute('d').split('M').slice(1).sort()"
+    assert browser.ask(sides) == ["1 1h1", "1 1v1", "1 2h1", "2 1h1", "2 2h1", "3 1v1"]
     assert "The maps explain cat." in browser.ask("document.querySelector('.card').innerText")
     browser.ask("document.querySelector('.map').focus()")
     browser.press("ArrowDown")
