@@ -31,11 +31,11 @@ function fill(element, { on = {}, ...attributes }, children) {
 const name = (text) => make("bdi", {}, text);
 
 // The same, which may break after an underscore
-const breakable = (text) => make("bdi", {}, ...text.split(/(?<=_)/).flatMap((part, i) => (i ? [make("wbr"), part] : [part])));
+const breakable = (text) =>
+  make("bdi", {}, ...text.split(/(?<=_)/).flatMap((part, i) => (i ? [make("wbr"), part] : [part])));
 
 const threeDigits = new Intl.NumberFormat("en", { maximumSignificantDigits: 3 });
-const number = (value) =>
-  value === null || value === undefined ? "–" : threeDigits.format(value).replace("-", "−");
+const number = (value) => (value === null || value === undefined ? "–" : threeDigits.format(value).replace("-", "−"));
 const share = (value) => (value === null || value === undefined ? "–" : value.toFixed(2));
 const plural = (count, noun) => `${count.toLocaleString("en")} ${noun}${count === 1 ? "" : "s"}`;
 

@@ -10,26 +10,41 @@ function chart(kind, doing, better, fractions, curves) {
   const x = (fraction) => left + fraction * (width - left - right);
   const y = (value) => top + ((most - value) / (most - least)) * (height - top - bottom);
   const [title, text] = [`${MEASURES[kind].title} curves`, described(doing, better, fractions, curves)];
-  const picture = draw("svg", { viewBox: `0 0 ${width} ${height}`, role: "img", "aria-labelledby": `${kind}-title ${kind}-desc`, class: "chart" },
-    draw("title", { id: `${kind}-title` }, title), draw("desc", { id: `${kind}-desc` }, text));
+  const picture = draw(
+    "svg",
+    { viewBox: `0 0 ${width} ${height}`, role: "img", "aria-labelledby": `${kind}-title ${kind}-desc`, class: "chart" },
+    draw("title", { id: `${kind}-title` }, title),
+    draw("desc", { id: `${kind}-desc` }, text),
+  );
   for (let value = least; value < most + step / 2; value += step) {
-    picture.append(draw("line", { x1: left, x2: width - right, y1: y(value), y2: y(value), class: "rule" }),
-      draw("text", { x: left - 6, y: y(value) + 4, "text-anchor": "end" }, value.toFixed(1)));
+    picture.append(
+      draw("line", { x1: left, x2: width - right, y1: y(value), y2: y(value), class: "rule" }),
+      draw("text", { x: left - 6, y: y(value) + 4, "text-anchor": "end" }, value.toFixed(1)),
+    );
   }
   for (let i = 0; i <= 4; i++) {
     picture.append(draw("text", { x: x(i / 4), y: height - bottom + 17, "text-anchor": "middle" }, `${25 * i} %`));
   }
-  picture.append(draw("text", { x: (left + width - right) / 2, y: height - 6, "text-anchor": "middle" }, `parts ${doing}`));
+  picture.append(
+    draw("text", { x: (left + width - right) / 2, y: height - 6, "text-anchor": "middle" }, `parts ${doing}`),
+  );
   const lines = curves.map(([who, curve], i) => ({
     who,
     look: who === FLOOR ? "floor" : `line-${i % LINES}`,
     points: fractions.map((fraction, n) => [x(fraction), y(curve[n] ?? least)]),
   }));
   for (const { look, points } of lines) {
-    picture.append(draw("polyline", { points: points.map((point) => point.join(",")).join(" "), class: `curve ${look}` }));
+    picture.append(
+      draw("polyline", { points: points.map((point) => point.join(",")).join(" "), class: `curve ${look}` }),
+    );
   }
   picture.append(...labels(lines));
-  const caption = make("figcaption", {}, make("b", {}, title), `, ${better} is better. Probability of the explained class while parts are ${doing}.`);
+  const caption = make(
+    "figcaption",
+    {},
+    make("b", {}, title),
+    `, ${better} is better. Probability of the explained class while parts are ${doing}.`,
+  );
   return make("figure", {}, caption, picture, numbers(kind, fractions, curves));
 }
 
@@ -42,8 +57,8 @@ function range(values) {
   return [least, Math.max(least + step, step * Math.ceil(high / step - 1e-9)), step];
 }
 
-// Where the curves are farthest from one another each has a dot, and a line leads from it to its name: in the corner that
-// curves which fall, or rise, leave empty, and in the order of the dots, so that no two of these lines cross.
+// Where the curves are farthest from one another each has a dot, and a line leads from it to its name: in the corner
+// that curves which fall, or rise, leave empty, and in the order of the dots, so that no two of these lines cross.
 function labels(lines) {
   const { width, right, top, height, bottom } = CHART;
   const heights = (n) => lines.map((line) => line.points[n][1]).sort((a, b) => a - b);
@@ -71,14 +86,27 @@ const longestName = (lines) => 8.6 * Math.min(24, Math.max(...lines.map((line) =
 function described(doing, better, fractions, curves) {
   const middle = Math.floor(fractions.length / 2);
   const each = curves.map(([who, curve]) => `${who} ${number(curve[middle])}`).join(", ");
-  return `Probability of the explained class while parts are ${doing}, ${better} is better. With ` +
-    `${Math.round(100 * fractions[middle])} % ${doing}: ${each}.`;
+  return (
+    `Probability of the explained class while parts are ${doing}, ${better} is better. With ` +
+    `${Math.round(100 * fractions[middle])} % ${doing}: ${each}.`
+  );
 }
 
 function numbers(kind, fractions, curves) {
-  const head = make("tr", {}, make("th", { scope: "col" }, "parts"), ...curves.map(([who]) => make("th", { scope: "col" }, name(who))));
+  const head = make(
+    "tr",
+    {},
+    make("th", { scope: "col" }, "parts"),
+    ...curves.map(([who]) => make("th", { scope: "col" }, name(who))),
+  );
   const rows = fractions.map((fraction, n) =>
-    make("tr", {}, make("th", { scope: "row" }, `${Math.round(100 * fraction)} %`), ...curves.map(([, curve]) => make("td", {}, number(curve[n])))));
+    make(
+      "tr",
+      {},
+      make("th", { scope: "row" }, `${Math.round(100 * fraction)} %`),
+      ...curves.map(([, curve]) => make("td", {}, number(curve[n]))),
+    ),
+  );
   const caption = make("caption", { class: "hidden" }, `${kind}: probability by the share of parts`);
   const whole = make("table", {}, caption, make("thead", {}, head), make("tbody", {}, ...rows));
   const region = { class: "scroll", tabindex: 0, role: "region", "aria-label": `numbers of the ${kind} curves` };

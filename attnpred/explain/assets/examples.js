@@ -8,12 +8,17 @@ let texts = null; // lower-case text of every example, made at the first search
 
 function textsOf() {
   texts ??= story.examples.map((example) =>
-    [`#${example.id}`, ...(example.words ?? [className(example.predicted)])].join(" ").toLowerCase());
+    [`#${example.id}`, ...(example.words ?? [className(example.predicted)])].join(" ").toLowerCase(),
+  );
   return texts;
 }
 
 function choices(id, label, options) {
-  const list = make("select", { id, on: { change: filter } }, ...options.map(([value, text]) => make("option", { value }, text)));
+  const list = make(
+    "select",
+    { id, on: { change: filter } },
+    ...options.map(([value, text]) => make("option", { value }, text)),
+  );
   return make("label", { class: "field" }, make("span", {}, label), list);
 }
 
@@ -27,7 +32,14 @@ function showTools() {
   tools.append(make("label", { class: "field wide" }, make("span", {}, finds), search));
   if (labels.length) tools.append(choices("true", "True class", names(labels)));
   tools.append(choices("predicted", "Predicted class", names(used("predicted"))));
-  if (labels.length) tools.append(choices("outcome", "Outcome", [["", "any"], ["wrong", "mistakes"], ["right", "correct"]]));
+  if (labels.length)
+    tools.append(
+      choices("outcome", "Outcome", [
+        ["", "any"],
+        ["wrong", "mistakes"],
+        ["right", "correct"],
+      ]),
+    );
   const boxes = story.explainers.map((explainer) => {
     const box = make("input", { type: "checkbox", value: explainer.name, on: { change: choose } });
     box.checked = chosen.has(explainer.name);
@@ -35,7 +47,11 @@ function showTools() {
   });
   tools.append(make("fieldset", {}, make("legend", {}, "Explainers, side by side"), ...boxes));
   if (story.modality === "image") {
-    const smooth = make("input", { type: "checkbox", id: "smooth", on: { change: () => byId("list").classList.toggle("smooth", smooth.checked) } });
+    const smooth = make("input", {
+      type: "checkbox",
+      id: "smooth",
+      on: { change: () => byId("list").classList.toggle("smooth", smooth.checked) },
+    });
     tools.append(make("label", { class: "check" }, smooth, " smooth maps"));
   }
   tools.addEventListener("submit", (event) => event.preventDefault());
@@ -57,18 +73,25 @@ function filter() {
   const [label, predicted, outcome] = [value("true"), value("predicted"), value("outcome")];
   const wanted = value("search").trim().toLowerCase();
   const found = wanted ? textsOf() : null;
-  matching = story.examples.filter((example, i) =>
-    (label === "" || example.label === Number(label)) &&
-    (predicted === "" || example.predicted === Number(predicted)) &&
-    (outcome === "" || (example.label !== null && isMistake(example) === (outcome === "wrong"))) &&
-    (!found || (/^#\d+$/.test(wanted) ? `#${example.id}` === wanted : found[i].includes(wanted))));
+  matching = story.examples.filter(
+    (example, i) =>
+      (label === "" || example.label === Number(label)) &&
+      (predicted === "" || example.predicted === Number(predicted)) &&
+      (outcome === "" || (example.label !== null && isMistake(example) === (outcome === "wrong"))) &&
+      (!found || (/^#\d+$/.test(wanted) ? `#${example.id}` === wanted : found[i].includes(wanted))),
+  );
   shown.clear();
   byId("list").replaceChildren();
   showMore();
   const [all, mistakes] = [story.examples.length, matching.filter(isMistake).length];
   const known = matching.some((example) => example.label !== null);
-  const which = matching.length === all ? plural(all, "example") : `${matching.length.toLocaleString("en")} of ${plural(all, "example")}`;
-  byId("count").textContent = matching.length ? which + (known ? `, ${plural(mistakes, "mistake")}` : "") : "No example matches.";
+  const which =
+    matching.length === all
+      ? plural(all, "example")
+      : `${matching.length.toLocaleString("en")} of ${plural(all, "example")}`;
+  byId("count").textContent = matching.length
+    ? which + (known ? `, ${plural(mistakes, "mistake")}` : "")
+    : "No example matches.";
 }
 
 function showMore() {
@@ -80,11 +103,29 @@ function showMore() {
 function card(example) {
   const mistake = isMistake(example);
   const sure = confidence(example);
-  const said = [make("span", { class: "number" }, `#${example.id}`), " ", make("span", {}, "predicted ", name(className(example.predicted)), sure === null ? "" : ` ${share(sure)}`)];
-  if (example.label !== null) said.push(" ", mistake ? make("span", { class: "wrong" }, "mistake: is ", name(className(example.label))) : make("span", { class: "right" }, "correct"));
+  const said = [
+    make("span", { class: "number" }, `#${example.id}`),
+    " ",
+    make("span", {}, "predicted ", name(className(example.predicted)), sure === null ? "" : ` ${share(sure)}`),
+  ];
+  if (example.label !== null)
+    said.push(
+      " ",
+      mistake
+        ? make("span", { class: "wrong" }, "mistake: is ", name(className(example.label)))
+        : make("span", { class: "right" }, "correct"),
+    );
   const body = make("div", { class: "maps" });
-  const whole = make("article", { tabindex: -1, class: mistake ? "card mistake" : "card" }, make("h3", {}, ...said), probabilities(example), body, headsOf(example));
-  if (example.explained !== example.predicted) body.before(make("p", { class: "quiet" }, "The maps explain ", name(className(example.explained)), "."));
+  const whole = make(
+    "article",
+    { tabindex: -1, class: mistake ? "card mistake" : "card" },
+    make("h3", {}, ...said),
+    probabilities(example),
+    body,
+    headsOf(example),
+  );
+  if (example.explained !== example.predicted)
+    body.before(make("p", { class: "quiet" }, "The maps explain ", name(className(example.explained)), "."));
   shown.set(whole, example);
   showMaps(whole, example);
   return whole;
@@ -93,8 +134,12 @@ function card(example) {
 function probabilities(example) {
   const list = make("ul", { class: "probabilities", "aria-label": "probabilities" });
   for (const [index, value] of example.probabilities) {
-    const bar = draw("svg", { viewBox: "0 0 100 6", preserveAspectRatio: "none", "aria-hidden": "true" },
-      draw("rect", { width: 100, height: 6, class: "rest" }), draw("rect", { width: 100 * (value ?? 0), height: 6, class: "part" }));
+    const bar = draw(
+      "svg",
+      { viewBox: "0 0 100 6", preserveAspectRatio: "none", "aria-hidden": "true" },
+      draw("rect", { width: 100, height: 6, class: "rest" }),
+      draw("rect", { width: 100 * (value ?? 0), height: 6, class: "part" }),
+    );
     list.append(make("li", {}, name(className(index)), bar, make("span", {}, share(value))));
   }
   return list;
@@ -125,5 +170,10 @@ function showMaps(card, example, whole = card.dataset.whole === "yes") {
 
 function original(example) {
   const label = example.label === null ? "" : `, labelled ${className(example.label)}`;
-  return make("div", { class: "panel" }, make("h4", {}, "original"), picture(example, `image of example ${example.id}${label}`));
+  return make(
+    "div",
+    { class: "panel" },
+    make("h4", {}, "original"),
+    picture(example, `image of example ${example.id}${label}`),
+  );
 }

@@ -45,17 +45,26 @@ function showFaithfulness() {
   const measures = Object.keys(MEASURES).filter((measure) => asked.some((who) => scores[who]?.[measure]));
   const sanity = Object.keys(found.sanity ?? {}).length > 0;
   section.append(
-    make("p", {}, `Measured on ${plural(found.examples, "example")} by taking parts of the input away (`,
-      make("i", {}, found.removal), ") and watching the probability of the explained class. Each number is a mean with ",
-      "its confidence interval; the floor is an explainer that orders parts at random."),
+    make(
+      "p",
+      {},
+      `Measured on ${plural(found.examples, "example")} by taking parts of the input away (`,
+      make("i", {}, found.removal),
+      ") and watching the probability of the explained class. Each number is a mean with ",
+      "its confidence interval; the floor is an explainer that orders parts at random.",
+    ),
     table(asked, measures, scores, sanity ? found.sanity : null),
     explanation(measures, sanity),
     ...charts(found, rows),
     make("h3", {}, "What this does not prove"),
-    make("p", {}, "These numbers say how well a map names the parts that this model's probability depends on, one input ",
+    make(
+      "p",
+      {},
+      "These numbers say how well a map names the parts that this model's probability depends on, one input ",
       "at a time. They do not say that the model is right, that it is right for a good reason, or that a person would ",
       "agree. Inputs with parts taken away are unlike those the model was trained on, so some of a fall may come from ",
-      "their strangeness alone; and an explainer that beats the random floor on average can mislead on a single example."),
+      "their strangeness alone; and an explainer that beats the random floor on average can mislead on a single example.",
+    ),
   );
 }
 
@@ -67,7 +76,9 @@ function table(rows, measures, scores, sanity) {
   const head = make("tr", {}, make("th", { scope: "col" }, "Explainer"));
   for (const measure of measures) {
     const { title, higher } = MEASURES[measure];
-    head.append(make("th", { scope: "col" }, title, make("small", {}, higher ? "higher is better" : "lower is better")));
+    head.append(
+      make("th", { scope: "col" }, title, make("small", {}, higher ? "higher is better" : "lower is better")),
+    );
   }
   if (sanity) head.append(make("th", { scope: "col" }, "Shuffled weights", make("small", {}, "near 0 is better")));
   const body = make("tbody");
@@ -78,7 +89,13 @@ function table(rows, measures, scores, sanity) {
     if (sanity) row.append(sanityCell(sanity[who]));
     body.append(row);
   }
-  const whole = make("table", {}, make("caption", { class: "hidden" }, "Faithfulness by explainer"), make("thead", {}, head), body);
+  const whole = make(
+    "table",
+    {},
+    make("caption", { class: "hidden" }, "Faithfulness by explainer"),
+    make("thead", {}, head),
+    body,
+  );
   return make("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": "table of faithfulness" }, whole);
 }
 
@@ -91,7 +108,14 @@ function cell(who, measure, rows, scores) {
   const known = who !== FLOOR && floor && ![...score, ...floor].includes(null);
   const beaten = !known || clears(measure, score, floor);
   const verdict = beaten ? null : make("strong", { class: "poor" }, "not better than random");
-  return make("td", {}, make("span", { class: "mean" }, fixed(mean)), interval, spread(measure, score, floor, rows, scores), verdict);
+  return make(
+    "td",
+    {},
+    make("span", { class: "mean" }, fixed(mean)),
+    interval,
+    spread(measure, score, floor, rows, scores),
+    verdict,
+  );
 }
 
 // The interval on a scale that the column shares, above the floor's in grey
@@ -100,7 +124,10 @@ function spread(measure, [mean, low, high], floor, rows, scores) {
   const [least, most] = [Math.min(0, ...all), Math.max(0, ...all)];
   const x = (value) => 3 + ((value - least) / (most - least || 1)) * 94;
   const picture = draw("svg", { viewBox: "0 0 100 12", class: "spread", "aria-hidden": "true" });
-  if (floor) picture.append(draw("rect", { x: x(floor[1]), width: Math.max(1, x(floor[2]) - x(floor[1])), y: 0, height: 12, class: "band" }));
+  if (floor)
+    picture.append(
+      draw("rect", { x: x(floor[1]), width: Math.max(1, x(floor[2]) - x(floor[1])), y: 0, height: 12, class: "band" }),
+    );
   picture.append(draw("line", { x1: x(low), x2: x(high), y1: 6, y2: 6 }), draw("circle", { cx: x(mean), cy: 6, r: 3 }));
   return picture;
 }
@@ -119,19 +146,27 @@ function explanation(measures, sanity) {
     add(title, `${says}; ${higher ? "higher" : "lower"} is better.`);
   }
   if (sanity) {
-    add("Shuffled weights", "How alike the maps are to those of the same model with its weights shuffled, as a rank " +
-      "correlation; a map that hardly changes says little of what the model has learned.");
+    add(
+      "Shuffled weights",
+      "How alike the maps are to those of the same model with its weights shuffled, as a rank " +
+        "correlation; a map that hardly changes says little of what the model has learned.",
+    );
   }
   return list;
 }
 
 function charts(found, rows) {
-  const wanted = [["deletion", "taken away", "lower"], ["insertion", "put back", "higher"]];
+  const wanted = [
+    ["deletion", "taken away", "lower"],
+    ["insertion", "put back", "higher"],
+  ];
   const fractions = found.fractions ?? [];
   const drawn = wanted.flatMap(([kind, doing, better]) => {
     const given = [...rows, FLOOR].map((who) => [who, (found.curves?.[who]?.[kind] ?? []).slice(0, fractions.length)]);
     const curves = given.filter(([, curve]) => curve.filter((value) => value !== null).length > 1);
     return curves.length ? [chart(kind, doing, better, fractions, curves)] : [];
   });
-  return drawn.length ? [make("h3", {}, "As parts are taken away or put back"), make("div", { class: "charts" }, ...drawn)] : [];
+  return drawn.length
+    ? [make("h3", {}, "As parts are taken away or put back"), make("div", { class: "charts" }, ...drawn)]
+    : [];
 }

@@ -1,11 +1,15 @@
-// Views of single layers and heads: small multiples, drawn when they are unfolded; one that is picked is shown at length.
+// Views of single layers and heads: small multiples, drawn when unfolded; one that is picked is shown at length.
 
 const STRIP = 64; // pixels that a text's small view has
 
 function headsOf(example) {
   if (!example.heads) return null;
   const heads = Math.max(...example.heads.map((layer) => layer.length));
-  const summary = make("summary", {}, `Layers and heads (${plural(example.heads.length, "layer")} of ${plural(heads, "head")})`);
+  const summary = make(
+    "summary",
+    {},
+    `Layers and heads (${plural(example.heads.length, "layer")} of ${plural(heads, "head")})`,
+  );
   const box = make("details", { class: "heads" }, summary);
   const unfold = () => box.open && box.childElementCount === 1 && box.append(...multiples(example));
   box.addEventListener("toggle", unfold);
@@ -14,7 +18,11 @@ function headsOf(example) {
 
 function multiples(example) {
   const large = make("div", { class: "large", role: "status", "aria-live": "polite" });
-  const grid = make("div", { class: "grid", role: "group", "aria-label": "layers and heads; arrow keys move, Enter shows one" });
+  const grid = make("div", {
+    class: "grid",
+    role: "group",
+    "aria-label": "layers and heads; arrow keys move, Enter shows one",
+  });
   const tiles = [];
   const pick = (at) => {
     tiles.forEach((tile, i) => tile.button.setAttribute("aria-pressed", String(i === at)));
@@ -52,7 +60,9 @@ function tile(example, values, title, label, onClick) {
 const ink = (canvas, shares) => {
   const context = canvas.getContext("2d");
   const pixels = context.createImageData(canvas.width, canvas.height);
-  shares.forEach((strength, i) => pixels.data.set([...HUES.importance, Math.round(255 * Math.max(0, strength))], 4 * i));
+  shares.forEach((strength, i) =>
+    pixels.data.set([...HUES.importance, Math.round(255 * Math.max(0, strength))], 4 * i),
+  );
   context.putImageData(pixels, 0, 0);
   return canvas;
 };
@@ -74,7 +84,12 @@ function thumbnail(example, values) {
   const top = magnitude(values) || 1;
   const canvas = make("canvas", { width: columns, height: rows, "aria-hidden": "true" });
   const frame = make("span", { class: "picture" }, make("img", { src: example.image, alt: "" }));
-  frame.append(ink(canvas, values.map((value) => (0.85 * value) / top)));
+  frame.append(
+    ink(
+      canvas,
+      values.map((value) => (0.85 * value) / top),
+    ),
+  );
   return frame;
 }
 

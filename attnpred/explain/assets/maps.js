@@ -17,7 +17,9 @@ function shade(value, top, signed) {
 function panel(example, values, { title, about, signed, stretch }) {
   const heading = make("h4", { title: about }, name(title));
   if (!values) return make("div", { class: "panel" }, heading, make("p", { class: "quiet" }, "no map of this example"));
-  const map = example.words ? textMap(example, values, signed, title, stretch) : imageMap(example, values, signed, title);
+  const map = example.words
+    ? textMap(example, values, signed, title, stretch)
+    : imageMap(example, values, signed, title);
   return make("div", { class: "panel" }, heading, map, summary(example, values, signed));
 }
 
@@ -55,7 +57,12 @@ function picture(example, alt, kind = "") {
   const [height, width] = example.size;
   const longest = Math.max(height, width);
   const scale = longest < 192 ? Math.floor(200 / longest) : Math.min(1, 320 / longest);
-  const image = make("img", { src: example.image, alt, width: Math.round(width * scale), height: Math.round(height * scale) });
+  const image = make("img", {
+    src: example.image,
+    alt,
+    width: Math.round(width * scale),
+    height: Math.round(height * scale),
+  });
   const frame = make("div", { class: `picture ${kind} ${longest < 192 ? "small" : ""}` }, image);
   frame.style.maxWidth = `${Math.round(width * scale)}px`;
   return frame;
@@ -139,7 +146,10 @@ function showPart(map, i, spoken) {
   }
   const rows = numbersOf(example, i);
   const tip = byId("tip");
-  tip.replaceChildren(make("b", {}, name(partName(example, i))), ...rows.map(([who, value]) => make("div", {}, name(who), ` ${value}`)));
+  tip.replaceChildren(
+    make("b", {}, name(partName(example, i))),
+    ...rows.map(([who, value]) => make("div", {}, name(who), ` ${value}`)),
+  );
   tip.hidden = false;
   const at = map.querySelector(".here").getBoundingClientRect();
   const left = Math.min(Math.max(8, at.left), document.documentElement.clientWidth - tip.offsetWidth - 8);
