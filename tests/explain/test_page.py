@@ -12,7 +12,7 @@ import pytest
 
 from attnpred.explain import page
 from attnpred.explain.page import STYLES, _packed, render
-from tests.explain.made import EXPLAINERS, faithfulness, image_story, mixed_examples, text_example, text_story
+from tests.explain.stories import EXPLAINERS, faithfulness, image_story, mixed_examples, text_example, text_story
 
 HOSTILE = [
     "<script>alert(1)</script>",

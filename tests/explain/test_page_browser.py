@@ -7,7 +7,7 @@ import pytest
 from attnpred.explain import page
 from attnpred.explain.page import render
 from tests.explain.browser import Browser, executable
-from tests.explain.made import WORDS, faithfulness, image_story, mixed_examples, text_example, text_story
+from tests.explain.stories import WORDS, faithfulness, image_story, mixed_examples, text_example, text_story
 from tests.explain.test_page import HOSTILE
 
 pytestmark = pytest.mark.skipif(executable() is None, reason="no chromium on this machine")
