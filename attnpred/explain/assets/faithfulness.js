@@ -1,0 +1,172 @@
+// How far the maps can be believed: measures beside the random floor, and what happens as parts are taken away.
+
+// `higher` is whether more is better; rank correlation with shuffled weights has no floor, it should be near 0.
+const MEASURES = {
+  comprehensiveness: {
+    title: "Comprehensiveness",
+    higher: true,
+    says: "How much the probability falls when the most important parts are taken away",
+  },
+  sufficiency: { title: "Sufficiency", higher: false, says: "How much the probability falls when only they are kept" },
+  deletion: {
+    title: "Deletion",
+    higher: false,
+    says: "The mean probability while parts are taken away, the most important ones first",
+  },
+  insertion: {
+    title: "Insertion",
+    higher: true,
+    says: "The mean probability while parts are put back, the most important ones first",
+  },
+  rank_correlation: {
+    title: "Rank correlation",
+    higher: true,
+    says: "How well the order of the parts agrees with what happens when each is left out alone",
+  },
+  pointing: {
+    title: "Pointing",
+    higher: true,
+    says: "How often the most important part is one that is known to decide the label",
+  },
+};
+const FLOOR = "random";
+const fixed = (value) => (value === null ? "–" : value.toFixed(3).replace("-", "−"));
+const UNMOVED = 0.5; // a rank correlation from which on two maps are much alike
+
+function showFaithfulness() {
+  const found = story.faithfulness;
+  if (!found) return;
+  const section = byId("faithfulness");
+  section.hidden = byId("contents").hidden = false;
+  const scores = found.scores ?? {};
+  const rows = [...explainers.keys(), ...Object.keys(scores).filter((who) => !explainers.has(who) && who !== FLOOR)];
+  const asked = rows.filter((who) => scores[who] || found.sanity?.[who] !== undefined);
+  if (scores[FLOOR]) asked.push(FLOOR);
+  const measures = Object.keys(MEASURES).filter((measure) => asked.some((who) => scores[who]?.[measure]));
+  const sanity = Object.keys(found.sanity ?? {}).length > 0;
+  section.append(
+    make(
+      "p",
+      {},
+      `Measured on ${plural(found.examples, "example")} by taking parts of the input away (`,
+      make("i", {}, found.removal),
+      ") and watching the probability of the explained class. Each number is a mean with ",
+      "its confidence interval; the floor is an explainer that orders parts at random.",
+    ),
+    table(asked, measures, scores, sanity ? found.sanity : null),
+    explanation(measures, sanity),
+    ...charts(found, rows),
+    make("h3", {}, "What this does not prove"),
+    make(
+      "p",
+      {},
+      "These numbers say how well a map names the parts that this model's probability depends on, one input ",
+      "at a time. They do not say that the model is right, that it is right for a good reason, or that a person would ",
+      "agree. Inputs with parts taken away are unlike those the model was trained on, so some of a fall may come from ",
+      "their strangeness alone; and an explainer that beats the random floor on average can mislead on a single example.",
+    ),
+  );
+}
+
+function clears(measure, score, floor) {
+  return MEASURES[measure].higher ? score[1] > floor[2] : score[2] < floor[1];
+}
+
+function table(rows, measures, scores, sanity) {
+  const head = make("tr", {}, make("th", { scope: "col" }, "Explainer"));
+  for (const measure of measures) {
+    const { title, higher } = MEASURES[measure];
+    head.append(
+      make("th", { scope: "col" }, title, make("small", {}, higher ? "higher is better" : "lower is better")),
+    );
+  }
+  if (sanity) head.append(make("th", { scope: "col" }, "Shuffled weights", make("small", {}, "near 0 is better")));
+  const body = make("tbody");
+  for (const who of rows) {
+    const title = who === FLOOR ? "random (the floor)" : who;
+    const row = make("tr", { class: who === FLOOR ? "floor" : null }, make("th", { scope: "row" }, breakable(title)));
+    for (const measure of measures) row.append(cell(who, measure, rows, scores));
+    if (sanity) row.append(sanityCell(sanity[who]));
+    body.append(row);
+  }
+  const whole = make(
+    "table",
+    {},
+    make("caption", { class: "hidden" }, "Faithfulness by explainer"),
+    make("thead", {}, head),
+    body,
+  );
+  return make("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": "table of faithfulness" }, whole);
+}
+
+function cell(who, measure, rows, scores) {
+  const score = scores[who]?.[measure];
+  if (!score || score[0] === null) return make("td", {}, "–");
+  const floor = scores[FLOOR]?.[measure];
+  const [mean, low, high] = score;
+  const interval = make("small", {}, `${fixed(low)} to ${fixed(high)}`);
+  const known = who !== FLOOR && floor && ![...score, ...floor].includes(null);
+  const beaten = !known || clears(measure, score, floor);
+  const verdict = beaten ? null : make("strong", { class: "poor" }, "not better than random");
+  return make(
+    "td",
+    {},
+    make("span", { class: "mean" }, fixed(mean)),
+    interval,
+    spread(measure, score, floor, rows, scores),
+    verdict,
+  );
+}
+
+// The interval on a scale that the column shares, above the floor's in grey
+function spread(measure, [mean, low, high], floor, rows, scores) {
+  const all = rows.flatMap((who) => scores[who]?.[measure] ?? []).filter((value) => value !== null);
+  const [least, most] = [Math.min(0, ...all), Math.max(0, ...all)];
+  const x = (value) => 3 + ((value - least) / (most - least || 1)) * 94;
+  const picture = draw("svg", { viewBox: "0 0 100 12", class: "spread", "aria-hidden": "true" });
+  if (floor)
+    picture.append(
+      draw("rect", { x: x(floor[1]), width: Math.max(1, x(floor[2]) - x(floor[1])), y: 0, height: 12, class: "band" }),
+    );
+  picture.append(draw("line", { x1: x(low), x2: x(high), y1: 6, y2: 6 }), draw("circle", { cx: x(mean), cy: 6, r: 3 }));
+  return picture;
+}
+
+function sanityCell(value) {
+  if (value === undefined || value === null) return make("td", {}, "–");
+  const poor = Math.abs(value) >= UNMOVED ? make("strong", { class: "poor" }, "hardly depends on the weights") : null;
+  return make("td", {}, make("span", { class: "mean" }, fixed(value)), poor);
+}
+
+function explanation(measures, sanity) {
+  const list = make("dl", { class: "explanation" });
+  const add = (title, text) => list.append(make("div", {}, make("dt", {}, title), make("dd", {}, text)));
+  for (const measure of measures) {
+    const { title, says, higher } = MEASURES[measure];
+    add(title, `${says}; ${higher ? "higher" : "lower"} is better.`);
+  }
+  if (sanity) {
+    add(
+      "Shuffled weights",
+      "How alike the maps are to those of the same model with its weights shuffled, as a rank " +
+        "correlation; a map that hardly changes says little of what the model has learned.",
+    );
+  }
+  return list;
+}
+
+function charts(found, rows) {
+  const wanted = [
+    ["deletion", "taken away", "lower"],
+    ["insertion", "put back", "higher"],
+  ];
+  const fractions = found.fractions ?? [];
+  const drawn = wanted.flatMap(([kind, doing, better]) => {
+    const given = [...rows, FLOOR].map((who) => [who, (found.curves?.[who]?.[kind] ?? []).slice(0, fractions.length)]);
+    const curves = given.filter(([, curve]) => curve.filter((value) => value !== null).length > 1);
+    return curves.length ? [chart(kind, doing, better, fractions, curves)] : [];
+  });
+  return drawn.length
+    ? [make("h3", {}, "As parts are taken away or put back"), make("div", { class: "charts" }, ...drawn)]
+    : [];
+}

@@ -1,0 +1,174 @@
+"""The report of explanations: one HTML file that asks the network for nothing and trusts no text it shows.
+
+`render` takes the story as plain containers:
+
+    {"title", "model", "data": str, "split": str or None, "modality": "text" or "image", "classes": [str],
+     "explainers": [{"name", "signed": bool, "about"}],          in the order of the page
+     "faithfulness": None or {"removal": str, "examples": int, "fractions": [number],
+       "scores": {explainer: {measure: [mean, low, high]}},      "random" is the floor; any key may be missing
+       "curves": {explainer: {"deletion": [a probability a fraction], "insertion": [..]}},
+       "sanity": {explainer: number}},
+     "examples": [{"id": int, "label": str or None, "predicted", "explained": str, "probabilities": {class: number},
+       "words": [str]                                            or, of an image,
+       "image": "data:image/png;base64,..", "size": [height, width], "grid": [rows, columns],
+       "maps": {explainer: [a number a word or region]},
+       "evidence": [0 or 1 a word or region],                    where it is known
+       "heads": None or [[[a number a word or region], .. a head], .. a layer]}]}
+
+The page gets it as JSON, with maps as base64 of small integers: a thousand reviews stay some megabytes.
+"""
+
+import base64
+import hashlib
+import html
+import json
+import re
+from collections.abc import Mapping, Sequence
+from importlib.resources import files
+from typing import Any
+
+import numpy as np
+
+STYLES = ("colours.css", "page.css", "faithfulness.css", "examples.css", "heads.css", "media.css")
+SCRIPTS = ("base.js", "maps.js", "heads.js", "charts.js", "faithfulness.js", "examples.js", "main.js")
+MOST_CLASSES = 5  # whose probabilities an example shows
+HEADS_BUDGET = 6_000_000  # bytes of base64; a page that opens in two seconds has room for them
+PICTURE = re.compile(r"data:image/(png|jpeg|webp|gif);base64,[A-Za-z0-9+/]+={0,2}")
+
+
+def render(story: Mapping[str, Any]) -> str:
+    """The whole page. Examples come mistakes first, and of each kind the surest first."""
+    style, script = _assets(*STYLES), _assets(*SCRIPTS)
+    parts = {
+        "title": html.escape(f"{story['title']}: explanations"),
+        "policy": "; ".join(
+            [
+                "default-src 'none'",
+                "img-src data:",
+                f"style-src {_digest(style)}",
+                f"script-src {_digest(script)}",
+                "base-uri 'none'",
+                "form-action 'none'",
+                # even a careless change of the script could then make no element out of text
+                "require-trusted-types-for 'script'",
+                "trusted-types 'none'",
+            ]
+        ),
+        "style": style,
+        "script": script,
+        "story": _embedded(_compact(story)),
+    }
+    # in one pass, so that nothing in a part is taken for a place of another
+    filled = re.sub(r"\{\{(\w+)\}\}", lambda found: parts[found[1]], _assets("page.html"))
+    return re.sub("[\ud800-\udfff]", "\ufffd", filled)  # half a character, which no file can hold
+
+
+def _assets(*names: str) -> str:
+    folder = files("attnpred.explain") / "assets"
+    return "\n".join((folder / name).read_text(encoding="utf-8") for name in names)
+
+
+def _digest(text: str) -> str:
+    return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
+
+
+def _embedded(value: Any) -> str:
+    """JSON that cannot end the script element around it, nor a line in it."""
+    text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    return re.sub("[<>&\u2028\u2029]", lambda found: f"\\u{ord(found[0]):04x}", text)
+
+
+def _compact(story: Mapping[str, Any]) -> dict[str, Any]:
+    kept = {key: story[key] for key in ("title", "model", "data", "split", "modality", "explainers")}
+    examples = sorted(story["examples"], key=_rank)
+    classes = list(dict.fromkeys([*story["classes"], *(name for example in examples for name in _named(example))]))
+    number = {name: i for i, name in enumerate(classes)}
+    compact = [_example(example, number) for example in examples]
+    with_heads = _add_heads(compact, examples)
+    faithfulness = story.get("faithfulness")
+    return {
+        **kept,
+        "classes": classes,
+        "faithfulness": faithfulness and _plain(faithfulness),
+        "headsKept": with_heads,
+        "headsGiven": sum(bool(example.get("heads")) for example in examples),
+        "examples": compact,
+    }
+
+
+def _rank(example: Mapping[str, Any]) -> tuple[bool, float]:
+    right = example["label"] in (None, example["predicted"])
+    return right, -example["probabilities"].get(example["predicted"], 0.0)
+
+
+def _named(example: Mapping[str, Any]) -> list[str]:
+    names = [example["label"], example["predicted"], example["explained"], *example["probabilities"]]
+    return [name for name in names if name is not None]
+
+
+def _example(example: Mapping[str, Any], number: Mapping[str, int]) -> dict[str, Any]:
+    """Classes by number, and the probabilities of the likeliest and of those that the example names."""
+    label, predicted, explained = (example[key] for key in ("label", "predicted", "explained"))
+    probabilities = sorted(example["probabilities"].items(), key=lambda pair: -pair[1])
+    shown = [pair for i, pair in enumerate(probabilities) if i < MOST_CLASSES or pair[0] in (label, explained)]
+    compact: dict[str, Any] = {
+        "id": example["id"],
+        "label": None if label is None else number[label],
+        "predicted": number[predicted],
+        "explained": number[explained],
+        "probabilities": [[number[name], _rounded(value)] for name, value in shown],
+    }
+    if "words" in example:
+        compact["words"] = example["words"]
+        parts = len(example["words"])
+    else:
+        if not PICTURE.fullmatch(example["image"]):
+            raise ValueError(
+                f"example {example['id']}: an image must be a base64 data: URI, not {example['image'][:40]}"
+            )
+        compact |= {key: example[key] for key in ("image", "size", "grid")}
+        parts = example["grid"][0] * example["grid"][1]
+    for name, values in example["maps"].items():
+        if len(values) != parts:
+            raise ValueError(f"example {example['id']}: the map {name} has {len(values)} numbers for {parts} parts")
+    compact["maps"] = {name: _packed(values, np.int16) for name, values in example["maps"].items()}
+    if example.get("evidence"):
+        compact["evidence"] = [i for i, value in enumerate(example["evidence"]) if value]
+    return compact
+
+
+def _add_heads(compact: Sequence[dict[str, Any]], examples: Sequence[Mapping[str, Any]]) -> int:
+    """Per-head maps for the first examples of the page, as many as the budget holds; answers how many."""
+    spent = kept = 0
+    for target, example in zip(compact, examples, strict=True):
+        if not example.get("heads"):
+            continue
+        layers = [[_packed(head, np.int8) for head in layer] for layer in example["heads"]]
+        spent += sum(len(text) + 12 for layer in layers for _, text in layer)
+        if spent > HEADS_BUDGET:
+            break
+        target["heads"] = layers
+        kept += 1
+    return kept
+
+
+def _packed(values: Sequence[float], kind: type[np.signedinteger[Any]]) -> tuple[float, str]:
+    """The greatest magnitude, and base64 of every value as a share of it; what is no number counts as 0."""
+    finite = np.nan_to_num(np.asarray(values, dtype=np.float64), nan=0.0, posinf=0.0, neginf=0.0)
+    top = float(np.abs(finite).max(initial=0.0))
+    share = finite / top if top > 0 else finite
+    whole = (share * np.iinfo(kind).max).round().astype(np.dtype(kind).newbyteorder("<"))
+    return float(f"{top:.4g}"), base64.b64encode(whole.tobytes()).decode()
+
+
+def _plain(value: Any) -> Any:
+    """The same containers with rounded numbers, None for what is no number."""
+    if isinstance(value, Mapping):
+        return {key: _plain(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(inner) for inner in value]
+    return _rounded(value) if isinstance(value, float) else value
+
+
+def _rounded(value: float) -> float | None:
+    return float(f"{value:.4g}") if np.isfinite(value) else None

@@ -1,0 +1,93 @@
+"""Small stories as the report of explanations takes them."""
+
+import base64
+import io
+
+import numpy as np
+from PIL import Image
+
+EXPLAINERS = [
+    {"name": "attention", "signed": False, "about": "what the pooling weighs"},
+    {"name": "gradient", "signed": True, "about": "the slope at each part"},
+    {"name": "occlusion", "signed": True, "about": "what leaving a part out costs"},
+]
+WORDS = ["a", "fine", "film", "that", "never", "drags"]
+
+
+def text_example(number: int, label: str | None, predicted: str, sure: float, words=WORDS, names=None, **more):
+    names = names or [explainer["name"] for explainer in EXPLAINERS]
+    ramp = np.arange(1.0, len(words) + 1)
+    maps = {name: (ramp if i == 0 else ramp * (-1.0) ** np.arange(len(words))).tolist() for i, name in enumerate(names)}
+    other = "negative" if predicted == "positive" else "positive"
+    probabilities = {predicted: sure, other: 1 - sure}
+    given = {"id": number, "label": label, "predicted": predicted, "explained": predicted}
+    return {**given, "probabilities": probabilities, "words": list(words), "maps": maps, **more}
+
+
+def text_story(examples, **more):
+    return {
+        "title": "2026-11-21/03-12-44-transformer-sst2-a2e9",
+        "model": "transformer",
+        "data": "sst2",
+        "split": "val",
+        "modality": "text",
+        "classes": ["negative", "positive"],
+        "explainers": EXPLAINERS,
+        "faithfulness": None,
+        "examples": examples,
+        **more,
+    }
+
+
+def mixed_examples():
+    """Two mistakes among five, in another order than the page's."""
+    return [
+        text_example(1, "positive", "positive", 0.6),
+        text_example(2, "negative", "positive", 0.7, words=["dull", "film"]),
+        text_example(3, "negative", "negative", 0.99),
+        text_example(4, "positive", "negative", 0.9),
+        text_example(5, None, "positive", 0.8),
+    ]
+
+
+def faithfulness():
+    def around(mean):
+        return [mean, mean - 0.05, mean + 0.05]
+
+    fractions = [i / 10 for i in range(11)]
+    falling = {"attention": 3, "gradient": 1.2, "random": 1}
+    return {
+        "removal": "mask",
+        "examples": 200,
+        "fractions": fractions,
+        "scores": {
+            "attention": {"comprehensiveness": around(0.5), "sufficiency": around(0.1), "deletion": around(0.4)},
+            "gradient": {"comprehensiveness": around(0.14), "sufficiency": [0.3, 0.25, float("nan")]},
+            "random": {"comprehensiveness": around(0.1), "sufficiency": around(0.35), "deletion": around(0.42)},
+        },
+        "curves": {name: {"deletion": [0.9 * (1 - f) ** p for f in fractions]} for name, p in falling.items()},
+        "sanity": {"attention": 0.1, "gradient": 0.8},
+    }
+
+
+def image_story(side=32, grid=(4, 4), **more):
+    pixels = np.random.default_rng(0).integers(0, 255, (side, side, 3), dtype=np.uint8)
+    buffer = io.BytesIO()
+    Image.fromarray(pixels).save(buffer, "PNG")
+    regions = grid[0] * grid[1]
+    ramp = [float(i) for i in range(regions)]
+    example = {
+        "id": 7,
+        "label": "cat",
+        "predicted": "dog",
+        "explained": "cat",
+        "probabilities": {"cat": 0.3, "dog": 0.7},
+        "image": f"data:image/png;base64,{base64.b64encode(buffer.getvalue()).decode()}",
+        "size": [side, side],
+        "grid": list(grid),
+        "maps": {"attention": ramp, "gradient": [value - 5 for value in ramp]},
+        "evidence": [int(i in (5, 6)) for i in range(regions)],
+        "heads": [[ramp, ramp[::-1]]] * 3,
+        **more,
+    }
+    return {**text_story([example]), "modality": "image", "data": "cifar10", "classes": ["cat", "dog"]}
