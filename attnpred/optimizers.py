@@ -86,14 +86,17 @@ class MuonAndAdamW(Optimizer):
         """Each of its own groups, which schedules change, beside that of the algorithm which moves it."""
         return list(zip(self.param_groups, [*self.muon.param_groups, *self.adamw.param_groups], strict=True))
 
+    def _hand_on_rates(self) -> None:
+        for group, part in self._parts():
+            part["lr"] = group["lr"]
+
     @torch.no_grad()
     def step(self, closure: Any = None) -> Any:
         loss = None
         if closure is not None:
             with torch.enable_grad():
                 loss = closure()
-        for group, part in self._parts():
-            part["lr"] = group["lr"]
+        self._hand_on_rates()
         for kernel, matrix in self.kernels:
             matrix.grad = None if kernel.grad is None else _matrix(kernel.grad)
         self.muon.step()
@@ -103,6 +106,7 @@ class MuonAndAdamW(Optimizer):
         return loss
 
     def state_dict(self) -> dict[str, Any]:
+        self._hand_on_rates()  # a schedule has changed them since the last step
         return {"muon": self.muon.state_dict(), "adamw": self.adamw.state_dict()}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:

@@ -142,7 +142,8 @@ def fit(config: Config, chosen: Chosen, run: Run, data: Any, learner: Learner) -
         callbacks.append(Profile(run.path))
     if options.patience is not None:
         selection = config.checkpoint
-        callbacks.append(EarlyStopping(selection.monitor, patience=options.patience, mode=selection.mode))
+        # not strict: a run that goes on at its very end ends without another validation
+        callbacks.append(EarlyStopping(selection.monitor, patience=options.patience, mode=selection.mode, strict=False))
     start = vault.newest(run.checkpoints)  # there is none yet, unless the run was begun before
     step = None if start is None else int(vault.load(start)["global_step"])
     trainer = lightning.Trainer(

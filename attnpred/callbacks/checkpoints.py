@@ -27,6 +27,9 @@ class Checkpoints(Checkpoint):
         self.saved_step = 0
         self.saved_time = time.monotonic()
 
+    def on_train_start(self, trainer: Trainer, learner: LightningModule) -> None:
+        self.saved_step = trainer.global_step  # of the checkpoint that the run goes on from
+
     def on_train_batch_end(
         self, trainer: Trainer, learner: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:

@@ -18,7 +18,8 @@ class Position(Callback):
     """Goes on with the same dice, and with records that end where the checkpoint was written."""
 
     def __init__(self) -> None:
-        self.dice: dict[str, Any] | None = None
+        self.dice: dict[str, Any] | None = None  # what the checkpoint says, until training starts
+        self.loader: dict[str, Any] = {}
 
     def on_save_checkpoint(self, trainer: Trainer, learner: LightningModule, checkpoint: dict[str, Any]) -> None:
         dice = [_dice()]
@@ -26,12 +27,18 @@ class Position(Callback):
             dice = [{} for _ in range(trainer.world_size)]
             torch.distributed.all_gather_object(dice, _dice())
         records = _records(trainer)
-        checkpoint[KEY] = {"dice": dice, "records": 0 if records is None else records.size()}
+        loader: Any = trainer.train_dataloader
+        checkpoint[KEY] = {
+            "dice": dice,
+            "loader": loader.state_dict(),
+            "records": 0 if records is None else records.size(),
+        }
 
     def on_load_checkpoint(self, trainer: Trainer, learner: LightningModule, checkpoint: dict[str, Any]) -> None:
         if trainer.state.fn != TrainerFn.FITTING:
             return
         self.dice = checkpoint[KEY]["dice"][trainer.global_rank]
+        self.loader = checkpoint[KEY]["loader"]
         records = _records(trainer)
         if records is not None and trainer.is_global_zero:
             records.cut(checkpoint[KEY]["records"])
@@ -41,6 +48,9 @@ class Position(Callback):
         if self.dice is not None:
             _throw(self.dice)
             self.dice = None
+            # Lightning would do it, had it not looked at the loader before it read the checkpoint
+            loader: Any = trainer.train_dataloader
+            loader.load_state_dict(self.loader)
 
 
 def _records(trainer: Trainer) -> MetricsFile | None:

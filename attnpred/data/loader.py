@@ -76,7 +76,8 @@ class BatchLoader(Generic[B]):
 
     def load_state_dict(self, state: dict[str, int]) -> None:
         """The next pass goes on behind the batch that was the last."""
-        self._epoch, self._start = state["epoch"], state["position"]
+        self._epoch = state["epoch"]
+        self._start = self._position = state["position"]
 
     def __iter__(self) -> Iterator[B]:
         count = len(self._bounds) - 1
@@ -128,7 +129,7 @@ class FewBatches(Generic[B]):
         return {"position": self._position}
 
     def load_state_dict(self, state: dict[str, int]) -> None:
-        self._start = state["position"]
+        self._start = self._position = state["position"]
 
 
 def in_order(lengths: Integers, slack: float, random: np.random.Generator | None = None) -> NDArray[np.uint32]:

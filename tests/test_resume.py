@@ -1,0 +1,249 @@
+"""Runs that died go on as if they had not: the same weights, to the last bit, and the same records."""
+
+import json
+import shutil
+import signal
+
+import pytest
+import torch
+
+from attnpred import vault
+from attnpred.callbacks.monitor import Monitor
+from attnpred.cli import main
+from attnpred.errors import Interrupted
+from attnpred.learner import Learner
+from attnpred.run import Run
+from tests.data.made import make_text_source
+
+CLOCK = {"time", "examples_per_second", "tokens_per_second", "memory_gib"}
+EVERYTHING = [
+    *("model.dropout=0.2", "task.label_smoothing=0.1", "optimizer.ema=0.9", "trainer.patience=50"),
+    *("trainer.accumulate=2", "optimizer=muon", "optimizer.lr=1e-3"),
+]
+
+
+class Died(BaseException):
+    pass
+
+
+@pytest.fixture
+def quick(tmp_path):
+    data = ["data=digits", "data.batch_size=64", f"data.cache_dir={tmp_path / 'cache'}", "data.augment.crop=1"]
+    model = ["model.width=8", "model.depth=1", "model.heads=2", "data.augment.mixup=0.2"]
+    often = ["checkpoint.every_steps=3", "trainer.log_every_steps=2", "trainer.max_epochs=3"]
+    return [*data, *model, *often, "trainer.precision=32-true", "logger=csv"]
+
+
+def train(place, overrides):
+    assert main(["train", *overrides, f"output_dir={place}"]) == 0
+    return the_run(place)
+
+
+def the_run(place):
+    (file,) = place.rglob("run.json")
+    return Run(file.parent)
+
+
+def weights(run, name="last.ckpt"):
+    return vault.load(run.checkpoints / name)
+
+
+def records(run):
+    lines = [json.loads(line) for line in (run.path / "metrics.jsonl").read_text().splitlines()]
+    return [{key: value for key, value in line.items() if key not in CLOCK} for line in lines]
+
+
+def result(run):
+    found = json.loads((run.path / "metrics.json").read_text())
+    return {key: value for key, value in found.items() if key not in {*CLOCK, "peak_memory_gib", "seconds"}}
+
+
+def same(one, other):
+    for key in ("state_dict", "optimizer_states", "lr_schedulers", "position"):
+        ours, theirs = list(leaves(one[key])), list(leaves(other[key]))
+        assert [place for place, _ in ours] == [place for place, _ in theirs]
+        for (place, mine), (_, his) in zip(ours, theirs, strict=True):
+            if place[-1] != "records":  # whose lines hold times of other lengths
+                assert torch.equal(mine, his) if isinstance(mine, torch.Tensor) else mine == his, place
+
+
+def leaves(value, place=()):
+    if isinstance(value, dict | list | tuple):
+        for key, inner in value.items() if isinstance(value, dict) else enumerate(value):
+            yield from leaves(inner, (*place, key))
+    else:
+        yield place, value
+
+
+def check_same(run, whole):
+    assert records(run) == records(whole)
+    assert result(run) == result(whole)
+    for name in ("last.ckpt", "best.ckpt"):
+        same(weights(run, name), weights(whole, name))
+    table, expected = ((r.path / "metrics.csv").read_text().splitlines() for r in (run, whole))
+    assert len(table) == len(expected)
+    assert run.description()["status"] == "done"
+    assert not [file for file in run.checkpoints.iterdir() if file.name.startswith(".")]
+
+
+def dies_at(monkeypatch, target, method, call):
+    """Has the method raise, as if the process were killed, when it is called for the time `call`."""
+    real, count = getattr(target, method), 0
+
+    def counted(*args, **named):
+        nonlocal count
+        count += 1
+        if count == call:
+            raise Died
+        return real(*args, **named)
+
+    monkeypatch.setattr(target, method, counted)
+
+
+@pytest.mark.parametrize(
+    ("target", "method", "call"),
+    [
+        (Learner, "training_step", 1),  # before anything was saved
+        (Learner, "training_step", 10),  # within the first epoch
+        (Learner, "validation_step", 2),  # within a validation
+        (Learner, "on_validation_epoch_end", 2),
+        (Monitor, "on_validation_end", 2),
+        (Learner, "training_step", 41),  # the second batch of the third epoch
+        (Learner, "test_step", 1),  # when all is trained
+    ],
+)
+def test_a_run_that_died_goes_on_as_if_it_had_not(target, method, call, quick, tmp_path, monkeypatch, capsys):
+    overrides = [*quick, *EVERYTHING]
+    whole = train(tmp_path / "whole", overrides)
+    with monkeypatch.context() as patched:
+        dies_at(patched, target, method, call)
+        with pytest.raises(Died):
+            main(["train", *overrides, f"output_dir={tmp_path / 'died'}"])
+    run = the_run(tmp_path / "died")
+    capsys.readouterr()
+    assert main(["resume", str(run.path)]) == 0
+    assert capsys.readouterr().out.splitlines()[-1] == str(run.path)
+    check_same(run, whole)
+
+
+def test_texts_go_on_too_and_more_than_once(tmp_path, monkeypatch):
+    source = make_text_source(tmp_path / "imdb")
+    small = ["model.width=16", "model.depth=1", "model.heads=2", "data.tokenizer.vocab_size=200", "data.max_length=24"]
+    data = ["model=transformer", "data=imdb", f"data.source={source}", f"data.cache_dir={tmp_path / 'cache'}"]
+    often = ["checkpoint.every_steps=2", "trainer.log_every_steps=3", "trainer.max_epochs=3", "data.batch_size=8"]
+    overrides = [*small, *data, *often, "data.word_dropout=0.2", "trainer.precision=32-true", "logger=csv"]
+    whole = train(tmp_path / "whole", overrides)
+    steps = weights(whole)["global_step"]
+    assert steps > 12
+    for call in (5, 4, 6):
+        with monkeypatch.context() as patched:
+            dies_at(patched, Learner, "training_step", call)
+            with pytest.raises(Died):
+                main(["train", *overrides, f"output_dir={tmp_path / 'died'}", "resume=auto"])
+    assert main(["train", *overrides, f"output_dir={tmp_path / 'died'}", "resume=auto"]) == 0
+    check_same(the_run(tmp_path / "died"), whole)
+
+
+def test_a_signal_is_no_loss(quick, tmp_path, monkeypatch):
+    whole = train(tmp_path / "whole", quick)
+    real, steps = Learner.training_step, []
+
+    def signalled(self, batch, batch_idx):
+        steps.append(batch_idx)
+        if len(steps) == 8:
+            signal.raise_signal(signal.SIGTERM)
+        return real(self, batch, batch_idx)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Learner, "training_step", signalled)
+        assert main(["train", *quick, f"output_dir={tmp_path / 'left'}"]) == Interrupted(signal.SIGTERM).exit_code
+    run = the_run(tmp_path / "left")
+    assert run.description()["status"] == "interrupted"
+    assert weights(run)["global_step"] == 8
+    assert main(["resume", str(run.path)]) == 0
+    check_same(run, whole)
+
+
+def test_what_is_damaged_is_named_and_the_one_before_is_used(quick, tmp_path, monkeypatch, capsys):
+    whole = train(tmp_path / "whole", quick)
+    with monkeypatch.context() as patched:
+        dies_at(patched, Learner, "training_step", 12)
+        with pytest.raises(Died):
+            main(["train", *quick, f"output_dir={tmp_path / 'died'}"])
+    run = the_run(tmp_path / "died")
+    last = run.checkpoints / "last.ckpt"
+    last.write_bytes(last.read_bytes()[:-100])
+    (run.checkpoints / ".last.ckpt.99").write_bytes(b"half")
+    assert main(["resume", str(run.path)]) == 0
+    assert f"{last}: damaged; going on from before.ckpt" in capsys.readouterr().err
+    check_same(run, whole)
+
+
+def test_nothing_whole_is_refused(quick, tmp_path, capsys):
+    run = train(tmp_path, quick)
+    run.describe(status="failed")
+    for file in run.checkpoints.glob("*.ckpt"):
+        file.write_bytes(b"rubbish")
+    assert main(["resume", str(run.path)]) == 2
+    assert "damaged, and nothing else was saved; restore one of them" in capsys.readouterr().err
+
+
+def test_a_run_that_is_done_is_left_alone(quick, tmp_path, capsys):
+    run = train(tmp_path, quick)
+    before = {file: file.read_bytes() for file in run.path.rglob("*") if file.is_file()}
+    assert main(["resume", str(run.path)]) == 0
+    assert "is done" in capsys.readouterr().err
+    assert {file: file.read_bytes() for file in run.path.rglob("*") if file.is_file()} == before
+    # asked to begin or go on, a done run is not gone on with
+    assert main(["train", *quick, f"output_dir={tmp_path}", "resume=auto"]) == 0
+    assert len(list(tmp_path.rglob("run.json"))) == 2
+
+
+def test_no_two_processes_train_one_run(quick, tmp_path, capsys):
+    run = train(tmp_path, quick)
+    run.describe(status="running")
+    with run.held():
+        assert main(["resume", str(run.path)]) == 2
+    assert f"{run.path}: is being trained by another process; wait for it, or stop it" in capsys.readouterr().err
+
+
+def test_a_moved_run_goes_on(quick, tmp_path, monkeypatch):
+    whole = train(tmp_path / "whole", quick)
+    with monkeypatch.context() as patched:
+        dies_at(patched, Learner, "training_step", 30)
+        with pytest.raises(Died):
+            main(["train", *quick, f"output_dir={tmp_path / 'died'}"])
+    run = the_run(tmp_path / "died")
+    moved = Run(tmp_path / "elsewhere")
+    shutil.move(run.path, moved.path)
+    assert main(["resume", str(moved.path)]) == 0
+    check_same(moved, whole)
+
+
+def test_everything_written_loads_as_plain_data(quick, tmp_path):
+    run = train(tmp_path, [*quick, *EVERYTHING])
+    written = list(run.path.rglob("*.ckpt"))
+    assert {file.name for file in written} == {"best.ckpt", "last.ckpt", "before.ckpt"}
+    for file in written:
+        torch.load(file, weights_only=True)
+
+
+def test_a_full_disk_leaves_the_last_checkpoint_whole(quick, tmp_path, monkeypatch, capsys):
+    real, saved = torch.save, []
+
+    def fills_up(content, file):
+        saved.append(1)
+        if len(saved) == 3:
+            file.write(b"half of it")
+            raise OSError(28, "No space left on device")
+        return real(content, file)
+
+    monkeypatch.setattr(torch, "save", fills_up)
+    assert main(["train", *quick, f"output_dir={tmp_path}"]) == 2
+    message = capsys.readouterr().err
+    assert "cannot be written ([Errno 28] No space left on device); it needs" in message
+    assert "MiB are free" in message
+    run = the_run(tmp_path)
+    assert vault.newest(run.checkpoints) is not None
+    assert not list(run.checkpoints.glob(".*"))
+    assert weights(run)["global_step"] == 6
