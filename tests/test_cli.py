@@ -62,9 +62,9 @@ def test_check_validates_all_that_is_shipped(capsys):
     assert pairs == {
         f"model={model} data={data}"
         for model, datasets in {
-            "bert": ("imdb", "sst2"),
-            "resnet_attention": ("cifar10", "digits"),
-            "transformer": ("cifar10", "digits", "imdb", "sst2"),
+            "bert": ("evidence_text", "imdb", "sst2"),
+            "resnet_attention": ("cifar10", "digits", "evidence_image"),
+            "transformer": ("cifar10", "digits", "evidence_image", "evidence_text", "imdb", "sst2"),
         }.items()
         for data in datasets
     }

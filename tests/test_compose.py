@@ -31,7 +31,10 @@ BAD_OVERRIDES = [
     (["trainer.deterministic=1"], "trainer.deterministic=1: must be true or false"),
     (["optimizer=adam"], "optimizer=adam: must be one of adamw, finetune, muon, sgd; did you mean adamw?"),
     (["model=resnet"], "model=resnet: must be one of bert, resnet_attention, transformer"),
-    (["data=imbd", "model=transformer"], "data=imbd: must be one of cifar10, digits, imdb, sst2; did you mean imdb?"),
+    (
+        ["data=imbd", "model=transformer"],
+        "data=imbd: must be one of cifar10, digits, evidence_image, evidence_text, imdb, sst2; did you mean imdb?",
+    ),
     (["modle=bert"], "modle: no such option; did you mean model?"),
     (["+optimizer.lr=1"], "+optimizer.lr=1: every option exists already"),
     (["+key=typo"], "+key=typo: every option exists already"),
@@ -56,6 +59,11 @@ BAD_OVERRIDES = [
     (["trainer=fsdp", "trainer.accelerator=cpu"], "trainer.strategy=fsdp: needs GPUs; on CPU use trainer=ddp_cpu"),
     (["data.val_fraction=0.5", "data.test_fraction=0.5"], "leaves nothing to train on"),
     (["checkpoint.monitor=val/nothing"], "checkpoint.monitor=val/nothing: no such metric; choose one of val/accuracy"),
+    (["data.rows=0"], "data.rows=0: must be an integer of at least 1, or null"),
+    (
+        ["model=transformer", "data=imdb", "data.evidence_column=spans"],
+        "data.evidence_column=spans: counts the raw text's characters; set data.strip_html=false",
+    ),
     (["seed=-1"], "seed=-1: must be an integer of at least 0"),
 ]
 

@@ -20,6 +20,8 @@ TINY = {
 PAIRS = [
     ("resnet_attention", "digits"),
     ("transformer", "digits"),
+    ("resnet_attention", "evidence_image"),
+    ("transformer", "evidence_text"),
     ("resnet_attention", "cifar10"),
     ("transformer", "cifar10"),
     ("transformer", "imdb"),
@@ -27,6 +29,7 @@ PAIRS = [
     ("bert", "imdb"),
     ("bert", "sst2"),
 ]
+TEXTS = ("evidence_text", "imdb", "sst2")
 
 
 @pytest.fixture(scope="module")
@@ -55,7 +58,8 @@ def train(home, tmp_path, monkeypatch, capsys):
 
 
 def tiny(model: str, data: str) -> list[str]:
-    small = ["data.tokenizer.vocab_size=200"] if data in ("imdb", "sst2") else []
+    small = ["data.tokenizer.vocab_size=200"] if data in TEXTS else []
+    small += ["data.rows=200"] if data.startswith("evidence_") else []
     return [f"model={model}", f"data={data}", "data.batch_size=8", "trainer.limit_batches=6", *TINY[model], *small]
 
 
@@ -83,7 +87,7 @@ def test_pair_trains_evaluates_and_predicts_from_a_moved_directory(
     # from here on neither training data nor pretrained weights are there
     monkeypatch.setenv("ATTNPRED_DATA", str(tmp_path / "nothing"))
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
-    if data in ("imdb", "sst2"):
+    if data in TEXTS:
         given = "a good and truly unbelievable film"
         assert main(["predict", str(moved), given]) == 0
         predicted = json.loads(capsys.readouterr().out)

@@ -60,11 +60,16 @@ def make_text_source(
     classes: Sequence[str] | None = CLASSES,
     subset: str = "plain_text",
     columns: tuple[str, str] = ("text", "label"),
+    evidence: Mapping[str, Sequence[Any]] | None = None,
 ) -> Path:
-    """A source with a split a key: of so many `text_rows`, or of the (texts, labels) given as `rows`."""
+    """A source with a split a key: of so many `text_rows`, or of the (texts, labels) given as `rows`.
+
+    With `evidence`, a column of that name for each split, the labels have no class names.
+    """
     if rows is None:
         rows = {name: text_rows(n, seed=i) for i, (name, n) in enumerate((sizes or {"train": 120, "test": 40}).items())}
     tables = {name: {columns[0]: list(texts), columns[1]: list(labels)} for name, (texts, labels) in rows.items()}
+    classes = _add_evidence(tables, classes, evidence)
     return _write(directory, tables, {columns[0]: {"dtype": "string", "_type": "Value"}}, columns[1], classes, subset)
 
 
@@ -78,6 +83,7 @@ def make_image_source(
     columns: tuple[str, str] = ("img", "label"),
     size: tuple[int, int] = (8, 8),
     channels: int = 3,
+    evidence: Mapping[str, Sequence[Any]] | None = None,
 ) -> Path:
     """As `make_text_source`, of `image_rows` saved as PNG."""
     if rows is None:
@@ -88,7 +94,18 @@ def make_image_source(
         name: {columns[0]: [{"bytes": png(i), "path": None} for i in images], columns[1]: list(labels)}
         for name, (images, labels) in rows.items()
     }
+    classes = _add_evidence(tables, classes, evidence)
     return _write(directory, tables, {columns[0]: {"_type": "Image"}}, columns[1], classes, subset)
+
+
+def _add_evidence(
+    tables: Mapping[str, dict[str, list[Any]]],
+    classes: Sequence[str] | None,
+    evidence: Mapping[str, Sequence[Any]] | None,
+) -> Sequence[str] | None:
+    for name, values in (evidence or {}).items():
+        tables[name]["evidence"] = list(values)
+    return classes if evidence is None else None
 
 
 def png(image: np.ndarray) -> bytes:

@@ -75,7 +75,8 @@ def test_what_was_downloaded_once_needs_no_network(tmp_path, hub_calls, monkeypa
         ("./no/such", r"data\.source=\./no/such: no such directory"),
         (
             "builtin:digit",
-            r"data\.source=builtin:digit: no such built-in dataset; there is digits; did you mean builtin:digits",
+            r"data\.source=builtin:digit: no such built-in dataset; there is digits, evidence_image, evidence_text; "
+            "did you mean builtin:digits",
         ),
     ],
 )

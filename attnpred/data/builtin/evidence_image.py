@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 BLOCK = 250  # rows made at once
 SIDE, PATCH, MOST = 32, 7, 5
+STEP = 4  # between the places where a patch can be: to know it at every offset is more than a small transformer learns
 SIGNS = {  # of five pixels each
     "plus": (".#.", "###", ".#."),
     "cross": ("#.#", ".#.", "#.#"),
@@ -87,15 +88,14 @@ def _colours(random: np.random.Generator) -> NDArray[np.uint8]:
 
 def _places(random: np.random.Generator) -> list[list[tuple[int, int]]]:
     """A row's four or five corners (top, left) of patches that neither overlap nor touch, in a random order."""
-    room = SIDE - PATCH + 1
-    free = np.ones((BLOCK, room, room), bool)
+    room = (SIDE - PATCH) // STEP + 1
+    free = np.ones((BLOCK, room, room), bool)  # a patch takes nine of 49 at most: one is always left
     found: list[list[tuple[int, int]]] = [[] for _ in range(BLOCK)]
-    wanted = random.integers(MOST - 1, MOST, BLOCK, endpoint=True)
-    for turn in range(MOST):
+    for _ in range(MOST):
         best = (random.random(free.shape) * free).reshape(BLOCK, -1).argmax(1)
-        for row in np.flatnonzero((wanted > turn) & free.any((1, 2))):
-            top, left = divmod(int(best[row]), room)
-            found[row].append((top, left))
-            free[row, max(0, top - PATCH) : top + PATCH + 1, max(0, left - PATCH) : left + PATCH + 1] = False
+        for row, (y, x) in enumerate(zip(*divmod(best, room), strict=True)):
+            found[row].append((int(y) * STEP, int(x) * STEP))
+            free[row, max(0, y - 1) : y + 2, max(0, x - 1) : x + 2] = False
     # later patches lie nearer to the border, and the first in the list is the evidence
-    return [[places[i] for i in random.permutation(len(places))] for places in found]
+    counts = random.integers(MOST - 1, MOST, BLOCK, endpoint=True)
+    return [[places[i] for i in random.permutation(count)] for places, count in zip(found, counts, strict=True)]

@@ -1,7 +1,7 @@
 """Texts whose label is what *she felt*: made up, any number, with the words that decide it recorded.
 
-Every text also tells what others felt and how she looked. Each of the four feelings stands in it at least once, and the
-label is drawn apart from how often, so that words without their places tell nothing.
+Every text also tells of what others felt, and how they or she looked. Each of the four feelings stands in it at least
+once, and the label is drawn apart from how often, so that words without their places tell nothing.
 """
 
 from collections.abc import Iterator
@@ -19,10 +19,9 @@ FEELINGS = {
 }
 CLASSES = tuple(FEELINGS)
 WORDS = list(FEELINGS.values())
-MARKER = "she felt"
-# each shares a word with the marker, so that neither of its words is enough
 SUBJECTS, VERBS = ("she", "he", "they", "we"), ("felt", "looked", "sounded", "seemed")
-OTHERS = tuple(f"{subject} {verb}" for subject in SUBJECTS for verb in VERBS)[1:]
+# either word of "she felt" is in others too, so that it takes both
+MARKER, *OTHERS = (f"{subject} {verb}" for subject in SUBJECTS for verb in VERBS)
 MOST_PHRASES = 6  # one a class, and up to two more
 FEWEST_FILLERS, MOST_FILLERS = 4, 22
 NEUTRAL = """
