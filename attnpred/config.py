@@ -137,6 +137,12 @@ class TrainerConfig:
     )
     overfit_batches: int | None = option("Train and validate on the same few batches, to see that it learns.", ge=1)
     profile: bool = option("Write a profile of some steps to the run directory.")
+    on_nan: Literal["stop", "rewind"] = option(
+        "Where a loss or gradient is no number: stop, or go back to the last checkpoint and on at half the rate."
+    )
+    on_oom: Literal["stop", "halve"] = option(
+        "Where a batch does not fit into memory: stop, or go on with batches of half the size, twice as many a step."
+    )
     detect_anomaly: bool = option("Name the operation that produced a NaN gradient; much slower.")
 
     def check(self) -> None:

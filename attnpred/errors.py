@@ -1,8 +1,24 @@
-"""The two ways a run ends early: the user's mistake, and a signal."""
+"""The ways a run ends early: the user's mistake, numbers or memory that run out, and a signal."""
 
 
 class UserError(Exception):
     """A mistake of the user's: shown as one line that names value, place and remedy; exit code 2."""
+
+
+class Diverged(UserError):
+    """A loss or gradient is no number any more."""
+
+    def __init__(self, what: str, step: int, remedy: str) -> None:
+        super().__init__(what + remedy)
+        self.what, self.step = what, step
+
+
+class OutOfMemory(UserError):
+    """A batch did not fit."""
+
+    def __init__(self, what: str, step: int, remedy: str) -> None:
+        super().__init__(what + remedy)
+        self.what, self.step = what, step
 
 
 class Interrupted(Exception):

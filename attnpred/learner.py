@@ -1,6 +1,7 @@
 """The one LightningModule: it trains any model on any task."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -10,14 +11,15 @@ from torch import Tensor
 from attnpred import optimizers
 from attnpred.attention_loss import attention_loss
 from attnpred.config import OptimizerConfig
-from attnpred.contracts import Batch, ModelOutput
+from attnpred.contracts import Batch, ImageBatch, ModelOutput, TextBatch
+from attnpred.errors import OutOfMemory
 from attnpred.models.base import Model
 from attnpred.models.embedding import Embedding
 from attnpred.models.views import look
 from attnpred.schedule import factor
 from attnpred.tasks.base import Task
 
-OFTEN_SET = frozenset({"_current_fx_name", "grad_norm", "wants_grad_norm"})  # the first is Lightning's
+OFTEN_SET = frozenset({"_current_fx_name", "batch", "grad_norm", "wants_grad_norm"})  # the first is Lightning's
 
 
 class Learner(LightningModule):
@@ -44,6 +46,7 @@ class Learner(LightningModule):
         self.split_metrics = torch.nn.ModuleDict({"val": task.metrics(), "test": task.metrics()})
         # What the monitor reads every so often; kept on the device so that no step waits for the host.
         self.steps: list[tuple[Tensor, Tensor, int]] = []  # of each batch: mean loss, hits, examples
+        self.batch: Batch | None = None  # in training
         self.attention_losses: list[Tensor] = []
         self.grad_norm: Tensor | None = None
         self.wants_grad_norm = False
@@ -68,7 +71,23 @@ class Learner(LightningModule):
         loader: Any = self.trainer.train_dataloader
         loader.set_epoch(self.current_epoch)
 
+    @contextmanager
+    def in_memory(self) -> Iterator[None]:
+        """Says which batch it was that did not fit, and what to change."""
+        try:
+            yield
+        except RuntimeError as error:
+            if not isinstance(error, torch.OutOfMemoryError) and "can't allocate memory" not in str(error):
+                raise
+            raise OutOfMemory(
+                f"out of memory at step {self.trainer.global_step + 1}, with a batch of {described(self.batch)}",
+                self.trainer.global_step + 1,
+                "; lower data.batch_size and raise trainer.accumulate as much, as trainer.on_oom=halve does by itself, "
+                "or set model.recompute=true",
+            ) from error
+
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
+        self.batch = batch
         kind = self.model.config.attention_loss
         output = self.model(batch, need_attention=kind is not None, need_layers=False)
         loss = self.task.loss(output, batch)
@@ -145,6 +164,16 @@ class Learner(LightningModule):
         total = int(self.trainer.estimated_stepping_batches)
         scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: factor(step, total, options))
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
+
+
+def described(batch: Batch | None) -> str:
+    """What a batch holds, and how large it is."""
+    if isinstance(batch, TextBatch):
+        return f"{len(batch)} texts of up to {batch.tokens.shape[1]} tokens"
+    if isinstance(batch, ImageBatch):
+        height, width = batch.pixels.shape[2:]
+        return f"{len(batch)} images of {height}x{width} pixels"
+    return "no examples yet"
 
 
 def total_norm(gradients: list[Tensor]) -> Tensor:

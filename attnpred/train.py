@@ -12,7 +12,7 @@ import pytorch_lightning as lightning
 from pytorch_lightning.callbacks import Callback, EarlyStopping
 from pytorch_lightning.profilers import PassThroughProfiler
 
-from attnpred import compose, finders, loggers, processes, report, schema, vault
+from attnpred import attempts, compose, finders, loggers, processes, report, schema, vault
 from attnpred.callbacks.average import Average
 from attnpred.callbacks.checkpoints import Checkpoints
 from attnpred.callbacks.gallery import Gallery
@@ -44,6 +44,8 @@ def launch(config: Config, overrides: list[str], directory: str | None = None) -
     loggers.check(config.logger)
     chosen = choose(config.trainer)
     say(f"device: {chosen.reason}")
+    if chosen.devices > 1 and (config.trainer.on_nan, config.trainer.on_oom) != ("stop", "stop"):
+        raise UserError("trainer.on_nan and trainer.on_oom: help themselves on one device only; leave both at stop")
     if config.resume == "auto" and (begun := Run.unfinished(config, directory)) is not None:
         return resume(begun)
     parts = prepare(config)
@@ -79,7 +81,7 @@ def _train(run: Run, config: Config, chosen: Chosen, parts: tuple[Any, Learner])
             run.rewrite(config)
             parts = prepare(config)
         if chosen.devices == 1:
-            fit(config, chosen, run, *parts)
+            attempts.persist(config, run, parts, lambda c, p, change: fit(c, chosen, run, p[0], p[1], change), prepare)
         else:
             del parts  # each process has its own
             processes.spread("attnpred.train", [str(run.path)], chosen.devices)
@@ -126,13 +128,15 @@ def begin_from(model: Any, name: str) -> None:
     say(f"{len(fitting)} of {len(own)} weights from {name}{rest}")
 
 
-def fit(config: Config, chosen: Chosen, run: Run, data: Any, learner: Learner) -> None:
+def fit(
+    config: Config, chosen: Chosen, run: Run, data: Any, learner: Learner, change: attempts.Change | None = None
+) -> None:
     """Trains, tests the best weights and writes the result; every rank runs it, rank 0 writes."""
     options = config.trainer
     monitor = Monitor(options.log_every_steps, config.checkpoint)
     guard = Guard(monitor, options.log_every_steps)
     checkpoints = Checkpoints(run.checkpoints, config.checkpoint, guard.check)
-    callbacks: list[Callback] = [Position(), guard, monitor, Progress(monitor, watch=config.checkpoint.monitor)]
+    callbacks: list[Callback] = [Position(change), guard, monitor, Progress(monitor, watch=config.checkpoint.monitor)]
     if config.optimizer.ema is not None:
         callbacks.append(Average(config.optimizer.ema))
     if options.attention_examples and chosen.strategy != "fsdp":  # a part of the model cannot be asked alone
@@ -187,11 +191,14 @@ def fit(config: Config, chosen: Chosen, run: Run, data: Any, learner: Learner) -
         loaders["train"] = loaders["val"] = FewBatches(loaders["train"], options.overfit_batches)
     if options.compile:
         learner.model.compile()  # in place: no name in a checkpoint tells
-    trainer.fit(learner, loaders["train"], loaders["val"], ckpt_path=start and str(start), weights_only=True)
+    with learner.in_memory():
+        trainer.fit(learner, loaders["train"], loaders["val"], ckpt_path=start and str(start), weights_only=True)
     if chosen.strategy != "fsdp":  # a part of the model cannot look at an example alone
         trainer.callbacks.append(Gallery(data.reader, chosen))  # type: ignore[attr-defined]
     trainer.test(learner, loaders["test"], ckpt_path=str(run.checkpoint()), verbose=False, weights_only=True)
     if main:
+        if turns := run.description().get("turns"):
+            monitor.result["turns"] = turns
         write_json(run.path / "metrics.json", monitor.result)
         _hyperparameters(trainer, config, run, monitor)
         say(report.final_table(monitor.result))

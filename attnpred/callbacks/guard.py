@@ -8,7 +8,7 @@ from pytorch_lightning import Callback, LightningModule, Trainer
 from pytorch_lightning.trainer.states import TrainerFn
 
 from attnpred.callbacks.monitor import Monitor
-from attnpred.errors import UserError
+from attnpred.errors import Diverged
 from attnpred.learner import Learner
 
 
@@ -50,8 +50,10 @@ class Guard(Callback):
         known = {**self.monitor.latest, **known}
         values = ", ".join(f"{k} {known[k]:.4g}" for k in ("train/loss", "grad_norm", "lr") if k in known)
         before = f" (last finite values: {values})" if values else ""
-        raise UserError(
-            f"{what} at step {step}{before}; what was saved is from before. Try a lower optimizer.lr, a longer "
-            "optimizer.warmup, a trainer.clip_norm, or trainer.precision=32-true; trainer.detect_anomaly=true names "
-            "the operation"
+        raise Diverged(
+            f"{what} at step {step}{before}",
+            step,
+            "; what was saved is from before. Try a lower optimizer.lr, a longer optimizer.warmup, a trainer.clip_norm "
+            "or trainer.precision=32-true; trainer.on_nan=rewind goes back and on with a lower rate, "
+            "trainer.detect_anomaly=true names the operation",
         )

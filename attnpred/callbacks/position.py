@@ -9,6 +9,7 @@ from pytorch_lightning import Callback, LightningModule, Trainer
 from pytorch_lightning.trainer.states import TrainerFn
 
 from attnpred import loggers
+from attnpred.attempts import Change
 from attnpred.loggers import MetricsFile
 
 KEY = "position"
@@ -17,7 +18,9 @@ KEY = "position"
 class Position(Callback):
     """Goes on with the same dice, and with records that end where the checkpoint was written."""
 
-    def __init__(self) -> None:
+    def __init__(self, change: Change | None = None) -> None:
+        """`change`: how this attempt differs from the one that wrote the checkpoint."""
+        self.change = change or Change()
         self.dice: dict[str, Any] | None = None  # what the checkpoint says, until training starts
         self.loader: dict[str, Any] = {}
 
@@ -38,19 +41,33 @@ class Position(Callback):
         if trainer.state.fn != TrainerFn.FITTING:
             return
         self.dice = checkpoint[KEY]["dice"][trainer.global_rank]
-        self.loader = checkpoint[KEY]["loader"]
+        self.loader = dict(checkpoint[KEY]["loader"])
+        self.loader["position"] *= self.change.parts
+        batches = checkpoint["loops"]["fit_loop"]["epoch_loop.batch_progress"]["current"]
+        more = batches["ready"] * (self.change.parts - 1)
+        batches.update({name: count + more for name, count in batches.items()})
         records = _records(trainer)
         if records is not None and trainer.is_global_zero:
             records.cut(checkpoint[KEY]["records"])
             loggers.go_on(trainer.loggers)
 
     def on_train_start(self, trainer: Trainer, learner: LightningModule) -> None:
+        if self.change.rate != 1:
+            self._slow_down(trainer)
         if self.dice is not None:
             _throw(self.dice)
             self.dice = None
             # Lightning would do it, had it not looked at the loader before it read the checkpoint
             loader: Any = trainer.train_dataloader
             loader.load_state_dict(self.loader)
+
+    def _slow_down(self, trainer: Trainer) -> None:
+        """The rates of now, and those that the schedule counts from."""
+        for group in trainer.optimizers[0].param_groups:
+            group["lr"] *= self.change.rate
+            group["initial_lr"] *= self.change.rate
+        schedule: Any = trainer.lr_scheduler_configs[0].scheduler
+        schedule.base_lrs = [rate * self.change.rate for rate in schedule.base_lrs]
 
 
 def _records(trainer: Trainer) -> MetricsFile | None:
