@@ -1,9 +1,13 @@
 """Writing small files so that a reader, or a crash, never meets half of one."""
 
+import errno
 import json
 import os
+import shutil
 from pathlib import Path
 from typing import Any
+
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 
 
 def write_json(path: Path, value: Any) -> None:
@@ -21,6 +25,21 @@ def write_text(path: Path, text: str) -> None:
         draft.replace(path)
     finally:
         draft.unlink(missing_ok=True)
+
+
+def unwritable(directory: Path, error: OSError) -> str | None:
+    """What to tell where a write below the directory failed; None where the error is of another kind."""
+    place = Path(error.filename) if isinstance(error.filename, str) else directory
+    if error.errno not in FULL and not place.is_relative_to(directory):
+        return None
+    try:
+        free = f", {shutil.disk_usage(directory).free / 2**20:,.0f} MiB are free"
+    except OSError:
+        free = ""
+    return (
+        f"{place}: cannot be written ({error.strerror}{free}). What was saved before is whole: "
+        f"mend that, and go on with attnpred resume {directory}"
+    )
 
 
 def read_json(path: Path) -> Any:

@@ -3,7 +3,7 @@
 import os
 import signal
 import sys
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -28,7 +28,7 @@ from attnpred.data.loader import FewBatches
 from attnpred.data.progress import say
 from attnpred.device import Chosen, choose
 from attnpred.errors import Interrupted, UserError
-from attnpred.files import write_json
+from attnpred.files import unwritable, write_json
 from attnpred.learner import Learner
 from attnpred.run import Run
 from attnpred.settle import settle
@@ -93,7 +93,10 @@ def _train(run: Run, config: Config, chosen: Chosen, parts: tuple[Any, Learner])
         if isinstance(error, KeyboardInterrupt) or isinstance(error.__context__, KeyboardInterrupt):
             run.finish("interrupted")
             raise Interrupted(signal.SIGINT) from None
-        run.finish("failed", error)
+        with suppress(OSError):  # the disk may be what failed
+            run.finish("failed", error)
+        if isinstance(error, OSError) and (reason := unwritable(run.path, error)):
+            raise UserError(reason) from error
         raise
     run.finish("done")
     return run
