@@ -59,11 +59,12 @@ def parse(overrides: list[str]) -> list[Override]:
     parsed = []
     for text in overrides:
         try:
-            parsed.append(parser.parse_override(text))
+            override = parser.parse_override(text)
         except (HydraException, OmegaConfBaseException, ValueError):
-            raise UserError(
-                f"{text}: not an override; write key=value (quote values that hold =, spaces or brackets)"
-            ) from None
+            override = None
+        if override is None or not override.key_or_group.strip():
+            raise UserError(f"{text}: not an override; write key=value (quote values that hold =, spaces or brackets)")
+        parsed.append(override)
     return parsed
 
 
