@@ -1,5 +1,6 @@
 """Child processes: several ranks of one run, or the jobs of a sweep. They never get our command line."""
 
+import ctypes
 import os
 import signal
 import subprocess
@@ -9,6 +10,8 @@ from types import FrameType
 from attnpred.errors import Interrupted
 from attnpred.schema import PACKAGE
 
+PR_SET_PDEATHSIG = 1  # of Linux
+
 
 def spread(module: str, arguments: list[str], count: int) -> None:
     """Runs `python -m module` as so many ranks of one process group, by torchrun; ends them all when one fails."""
@@ -17,6 +20,14 @@ def spread(module: str, arguments: list[str], count: int) -> None:
     code = run([sys.executable, *launcher, *arguments], {"OMP_NUM_THREADS": str(threads)})
     if code:
         raise RuntimeError(f"a rank of the run failed (exit code {code}); its error stands above")
+
+
+def _leave_with(parent: int) -> None:
+    """Has this process end in order when its parent is killed; left alone it would train on, and nobody would know."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+        if os.getppid() != parent:  # which died meanwhile
+            os.kill(os.getpid(), signal.SIGTERM)
 
 
 def run(command: list[str], environment: dict[str, str] | None = None) -> int:
@@ -33,7 +44,9 @@ def run(command: list[str], environment: dict[str, str] | None = None) -> int:
 
     # a checkout may be run from any directory without being installed
     path = os.pathsep.join(filter(None, [str(PACKAGE.parent), os.environ.get("PYTHONPATH")]))
-    child = subprocess.Popen(command, env={**os.environ, "PYTHONPATH": path, **(environment or {})})
+    environment = {**os.environ, "PYTHONPATH": path, **(environment or {})}
+    ours = os.getpid()
+    child = subprocess.Popen(command, env=environment, preexec_fn=lambda: _leave_with(ours))
     previous = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         code = child.wait()

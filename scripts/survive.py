@@ -10,8 +10,10 @@ nothing may be left over.
 
 import argparse
 import json
+import os
 import random
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -64,12 +66,13 @@ def command(directory: Path, overrides: list[str]) -> list[str]:
 
 def killed(directory: Path, overrides: list[str], moment: float) -> str:
     """Where the run was when it died."""
-    child = subprocess.Popen(command(directory, overrides), stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+    quiet: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL, "start_new_session": True}
+    child = subprocess.Popen(command(directory, overrides), **quiet)
     try:
         child.wait(timeout=moment)
         return "already done"
     except subprocess.TimeoutExpired:
-        child.kill()
+        os.killpg(child.pid, signal.SIGKILL)  # ranks and all
         child.wait()
     if list(directory.rglob(".*.ckpt.*")):
         return "writing a checkpoint"

@@ -3,6 +3,8 @@
 import json
 import shutil
 import signal
+import subprocess
+import time
 
 import pytest
 import torch
@@ -10,9 +12,10 @@ import torch
 from attnpred import vault
 from attnpred.callbacks.monitor import Monitor
 from attnpred.cli import main
-from attnpred.errors import Interrupted
+from attnpred.errors import Interrupted, UserError
 from attnpred.learner import Learner
 from attnpred.run import Run
+from scripts import survive
 from tests.data.made import make_text_source
 
 CLOCK = {"time", "examples_per_second", "tokens_per_second", "memory_gib"}
@@ -144,7 +147,9 @@ def test_texts_go_on_too_and_more_than_once(tmp_path, monkeypatch):
     check_same(the_run(tmp_path / "died"), whole)
 
 
-def test_a_signal_is_no_loss(quick, tmp_path, monkeypatch):
+@pytest.mark.parametrize("accumulate", [1, 3])
+def test_a_signal_is_no_loss(accumulate, quick, tmp_path, monkeypatch):
+    quick = [*quick, f"trainer.accumulate={accumulate}"]
     whole = train(tmp_path / "whole", quick)
     real, steps = Learner.training_step, []
 
@@ -159,7 +164,7 @@ def test_a_signal_is_no_loss(quick, tmp_path, monkeypatch):
         assert main(["train", *quick, f"output_dir={tmp_path / 'left'}"]) == Interrupted(signal.SIGTERM).exit_code
     run = the_run(tmp_path / "left")
     assert run.description()["status"] == "interrupted"
-    assert weights(run)["global_step"] == 8
+    assert weights(run)["global_step"] == (8 if accumulate == 1 else 3)
     assert main(["resume", str(run.path)]) == 0
     check_same(run, whole)
 
@@ -247,3 +252,33 @@ def test_a_full_disk_leaves_the_last_checkpoint_whole(quick, tmp_path, monkeypat
     assert vault.newest(run.checkpoints) is not None
     assert not list(run.checkpoints.glob(".*"))
     assert weights(run)["global_step"] == 6
+
+
+def test_two_processes_go_on_too(tmp_path):
+    two = ["trainer=ddp_cpu", "trainer.devices=2", "trainer.max_epochs=3", "model.width=8"]
+    # what one process alone can do
+    plain = ["optimizer=sgd", "optimizer.ema=0.9", "data.augment.mixup=0"]
+    whole = survive.finished(tmp_path / "whole", [*two, *plain])
+    directory = tmp_path / "died"
+    child = subprocess.Popen(
+        survive.command(directory, [*two, *plain]), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    deadline = time.monotonic() + 120
+    while not list(directory.rglob("before.ckpt")):
+        assert child.poll() is None
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    child.kill()  # the launching process alone: its ranks leave with it
+    child.wait()
+    run = the_run(directory)
+    while True:
+        try:
+            with run.held():
+                break
+        except UserError:
+            assert time.monotonic() < deadline
+    while subprocess.run(["pgrep", "-f", str(run.path)], capture_output=True, check=False).returncode == 0:
+        assert time.monotonic() < deadline, "ranks train on"
+        time.sleep(0.1)
+    assert survive.outcome(directory) is None
+    assert survive.differences(survive.finished(directory, [*two, *plain]), whole) == ""

@@ -21,9 +21,11 @@ class Signals(Callback):
         self.checkpoints = checkpoints
         self.received: int | None = None
         self.save_asked = False
+        self.step = 0
         self.previous: dict[int, Any] = {}
 
     def on_train_start(self, trainer: Trainer, learner: LightningModule) -> None:
+        self.step = trainer.global_step
         # Lightning has set its own by now; these take their place until the run ends
         self.previous = {number: signal.signal(number, self._note) for number in (signal.SIGINT, signal.SIGTERM)}
         if hasattr(signal, "SIGUSR1") and not SLURMEnvironment.detect():  # there Lightning requeues the job
@@ -40,7 +42,10 @@ class Signals(Callback):
     def on_train_batch_end(
         self, trainer: Trainer, learner: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        self._leave_if_asked(trainer, batch_idx)
+        if trainer.global_step == self.step:
+            return  # gradients that are still being gathered for a step would be lost
+        self.step = trainer.global_step
+        self._leave_if_asked(trainer, self.step)
         if self.save_asked and trainer.world_size == 1:
             self.save_asked = False
             self.checkpoints.save_last(trainer)
@@ -56,11 +61,11 @@ class Signals(Callback):
     ) -> None:
         self._leave_if_asked(trainer, batch_idx)
 
-    def _leave_if_asked(self, trainer: Trainer, batch_idx: int) -> None:
+    def _leave_if_asked(self, trainer: Trainer, count: int) -> None:
         asked = self.received is not None
         if trainer.world_size > 1:
             # ranks must leave at the same step, or those that go on wait for ever; they agree every few steps
-            if batch_idx % RANKS_AGREE_EVERY:
+            if count % RANKS_AGREE_EVERY:
                 return
             asked = trainer.strategy.reduce_boolean_decision(asked, all=False)
         if asked:
