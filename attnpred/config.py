@@ -52,6 +52,9 @@ class DataConfig:
     evidence_column: str | None = option(
         "Column that says where in the example its label was decided: [start, end) characters, or boxes in pixels."
     )
+    on_bad_row: Literal["fail", "skip"] = option(
+        "What becomes of rows without label or text, or whose image cannot be read or has another size."
+    )
     train_split: str = option("Split of the source to train on.")
     val_split: str | None = option("Split to validate on; null carves it from train.")
     test_split: str | None = option("Split to test on; null carves it from train.")

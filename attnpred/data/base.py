@@ -6,14 +6,18 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
+import numpy as np
+
 from attnpred.config import DataConfig
 from attnpred.data import cache
 from attnpred.data.evidence import EvidenceColumn
-from attnpred.data.labels import Labels, translate
+from attnpred.data.labels import MISSING, Labels, translate
 from attnpred.data.loader import BatchLoader
+from attnpred.data.progress import say
 from attnpred.data.sources import Source, open_source
 from attnpred.data.splits import Rows, Split, rows_of, source_split
 from attnpred.data.store import Store
+from attnpred.errors import UserError
 
 C = TypeVar("C", bound=DataConfig)
 R = TypeVar("R")  # the reader
@@ -32,6 +36,7 @@ class Data(ABC, Generic[C, R, S]):
         self._tokenizer_source = tokenizer_source
         self._given = reader
         self._stores: dict[str, S] = {}
+        self._told: set[str] = set()  # splits whose bad rows were counted
 
     @cached_property
     def source(self) -> Source:
@@ -96,6 +101,24 @@ class Data(ABC, Generic[C, R, S]):
         """The store that holds `split`, which of its rows, and all the store's labels, numbers among `classes`."""
         name, option = source_split(self.config, split)
         store = self._store(split)
-        labels = translate(store.labels, store.classes, classes, f"{option}={name}")
-        # carved by the source's own numbers, which do not change with the model that looks at them
-        return store, rows_of(self.config, split, store.labels), labels
+        place, own = f"{option}={name}", store.labels
+        if self.config.on_bad_row == "fail":
+            # carved by the source's own numbers, which do not change with the model that looks at them
+            return store, rows_of(self.config, split, own), translate(own, store.classes, classes, place)
+        good = np.flatnonzero((own >= 0) & (own < len(store.classes))).astype(np.uint32)
+        self._tell_skipped(place, store, len(own) - len(good))
+        labels = np.full(len(own), MISSING, np.int32)
+        labels[good] = translate(own[good], store.classes, classes, place)
+        return store, good[rows_of(self.config, split, own[good])], labels
+
+    def _tell_skipped(self, place: str, store: S, count: int) -> None:
+        if count == len(store.labels):
+            raise UserError(f"{place}: every row is bad; see what data.on_bad_row=fail says of the first")
+        if count and place not in self._told:
+            self._told.add(place)
+            known = "; ".join(store.about.get("bad", []))
+            say(f"warning: {place}: skips {count:,} of {len(store.labels):,} rows{f' ({known}, …)' if known else ''}")
+
+    def _skipping(self) -> dict[str, str]:
+        """What an entry of the cache is known by, beside all else, where bad rows are skipped."""
+        return {} if self.config.on_bad_row == "fail" else {"on_bad_row": "skip"}

@@ -160,7 +160,7 @@ class ImageData(Data[ImageDataConfig, ImageReader, PixelStore]):
 
     def _make_reader(self) -> ImageReader:
         store = self._store("train")
-        key = {"version": STATISTICS_VERSION, "carving": carving(self.config)}
+        key = {"version": STATISTICS_VERSION, "carving": carving(self.config), **self._skipping()}
         train, columns = source_split(self.config, "train"), self._columns()
 
         def build(directory: Path) -> None:
@@ -193,7 +193,8 @@ class ImageData(Data[ImageDataConfig, ImageReader, PixelStore]):
             labels = LabelColumn(config.label_column, self.source.class_names(name, option, config.label_column))
             rows = counted(f"reading {name} of {config.source}", self.source.chunks(name, option, columns, CHUNK))
             evidence = self._evidence(name, option)
-            write_pixels(directory, rows, labels, config.image_column, f"{option}={name}", evidence)
+            skip = config.on_bad_row == "skip"
+            write_pixels(directory, rows, labels, config.image_column, f"{option}={name}", evidence, skip=skip)
 
-        key = {"version": PIXELS_VERSION}
+        key = {"version": PIXELS_VERSION, **self._skipping()}
         return PixelStore(self._entry("pixels", (name, option), columns, key, f"split {name}", build))

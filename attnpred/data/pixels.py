@@ -19,6 +19,7 @@ from attnpred.errors import UserError
 
 Pixels = NDArray[np.uint8]
 PIXELS_FILE = "pixels.bin"
+SHOWN = 3  # bad rows that a warning describes
 GREY_MODES = {"1", "L", "LA", "I", "I;16", "F"}
 
 
@@ -80,31 +81,47 @@ def write_pixels(
     column: str,
     place: str,
     evidence: EvidenceColumn | None = None,
+    *,
+    skip: bool = False,
 ) -> None:
     """Decodes chunks of [images, labels] as they come; `column` and `place` (the split) say where a bad image is.
 
-    With `evidence` the chunks have its column third.
+    With `evidence` the chunks have its column third. With `skip` a bad image becomes a black one without label.
     """
     shape: tuple[int, ...] | None = None
-    start = 0
+    start = first = 0
+    bad: list[str] = []
 
-    def one(numbered: tuple[int, Any]) -> Pixels:
+    def one(numbered: tuple[int, Any]) -> Pixels | str:
+        """The image, or what is wrong with it."""
         row, value = numbered
         try:
             return decode(value)
         except (OSError, ValueError) as error:
-            raise UserError(f"data.image_column={column}: row {row} of {place} cannot be decoded: {error}") from error
+            return f"row {row} of {place} cannot be decoded: {error}"
 
     with (directory / PIXELS_FILE).open("wb") as file, ThreadPoolExecutor(os.cpu_count()) as threads:
         for values, chunk_labels, *rest in rows:
-            images = list(threads.map(one, enumerate(values, start)))
-            shape = shape or images[0].shape
-            for row, image in enumerate(images, start):
-                if image.shape != shape:
-                    raise UserError(
-                        f"data.image_column={column}: row {row} of {place} is {described(image.shape)}, "
-                        f"row 0 is {described(shape)}; bring all images to one size and number of colours"
+            found = list(threads.map(one, enumerate(values, start)))
+            if shape is None:
+                good = ((row, image.shape) for row, image in enumerate(found, start) if not isinstance(image, str))
+                first, shape = next(good, (0, None))
+            images = []
+            for row, image in enumerate(found, start):
+                if not isinstance(image, str) and image.shape != shape:
+                    assert shape is not None
+                    image = (
+                        f"row {row} of {place} is {described(image.shape)}, row {first} is {described(shape)}; "
+                        "bring all images to one size and number of colours"
                     )
+                if isinstance(image, str):
+                    if not skip or shape is None:
+                        raise UserError(f"data.image_column={column}: {image}; or set data.on_bad_row=skip")
+                    bad.append(image)
+                    chunk_labels[row - start] = None
+                    image = np.zeros(shape, np.uint8)
+                images.append(image)
+            assert shape is not None
             file.write(np.stack(images).tobytes())
             if evidence is not None:
                 marks = np.stack(evidence.on_pixels(rest[0], shape[1], shape[2]))
@@ -112,7 +129,7 @@ def write_pixels(
             labels.add(chunk_labels)
             start += len(values)
     numbers, classes = labels.finish()
-    save_store(directory, numbers, classes, shape=shape)
+    save_store(directory, numbers, classes, shape=shape, bad=bad[:SHOWN])
 
 
 def described(shape: tuple[int, ...]) -> str:

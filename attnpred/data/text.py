@@ -121,6 +121,7 @@ class TextData(Data[TextDataConfig, TextReader, TokenStore]):
             "carving": carving(config),
             "strip_html": config.strip_html,
             "tokenizer": asdict(config.tokenizer),
+            **self._skipping(),
         }
 
         def build(directory: Path) -> None:
@@ -154,6 +155,7 @@ class TextData(Data[TextDataConfig, TextReader, TokenStore]):
             "strip_html": strip_html,
             "tokenizer": vocabulary.fingerprint,
             "unknown_id": vocabulary.unknown_id,
+            **self._skipping(),
         }
 
         def build(directory: Path) -> None:
@@ -166,12 +168,22 @@ class TextData(Data[TextDataConfig, TextReader, TokenStore]):
     def _rows(self, name: str, option: str, columns: dict[str, str], strip_html: bool) -> Iterator[list[list[Any]]]:
         """Chunks of `columns` of a source's split, the first being texts, which come clean."""
         chunks = self.source.chunks(name, option, columns, CHUNK)
-        for texts, *others in counted(f"reading {name} of {self.config.source}", chunks):
+        for texts, labels, *others in counted(f"reading {name} of {self.config.source}", chunks):
+            if self.config.on_bad_row == "skip":
+                bad = [not isinstance(text, str) or not text.strip() for text in texts]
+                # they keep their place, and are left out by having no label
+                labels = [None if b else label for b, label in zip(bad, labels, strict=True)]
+                texts = ["" if b else text for b, text in zip(bad, texts, strict=True)]
             strange = [type(text).__name__ for text in texts if not isinstance(text, str | None)]
             if strange:
                 place = f"data.text_column={self.config.text_column}"
                 raise UserError(f"{place}: holds {strange[0]} values; choose a column of texts")
-            yield [[clean(text or "", strip_html) for text in texts], *others]
+            yield [[clean(text or "", strip_html) for text in texts], labels, *others]
+
+    def _labels(self, name: str, option: str) -> Iterator[tuple[None, list[Any]]]:
+        """Chunks as `_rows` gives them, of labels alone, which is quicker."""
+        for chunk in self.source.chunks(name, option, {"data.label_column": self.config.label_column}, CHUNK):
+            yield None, chunk[0]
 
     def _train_texts(self) -> Callable[[], Iterator[str]]:
         """Streams the texts of the train part, as often as it is called."""
@@ -180,12 +192,14 @@ class TextData(Data[TextDataConfig, TextReader, TokenStore]):
         wanted: NDArray[np.bool_] | None = None
         if carving(config):
             column = LabelColumn(config.label_column, self.source.class_names(*train, config.label_column))
-            for chunk in self.source.chunks(*train, {"data.label_column": config.label_column}, CHUNK):
-                column.add(chunk[0])
+            skips = config.on_bad_row == "skip"  # then the texts say which rows count, too
+            for _, chunk in self._rows(*train, self._columns(), config.strip_html) if skips else self._labels(*train):
+                column.add(chunk)
             labels, classes = column.finish()
-            translate(labels, classes, classes, f"data.train_split={config.train_split}")
+            good = np.flatnonzero((labels >= 0) & (labels < len(classes))) if skips else np.arange(len(labels))
+            translate(labels[good], classes, classes, f"data.train_split={config.train_split}")
             wanted = np.zeros(len(labels), bool)
-            wanted[rows_of(config, "train", labels)] = True
+            wanted[good[rows_of(config, "train", labels[good])]] = True
 
         def stream() -> Iterator[str]:
             start = 0

@@ -184,6 +184,7 @@ def common(source: Path | str, cache: Path) -> dict[str, Any]:
         "label_column": "label",
         "evidence_column": None,
         "train_split": "train",
+        "on_bad_row": "fail",
         "val_split": None,
         "test_split": "test",
         "val_fraction": 0.1,

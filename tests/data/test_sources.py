@@ -197,3 +197,41 @@ def test_other_formats_than_parquet(tmp_path):
 def test_stdout_stays_silent(text_source, tmp_path, capfd):
     TextData(text_config(text_source, tmp_path)).loader("train")
     assert capfd.readouterr().out == ""
+
+
+@pytest.mark.parametrize("label_names", [("bad", "good"), None])
+def test_bad_rows_of_texts_may_be_skipped(tmp_path, capfd, label_names):
+    texts, labels = text_rows(60)
+    texts[5], texts[9], labels[7], labels[20] = None, "  ", None, -1
+    rows = {"train": (texts, labels), "test": text_rows(10)}
+    source = make_text_source(tmp_path / "s", rows=rows, classes=label_names)
+    options = text_config(source, tmp_path / "c", on_bad_row="skip", val_split=None, val_fraction=0.2)
+    data = TextData(options)
+    found = {split: [int(i) for batch in data.loader(split) for i in batch.ids] for split in ("train", "val", "test")}
+    assert sorted(found["train"] + found["val"]) == [i for i in range(60) if i not in (5, 7, 9, 20)]
+    assert len(found["val"]) == round(0.2 * 56)
+    assert len(found["test"]) == 10
+    told = capfd.readouterr().err
+    assert told.count("warning: data.train_split=train: skips 4 of 60 rows") == 1
+    assert "test_split=test: skips" not in told
+
+
+def test_bad_images_may_be_skipped(tmp_path, capfd):
+    images, labels = image_rows(40)
+    images[0], labels[8] = np.zeros((9, 8, 3), np.uint8), None
+    images[0] = images[1]
+    images[30] = np.zeros((9, 8, 3), np.uint8)
+    source = make_image_source(tmp_path / "s", rows={"train": (images, labels), "test": image_rows(10)})
+    data = ImageData(image_config(source, tmp_path / "c", on_bad_row="skip"))
+    ids = [int(i) for batch in data.loader("train") for i in batch.ids]
+    assert not {8, 30} & set(ids)
+    assert len(ids) > 20
+    told = capfd.readouterr().err
+    assert "skips 2 of 40 rows (row 30 of data.train_split=train is 9 × 8 RGB, row 0 is 8 × 8 RGB" in told
+
+
+def test_nothing_but_bad_rows(tmp_path):
+    rows = {"train": text_rows(20), "test": ([""] * 5, [0] * 5)}
+    source = make_text_source(tmp_path / "s", rows=rows)
+    options = text_config(source, tmp_path / "c", on_bad_row="skip")
+    fails(TextData, options, r"data\.test_split=test: every row is bad", "test")
