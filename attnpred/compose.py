@@ -18,7 +18,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from attnpred import schema
-from attnpred.config import Config, DataConfig, ModelConfig
+from attnpred.config import Config, DataConfig, ExplainerConfig, ModelConfig
 from attnpred.errors import UserError
 
 # In an installed package the files lie inside it, in a checkout beside it.
@@ -147,6 +147,18 @@ def group_options(group: str, extra_dir: str | None = None) -> list[str]:
     if not group.replace("/", "").replace("_", "").isalnum():
         return []
     return sorted({file.stem for folder in _folders(extra_dir) for file in (folder / group).glob("*.yaml")})
+
+
+def explainer(name: str) -> ExplainerConfig:
+    """The options of an explainer, by its file's name."""
+    known = group_options(APART)
+    if name not in known:
+        raise UserError(
+            f"--explainer {name}: no such explainer; use one of {', '.join(known)}{schema.suggest(name, known)}"
+        )
+    values = yaml.load((CONF / APART / f"{name}.yaml").read_text(encoding="utf-8"), LOADER)
+    found: ExplainerConfig = schema.build(ExplainerConfig, values, APART)
+    return found
 
 
 def groups(extra_dir: str | None = None) -> list[str]:

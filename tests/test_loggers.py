@@ -33,6 +33,7 @@ def test_a_chosen_logger_gets_what_was_asked(name, kind, monkeypatch, tmp_path):
     monkeypatch.setattr(f"pytorch_lightning.loggers.{kind}", make)
     loggers.make(options(f"logger={name}", "logger.project=mine", "logger.offline=true"), tmp_path / "run")
     if name == "wandb":
-        assert made == {"values": ("run",), "save_dir": tmp_path / "run", "project": "mine", "offline": True}
+        again = {"id": "run", "resume": "allow"}  # a run that goes on stays one run
+        assert made == {"values": ("run",), "save_dir": tmp_path / "run", "project": "mine", "offline": True, **again}
     else:
         assert made == {"values": ("mine",), "run_name": "run", "tracking_uri": f"sqlite:///{tmp_path}/run/mlflow.db"}

@@ -75,7 +75,12 @@ def test_pair_trains_evaluates_and_predicts_from_a_moved_directory(
     for name in ("best.ckpt", "last.ckpt"):
         state = torch.load(run / "checkpoints" / name, weights_only=True)["state_dict"]
         assert all(key.startswith("model.") for key in state)
-    assert sorted(p.name for p in (run / "checkpoints").iterdir()) == ["best.ckpt", "last.ckpt"]
+    kept = {p.name for p in (run / "checkpoints").iterdir()}
+    assert (
+        {"best.ckpt", "last.ckpt", "checksums.json"}
+        <= kept
+        <= {"best.ckpt", "last.ckpt", "before.ckpt", "checksums.json"}
+    )
 
     moved = Path(shutil.move(run, tmp_path / "elsewhere"))
     assert main(["evaluate", str(moved), "trainer.limit_batches=6"]) == 0

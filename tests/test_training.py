@@ -29,10 +29,10 @@ def test_a_run_begins_from_the_weights_of_another(train, capsys):  # noqa: F811
     given = weights(first, "best.ckpt")
     still = ["optimizer.lr=1e-12", "optimizer.weight_decay=0", "seed=5"]
     same = weights(train(f"model.init_from={first}", *still))
-    torch.testing.assert_close(same["model.stem.0.weight"], given["model.stem.0.weight"])
+    torch.testing.assert_close(same["model.stem.conv.weight"], given["model.stem.conv.weight"])
     torch.testing.assert_close(same["model.head.bias"], given["model.head.bias"])
     deeper = weights(train(f"model.init_from={first}", "model.depth=2", *still))
-    torch.testing.assert_close(deeper["model.stem.0.weight"], given["model.stem.0.weight"])
+    torch.testing.assert_close(deeper["model.stem.conv.weight"], given["model.stem.conv.weight"])
     assert len(deeper) > len(given)
 
 

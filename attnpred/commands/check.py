@@ -19,6 +19,9 @@ def main(args: argparse.Namespace) -> int:
         print(f"ok: {' '.join(args.overrides)}")
         return 0
     failures = 0
+    for name in compose.group_options(compose.APART):
+        compose.explainer(name)
+        print(f"ok: --explainer {name}")
     for overrides in shipped(args.config_dir):
         try:
             compose.compose(overrides, args.config_dir)

@@ -5,6 +5,7 @@ import json
 import sys
 from pathlib import Path
 
+from attnpred import compose
 from attnpred.errors import UserError
 from attnpred.run import Run
 
@@ -31,6 +32,8 @@ def main(args: argparse.Namespace) -> int:
     if args.limit < 1:
         raise UserError(f"--limit {args.limit}: must be at least 1")
     names = list(dict.fromkeys(args.explainer or DEFAULT))
+    for name in names:
+        compose.explainer(name)
 
     from attnpred.settle import settle
 

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Iterator
 from typing import Any
 
+from attnpred import compose
 from attnpred.run import Run
 
 
@@ -18,6 +19,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def main(args: argparse.Namespace) -> int:
     run = Run.find(args.run)
     config = run.config()
+    if args.explainer is not None:
+        compose.explainer(args.explainer)
 
     from attnpred.settle import settle
 

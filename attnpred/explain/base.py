@@ -8,16 +8,12 @@ from typing import ClassVar
 
 import torch
 import torch.nn.functional as F
-import yaml
 from torch import Tensor, nn
 
 from attnpred import compose, schema
 from attnpred.config import ExplainerConfig
 from attnpred.contracts import Attention, Batch, TextBatch
-from attnpred.errors import UserError
 from attnpred.models.base import Model
-
-GROUP = "explainer"
 
 
 class Explainer(ABC):
@@ -48,19 +44,8 @@ class Explainer(ABC):
 
 def make(name: str, model: Model) -> Explainer:
     """The explainer that a file of the group describes."""
-    config = options(name)
+    config = compose.explainer(name)
     found: Explainer = schema.load(config._target_)(config, model)
-    return found
-
-
-def options(name: str) -> ExplainerConfig:
-    known = compose.group_options(GROUP)
-    if name not in known:
-        raise UserError(
-            f"--explainer {name}: no such explainer; use one of {', '.join(known)}{schema.suggest(name, known)}"
-        )
-    values = yaml.safe_load((compose.CONF / GROUP / f"{name}.yaml").read_text(encoding="utf-8"))
-    found: ExplainerConfig = schema.build(ExplainerConfig, values, GROUP)
     return found
 
 

@@ -9,7 +9,6 @@ from attnpred.config import Config, Removal
 from attnpred.data import load_reader
 from attnpred.device import choose
 from attnpred.explain import story
-from attnpred.explain.base import options
 from attnpred.explain.study import Study, sanity
 from attnpred.run import Run
 
@@ -30,8 +29,6 @@ def explain(
 
     Everything is computed in float32: differences between two nearly equal answers vanish in bf16.
     """
-    for name in names:
-        options(name)  # says so, before anything is loaded, where there is none of that name
     reader: Any = load_reader(run.path)
     device = choose(config.trainer).device_type
     study = Study(run.load_model().to(device), names, removal)

@@ -1,6 +1,7 @@
 """Studies of explanations: chance beside every explainer, and maps that fall apart with the weights."""
 
 import json
+import shutil
 
 import pytest
 import torch
@@ -76,6 +77,20 @@ def test_a_story_holds_images_and_maps_of_regions():
 def test_mistakes_are_one_line(trained, arguments, message, capsys):
     assert cli.main(["explain", str(trained), *arguments]) == 2
     assert message in capsys.readouterr().err
+
+
+def test_maps_beside_the_curves(trained, tmp_path):
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    run = shutil.copytree(trained, tmp_path / "run")
+    page = tmp_path / "page.html"
+    names = ["attention", "input_x_gradient"]
+    flags = [flag for name in names for flag in ("--explainer", name)]
+    arguments = ["explain", str(run), "--limit", "5", "--tensorboard", "--output", str(page), *flags]
+    assert cli.main(arguments) == 0
+    events = EventAccumulator(str(run / "tensorboard")).Reload()
+    assert {f"explain/{name}" for name in names} <= set(events.Tags()["images"])
+    assert page.read_text(encoding="utf-8").startswith("<!doctype html>")
 
 
 def test_explain_as_data(trained, capsys):
