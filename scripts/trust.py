@@ -40,8 +40,12 @@ SETUPS = {
         ("experiment=cifar10_resnet",),
         ("model.attention_loss=faithful", "model.attention_weight=0.5"),
     ),
-    "evidence_text": Setup(("model=transformer", "data=evidence_text"), ("model.attention_loss=supervised",)),
-    "evidence_image": Setup(("model=resnet_attention", "data=evidence_image"), ("model.attention_loss=supervised",)),
+    "evidence_text": Setup(
+        ("model=transformer", "data=evidence_text", "optimizer.epochs=4"), ("model.attention_loss=supervised",)
+    ),
+    "evidence_image": Setup(
+        ("model=resnet_attention", "data=evidence_image", "optimizer.epochs=3"), ("model.attention_loss=supervised",)
+    ),
 }
 
 
