@@ -5,6 +5,7 @@ import shutil
 import signal
 import subprocess
 import time
+from contextlib import nullcontext
 
 import pytest
 import torch
@@ -126,6 +127,30 @@ def test_a_run_that_died_goes_on_as_if_it_had_not(target, method, call, quick, t
     capsys.readouterr()
     assert main(["resume", str(run.path)]) == 0
     assert capsys.readouterr().out.splitlines()[-1] == str(run.path)
+    check_same(run, whole)
+
+
+@pytest.mark.parametrize("every", ["trainer.validate_every_steps=7", "trainer.validate_every_steps=null"])
+@pytest.mark.parametrize("at", ["a kill", "a signal"])
+def test_a_validation_that_was_left_begins_again(every, at, quick, tmp_path, monkeypatch):
+    overrides = [*quick, "checkpoint.every_steps=1", every]
+    whole = train(tmp_path / "whole", overrides)
+    real, calls = Learner.validation_step, []
+
+    def left(self, batch, batch_idx):
+        calls.append(1)
+        if len(calls) == 3:
+            if at == "a kill":
+                raise Died
+            signal.raise_signal(signal.SIGTERM)
+        return real(self, batch, batch_idx)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Learner, "validation_step", left)
+        with pytest.raises(Died) if at == "a kill" else nullcontext():
+            assert main(["train", *overrides, f"output_dir={tmp_path / 'left'}"]) == 143
+    run = the_run(tmp_path / "left")
+    assert main(["resume", str(run.path)]) == 0
     check_same(run, whole)
 
 

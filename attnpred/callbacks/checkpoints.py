@@ -33,11 +33,13 @@ class Checkpoints(Checkpoint):
     def on_train_batch_end(
         self, trainer: Trainer, learner: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        step = trainer.global_step
-        if step == self.saved_step:
+        step, left = trainer.global_step, batches_left(trainer, batch_idx)
+        if step == self.saved_step or not left:
             return
         every_steps, every_minutes = self.options.every_steps, self.options.every_minutes
         due = every_steps is not None and step % every_steps == 0
+        # the last before a validation: what is interrupted there begins it again
+        due = due or left <= trainer.accumulate_grad_batches
         if every_minutes is not None and not due:
             elapsed = time.monotonic() - self.saved_time
             # saving is collective: with several ranks rank 0's clock decides for all, asked for rarely
@@ -47,6 +49,10 @@ class Checkpoints(Checkpoint):
                 due = bool(trainer.strategy.broadcast(elapsed >= 60 * every_minutes))
         if due:
             self.save_last(trainer)
+
+    def may_save(self, trainer: Trainer, batch_idx: int) -> bool:
+        """Whether a run can go on from here; where a validation begins it could not, and was saved a step before."""
+        return batches_left(trainer, batch_idx) > 0
 
     def on_validation_end(self, trainer: Trainer, learner: LightningModule) -> None:
         if trainer.state.fn != TrainerFn.FITTING:
@@ -76,3 +82,13 @@ class Checkpoints(Checkpoint):
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         self.best = state_dict["best"]
+
+
+def batches_left(trainer: Trainer, batch_idx: int) -> int:
+    """Until the epoch ends or a validation begins, whichever comes first."""
+    left = int(trainer.num_training_batches) - (batch_idx + 1)
+    every = trainer.val_check_batch
+    if isinstance(every, int):
+        counted = batch_idx if trainer.check_val_every_n_epoch is not None else trainer.fit_loop.total_batch_idx
+        left = min(left, -(counted + 1) % every)
+    return left

@@ -6,7 +6,6 @@ from typing import Any
 
 from lightning_fabric.plugins.environments import SLURMEnvironment
 from pytorch_lightning import Callback, LightningModule, Trainer
-from pytorch_lightning.trainer.states import TrainerFn
 
 from attnpred.callbacks.checkpoints import Checkpoints
 from attnpred.errors import Interrupted
@@ -45,8 +44,9 @@ class Signals(Callback):
         if trainer.global_step == self.step:
             return  # gradients that are still being gathered for a step would be lost
         self.step = trainer.global_step
-        self._leave_if_asked(trainer, self.step)
-        if self.save_asked and trainer.world_size == 1:
+        may_save = self.checkpoints.may_save(trainer, batch_idx)
+        self._leave_if_asked(trainer, self.step, save=may_save)
+        if self.save_asked and may_save and trainer.world_size == 1:
             self.save_asked = False
             self.checkpoints.save_last(trainer)
 
@@ -59,9 +59,9 @@ class Signals(Callback):
         batch_idx: int,
         dataloader_idx: int = 0,
     ) -> None:
-        self._leave_if_asked(trainer, batch_idx)
+        self._leave_if_asked(trainer, batch_idx, save=False)
 
-    def _leave_if_asked(self, trainer: Trainer, count: int) -> None:
+    def _leave_if_asked(self, trainer: Trainer, count: int, *, save: bool) -> None:
         asked = self.received is not None
         if trainer.world_size > 1:
             # ranks must leave at the same step, or those that go on wait for ever; they agree every few steps
@@ -69,7 +69,7 @@ class Signals(Callback):
                 return
             asked = trainer.strategy.reduce_boolean_decision(asked, all=False)
         if asked:
-            if trainer.state.fn == TrainerFn.FITTING:
+            if save:
                 self.checkpoints.save_last(trainer)
             raise Interrupted(self.received or signal.SIGTERM)
 
