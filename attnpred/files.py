@@ -27,6 +27,15 @@ def write_text(path: Path, text: str) -> None:
         draft.unlink(missing_ok=True)
 
 
+def to_disk(path: Path) -> None:
+    """Waits until a file's content, or a directory's names, are where a loss of power leaves them."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
 def unwritable(directory: Path, error: OSError) -> str | None:
     """What to tell where a write below the directory failed; None where the error is of another kind."""
     place = Path(error.filename) if isinstance(error.filename, str) else directory

@@ -11,7 +11,7 @@ from lightning_fabric.plugins import CheckpointIO
 
 from attnpred.data.progress import say
 from attnpred.errors import UserError
-from attnpred.files import read_json, write_json
+from attnpred.files import read_json, to_disk, write_json
 
 BEST, LAST, BEFORE = "best.ckpt", "last.ckpt", "before.ckpt"
 SUMS = "checksums.json"
@@ -34,7 +34,7 @@ class Vault(CheckpointIO):
             if path.name == LAST and path.is_file():
                 path.replace(path.with_name(BEFORE))
             draft.replace(path)
-            _to_disk(path.parent)
+            to_disk(path.parent)  # or a loss of power would undo the renaming
         except (OSError, RuntimeError) as error:  # torch turns some of the former into the latter
             raise UserError(_unwritable(path, checkpoint, error)) from error
         finally:
@@ -120,15 +120,6 @@ def _remember(directory: Path, digest: str) -> None:
                 held.add(hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=16)).hexdigest())
         known = [one for one in known if one in held]
     write_json(sums, [*known, digest])
-
-
-def _to_disk(directory: Path) -> None:
-    """A rename survives a loss of power once its directory is written."""
-    handle = os.open(directory, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 def _unwritable(path: Path, checkpoint: dict[str, Any], error: Exception) -> str:

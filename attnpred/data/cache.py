@@ -7,7 +7,6 @@ opening. A file above `WHOLE_FILE` bytes is sampled at even distances: an openin
 
 import hashlib
 import json
-import os
 import shutil
 import tempfile
 from collections.abc import Callable, Mapping
@@ -16,6 +15,7 @@ from typing import Any
 
 from attnpred.data.progress import say
 from attnpred.errors import UserError
+from attnpred.files import to_disk
 
 MANIFEST = "manifest.json"
 WHOLE_FILE = 32 * 2**20
@@ -85,13 +85,13 @@ def _build(place: Path, key: str, build: Callable[[Path], None]) -> None:
         manifest = {"key": json.loads(key), "files": files}
         (part / MANIFEST).write_text(json.dumps(manifest, indent=1), encoding="utf-8")
         for name in [*names, MANIFEST, "."]:
-            _flush(part / name)
+            to_disk(part / name)
         part.chmod(0o755)  # mkdtemp keeps others out; a cache may be shared
         if place.exists():
             # a rename keeps the old files whole for whoever still reads them
             place.rename(Path(tempfile.mkdtemp(prefix=f"{place.name}.part-", dir=place.parent)) / "damaged")
         part.rename(place)
-        _flush(place.parent)
+        to_disk(place.parent)
     finally:
         for remains in place.parent.glob(f"{place.name}.part-*"):
             shutil.rmtree(remains, ignore_errors=True)
@@ -124,11 +124,3 @@ def checksum(path: Path) -> str:
                 file.seek((size - SAMPLE) * i // (SAMPLES - 1))
                 digest.update(file.read(SAMPLE))
     return digest.hexdigest()
-
-
-def _flush(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
