@@ -104,7 +104,7 @@ def test_last_checkpoint_is_written_by_steps_and_by_minutes(train, monkeypatch):
     save = Checkpoints.save_last
     monkeypatch.setattr(Checkpoints, "save_last", lambda self, t: (saved.append(t.global_step), save(self, t)))
     train("checkpoint.every_steps=4", "checkpoint.every_minutes=null", "trainer.max_epochs=1")
-    assert saved == [4, 6]
+    assert saved == [4, 5, 6]  # the second in case that the validation behind step 6 is interrupted
     saved.clear()
     train("checkpoint.every_minutes=1e-9", "trainer.max_epochs=1", "trainer.max_steps=3")
     assert saved[:3] == [1, 2, 3]
