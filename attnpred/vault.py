@@ -98,8 +98,12 @@ def whole(path: Path) -> bool:
     sums = path.parent / SUMS
     if not sums.is_file():
         return False
+    return _checksum(path) in read_json(sums)
+
+
+def _checksum(path: Path) -> str:
     with path.open("rb") as file:
-        return hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=16)).hexdigest() in read_json(sums)
+        return hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=16)).hexdigest()
 
 
 def tidy(directory: Path) -> None:
@@ -114,10 +118,7 @@ def _remember(directory: Path, digest: str) -> None:
     known = read_json(sums) if sums.is_file() else []
     there = [name for name in (LAST, BEFORE, BEST) if (directory / name).is_file()]
     if len(known) >= REMEMBERED:
-        held = set()
-        for name in there:
-            with (directory / name).open("rb") as file:
-                held.add(hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=16)).hexdigest())
+        held = {_checksum(directory / name) for name in there}
         known = [one for one in known if one in held]
     write_json(sums, [*known, digest])
 

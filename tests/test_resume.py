@@ -104,6 +104,14 @@ def dies_at(monkeypatch, target, method, call):
     monkeypatch.setattr(target, method, counted)
 
 
+def died(place, overrides, monkeypatch, target, method, call):
+    with monkeypatch.context() as patched:
+        dies_at(patched, target, method, call)
+        with pytest.raises(Died):
+            main(["train", *overrides, f"output_dir={place}"])
+    return the_run(place)
+
+
 @pytest.mark.parametrize(
     ("target", "method", "call"),
     [
@@ -119,11 +127,7 @@ def dies_at(monkeypatch, target, method, call):
 def test_a_run_that_died_goes_on_as_if_it_had_not(target, method, call, quick, tmp_path, monkeypatch, capsys):
     overrides = [*quick, *EVERYTHING]
     whole = train(tmp_path / "whole", overrides)
-    with monkeypatch.context() as patched:
-        dies_at(patched, target, method, call)
-        with pytest.raises(Died):
-            main(["train", *overrides, f"output_dir={tmp_path / 'died'}"])
-    run = the_run(tmp_path / "died")
+    run = died(tmp_path / "died", overrides, monkeypatch, target, method, call)
     capsys.readouterr()
     assert main(["resume", str(run.path)]) == 0
     assert capsys.readouterr().out.splitlines()[-1] == str(run.path)
@@ -196,11 +200,7 @@ def test_a_signal_is_no_loss(accumulate, quick, tmp_path, monkeypatch):
 
 def test_what_is_damaged_is_named_and_the_one_before_is_used(quick, tmp_path, monkeypatch, capsys):
     whole = train(tmp_path / "whole", quick)
-    with monkeypatch.context() as patched:
-        dies_at(patched, Learner, "training_step", 12)
-        with pytest.raises(Died):
-            main(["train", *quick, f"output_dir={tmp_path / 'died'}"])
-    run = the_run(tmp_path / "died")
+    run = died(tmp_path / "died", quick, monkeypatch, Learner, "training_step", 12)
     last = run.checkpoints / "last.ckpt"
     last.write_bytes(last.read_bytes()[:-100])
     (run.checkpoints / ".last.ckpt.99").write_bytes(b"half")
@@ -239,11 +239,7 @@ def test_no_two_processes_train_one_run(quick, tmp_path, capsys):
 
 def test_a_moved_run_goes_on(quick, tmp_path, monkeypatch):
     whole = train(tmp_path / "whole", quick)
-    with monkeypatch.context() as patched:
-        dies_at(patched, Learner, "training_step", 30)
-        with pytest.raises(Died):
-            main(["train", *quick, f"output_dir={tmp_path / 'died'}"])
-    run = the_run(tmp_path / "died")
+    run = died(tmp_path / "died", quick, monkeypatch, Learner, "training_step", 30)
     moved = Run(tmp_path / "elsewhere")
     shutil.move(run.path, moved.path)
     assert main(["resume", str(moved.path)]) == 0
