@@ -1,17 +1,20 @@
 """The command `attnpred VERB …`: finds the verb's file, and turns what goes wrong into an exit code.
 
-0 done; 2 the user's mistake, in one line; 1 our failure, with its traceback; 130 interrupted; 143 terminated.
+0 done; 2 the user's mistake, in one line; 1 our failure, with its traceback; 130 interrupted; 143 terminated; 141 where
+whoever read stdout left.
 """
 
 import argparse
 import importlib
 import os
+import signal
 import sys
 from pathlib import Path
 from types import ModuleType
 
 from attnpred.errors import Interrupted, UserError
 from attnpred.schema import suggest
+from attnpred.scrub import shown
 from attnpred.settle import ENVIRONMENT
 
 VERBS = sorted(file.stem for file in (Path(__file__).parent / "commands").glob("[a-z]*.py"))
@@ -24,8 +27,11 @@ def main(argv: list[str] | None = None) -> int:
     try:
         return _run(arguments)
     except UserError as error:
-        print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
+        print(f"error: {shown(str(error))}", file=sys.stderr)
         return 2
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or the interpreter complains at its end
+        return 128 + signal.SIGPIPE
     except Interrupted as error:
         return error.exit_code
     except KeyboardInterrupt:

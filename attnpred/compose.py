@@ -17,13 +17,13 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from attnpred import schema
+from attnpred import foreign, guarded, schema
 from attnpred.config import Config, DataConfig, ExplainerConfig, ModelConfig
 from attnpred.errors import UserError
+from attnpred.scrub import scrub
 
 # In an installed package the files lie inside it, in a checkout beside it.
 CONF = next(p for p in (schema.PACKAGE / "conf", schema.PACKAGE.parent / "conf") if p.is_dir())
-LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 APART = "explainer"  # a group that commands choose from which read a run; no part of its config
 MULTIRUN_HINT = "several values make a sweep; add -m, or quote a list as [a,b]"
 
@@ -92,8 +92,10 @@ def _compose(parsed: list[Override], extra_dir: str | None) -> Config:
     try:
         config = _from_files(tuple(choices), extra_dir).copy()
         OmegaConf.set_struct(config, False)
+        del config["hydra"]
         for override in values:
             OmegaConf.update(config, override.key_or_group, override.value(), merge=True)
+        guarded.refuse_functions(OmegaConf.to_container(config))
         plain = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
     except OmegaConfBaseException as error:
         where = f"{error.full_key}: " if error.full_key else ""
@@ -116,6 +118,7 @@ def changed(config: Config, overrides: list[str], allowed: tuple[str, ...]) -> C
         OmegaConf.update(content, key, override.value(), merge=True)
     values = OmegaConf.to_container(content)
     assert isinstance(values, dict)
+    guarded.refuse_references(values, "override")
     return checked(values)
 
 
@@ -128,15 +131,13 @@ def checked(plain: dict[Any, Any], extra_dir: str | None = None) -> Config:
 
 @cache
 def _from_files(choices: tuple[str, ...], extra_dir: str | None) -> DictConfig:
-    search = [f"hydra.searchpath=[file://{Path(extra_dir).resolve()}]"] if extra_dir else []
+    search = [foreign.search_path(Path(extra_dir))] if extra_dir else []
     try:
         with initialize_config_dir(str(CONF), version_base="1.3"):
-            return hydra_compose("config", overrides=[*choices, *search])
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        place = f"{mark.name}, line {mark.line + 1}" if mark else "a config file"
-        problem = getattr(error, "problem", None) or str(error).splitlines()[0]
-        raise UserError(f"{place}: not valid YAML: {problem}") from None
+            composed = hydra_compose("config", overrides=[*choices, *search], return_hydra_config=True)
+        if extra_dir:
+            foreign.refuse_reach(composed, _from_files((), None), extra_dir)
+        return composed
     except (HydraException, OmegaConfBaseException) as error:
         reason = " ".join(line.strip() for line in str(error).splitlines() if line.strip())
         raise UserError(f"{' '.join(choices) or 'config.yaml'}: {reason}") from None
@@ -156,7 +157,7 @@ def explainer(name: str) -> ExplainerConfig:
         raise UserError(
             f"--explainer {name}: no such explainer; use one of {', '.join(known)}{schema.suggest(name, known)}"
         )
-    values = yaml.load((CONF / APART / f"{name}.yaml").read_text(encoding="utf-8"), LOADER)
+    values = guarded.read_yaml(CONF / APART / f"{name}.yaml")
     found: ExplainerConfig = schema.build(ExplainerConfig, values, APART)
     return found
 
@@ -174,7 +175,8 @@ def _folders(extra_dir: str | None) -> list[Path]:
 
 
 def as_yaml(config: Config) -> str:
-    return yaml.safe_dump(plain(config), sort_keys=False, allow_unicode=True)
+    """As it is kept, without secrets and anybody's home: composed again, it gives the same run."""
+    return yaml.safe_dump(scrub(plain(config)), sort_keys=False, allow_unicode=True)
 
 
 def plain(config: Config) -> dict[str, Any]:
@@ -213,10 +215,7 @@ def _target(group: str, name: str, extra_dir: str | None) -> Any:
     """What a file of the group names as its class; the file alone mostly says it, which is quicker than composing."""
     for folder in _folders(extra_dir):
         file = folder / group / f"{name}.yaml"
-        try:
-            content = yaml.load(file.read_text(encoding="utf-8"), LOADER) if file.is_file() else None
-        except yaml.YAMLError:
-            break  # composing says what is wrong with it
+        content = guarded.read_yaml(file) if file.is_file() else None
         if isinstance(content, dict) and "_target_" in content:
             return content["_target_"]
     composed = _from_files((f"{group}={name}",), extra_dir)

@@ -4,13 +4,16 @@ Values live in `conf/`, types and documentation here; what a model or a kind of 
 file as `<Class>Config`. Nothing heavy is imported.
 """
 
+import re
 from dataclasses import dataclass
 from typing import ClassVar, Literal
+from urllib.parse import urlsplit
 
 from attnpred.schema import Invalid, option
 
 Modality = Literal["text", "image"]
 AttentionLoss = Literal["entropy", "supervised", "faithful"]
+NAME = re.compile(r"\w[\w.-]{0,63}")
 Removal = Literal["mask", "delete", "blur"]  # how a part of an input is taken away, to see what the answer does
 
 
@@ -72,6 +75,8 @@ class DataConfig:
         return False
 
     def check(self) -> None:
+        if not NAME.fullmatch(self.name):
+            raise Invalid("name", "becomes part of a directory's name; use letters, digits, _, - and .")
         carved = self.val_fraction * (self.val_split is None) + self.test_fraction * (self.test_split is None)
         if carved >= 1:
             raise Invalid("val_fraction", "carving validation and test leaves nothing to train on; lower the fractions")
@@ -196,6 +201,15 @@ class LoggerConfig:
     project: str = option("Project or experiment name at W&B and MLflow.")
     tracking_uri: str | None = option("MLflow server; null keeps a local folder in the run directory.")
     offline: bool = option("Let W&B write locally, to be synchronised later.")
+
+    def check(self) -> None:
+        address = self.tracking_uri
+        if address is not None and not address.startswith(("http://", "https://")):
+            raise Invalid("tracking_uri", "must be the http:// or https:// address of a server, or null")
+        if address is not None and "@" in urlsplit(address).netloc:
+            raise Invalid(
+                "tracking_uri", "holds a password; give it by MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD"
+            )
 
 
 @dataclass(kw_only=True)

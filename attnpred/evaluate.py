@@ -7,7 +7,6 @@ import pytorch_lightning as lightning
 from attnpred import schema
 from attnpred.callbacks.monitor import measured
 from attnpred.config import Config
-from attnpred.data import load_reader
 from attnpred.device import choose
 from attnpred.learner import Learner
 from attnpred.run import Run
@@ -15,7 +14,7 @@ from attnpred.run import Run
 
 def evaluate(run: Run, config: Config, split: Literal["val", "test"]) -> dict[str, Any]:
     """Scalars and details of the split; on one device, since one pass needs no more."""
-    reader = load_reader(run.path)
+    reader = run.reader()
     chosen = choose(config.trainer)
     data = schema.load(config.data._target_)(config.data, reader=reader)
     task = schema.load(config.task._target_)(config.task, reader.spec)

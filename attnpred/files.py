@@ -7,6 +7,8 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+from attnpred.errors import UserError
+
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 
 
@@ -17,8 +19,9 @@ def write_json(path: Path, value: Any) -> None:
 def write_text(path: Path, text: str) -> None:
     """Replaces the file in one step, on disk before the old content is let go."""
     draft = path.with_name(f".{path.name}.{os.getpid()}")
+    draft.unlink(missing_ok=True)
     try:
-        with draft.open("w", encoding="utf-8") as stream:
+        with draft.open("x", encoding="utf-8") as stream:
             stream.write(text)
             stream.flush()
             os.fsync(stream.fileno())
@@ -52,4 +55,9 @@ def unwritable(directory: Path, error: OSError) -> str | None:
 
 
 def read_json(path: Path) -> Any:
-    return json.loads(path.read_text(encoding="utf-8"))
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read ({error.strerror}); restore the file") from None
+    except (ValueError, RecursionError) as error:
+        raise UserError(f"{path}: not valid JSON ({error}); restore the file") from None

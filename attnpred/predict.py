@@ -8,7 +8,6 @@ import torch
 
 from attnpred import schema
 from attnpred.config import Config
-from attnpred.data import load_reader
 from attnpred.device import choose
 from attnpred.explain.base import make
 from attnpred.models.views import look
@@ -20,7 +19,7 @@ def predict(run: Run, config: Config, inputs: Iterable[str], explainer: str | No
 
     With the name of an `explainer` its map of the predicted class takes the place of the model's own attention.
     """
-    reader: Any = load_reader(run.path)
+    reader: Any = run.reader()
     chosen = choose(config.trainer)
     task = schema.load(config.task._target_)(config.task, reader.spec)
     model = run.load_model().for_inference().to(chosen.device_type)

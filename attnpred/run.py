@@ -10,21 +10,24 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import yaml
 from filelock import FileLock, Timeout
 
-from attnpred import __version__, compose, schema
+from attnpred import __version__, compose, guarded, schema
 from attnpred.config import Config
+from attnpred.data import cache
 from attnpred.errors import UserError
 from attnpred.files import read_json, write_json, write_text
+from attnpred.scrub import scrub
 
 if TYPE_CHECKING:
+    from attnpred.data.image import ImageReader
+    from attnpred.data.text_reader import TextReader
     from attnpred.models.base import Model
 
 PACKAGES = (
@@ -54,7 +57,7 @@ class Run:
         except FileExistsError:
             raise UserError(f"{run.path}: holds a run already; every run needs a directory of its own") from None
         write_text(run.path / "config.yaml", compose.as_yaml(config))
-        write_json(run.path / "run.json", {"status": "running", "overrides": overrides, "started": _now(), **_origin()})
+        run._write({"status": "running", "overrides": overrides, "started": _now(), **_origin()})
         return run
 
     def rewrite(self, config: Config) -> None:
@@ -63,12 +66,13 @@ class Run:
 
     @classmethod
     def find(cls, name: str) -> Run:
-        """The run a user names by its directory."""
+        """The run a user names by its directory. It may come from a stranger: nothing in it may lead out of it."""
         run = cls(Path(name).expanduser())
         if not run.path.is_dir():
             raise UserError(f"{name}: no such directory; give a run directory, as train.py prints it")
         if not (run.path / "config.yaml").is_file():
             raise UserError(f"{name}: not a run directory (it holds no config.yaml); give one as train.py prints it")
+        guarded.refuse_ways_out(run.path)
         return run
 
     @contextmanager
@@ -88,22 +92,44 @@ class Run:
     def config(self) -> Config:
         """The run's own config, held against the schema once more."""
         file = self.path / "config.yaml"
-        try:
-            content = yaml.safe_load(file.read_text(encoding="utf-8"))
-        except yaml.YAMLError as error:
-            raise UserError(f"{file}: not valid YAML: {str(error).splitlines()[0]}; restore the file") from None
+        content = guarded.read_yaml(file)
         if not isinstance(content, dict):
             raise UserError(f"{file}: holds no config; restore the file")
-        return compose.checked(content)
+        guarded.refuse_references(content, str(file))
+        try:
+            config = compose.checked(content)
+        except UserError as error:
+            raise self._dated(UserError(f"{file}: {error}")) from None
+        if not cache.is_ours(config.data.cache_dir):  # the file may be a stranger's, who would choose where to write
+            config = replace(config, data=replace(config.data, cache_dir=cache.USUAL))
+        return config
 
     def description(self) -> dict[str, Any]:
         """What run.json says."""
-        content: dict[str, Any] = read_json(self.path / "run.json")
+        file = self.path / "run.json"
+        content = read_json(file)
+        kinds = {"status": str, "overrides": list, "turns": list, "resumed": list}
+        needed = isinstance(content, dict) and {"status", "overrides"} <= content.keys()
+        if not needed or not all(isinstance(content.get(name, kind()), kind) for name, kind in kinds.items()):
+            raise UserError(f"{file}: does not describe a run; restore the file")
         return content
+
+    def _write(self, description: dict[str, Any]) -> None:
+        write_json(self.path / "run.json", scrub(description))
+
+    def _dated(self, error: UserError) -> UserError:
+        """The error of a file here, and that the run is newer than this code where it is."""
+        try:
+            made_by = str(self.description()["attnpred"])
+            newer = _version(made_by) > _version(__version__)
+        except (UserError, KeyError, ValueError):
+            newer = False
+        why = f"; the run was made by attnpred {made_by}, this is {__version__}: install that one" if newer else ""
+        return UserError(f"{error}{why}")
 
     def describe(self, **changes: Any) -> None:
         """Adds to, or changes, what run.json says."""
-        write_json(self.path / "run.json", {**self.description(), **changes})
+        self._write({**self.description(), **changes})
 
     def finish(self, status: str, error: BaseException | None = None) -> None:
         failure = {"error": f"{type(error).__name__}: {error}"} if error else {}
@@ -117,7 +143,7 @@ class Run:
             shutil.rmtree(self.path / "tensorboard", ignore_errors=True)
         known = {key: value for key, value in self.description().items() if key not in ("ended", "error")}
         resumed = [*known.get("resumed", []), _now()]
-        write_json(self.path / "run.json", {**known, "status": "running", "resumed": resumed})
+        self._write({**known, "status": "running", "resumed": resumed})
 
     @classmethod
     def unfinished(cls, config: Config, directory: str | None = None) -> Run | None:
@@ -129,6 +155,7 @@ class Run:
         text = compose.as_yaml(config)
         for run in map(cls, places):
             try:
+                cls.find(str(run.path))
                 same = (run.path / "config.yaml").read_text(encoding="utf-8") == text
                 if same and run.description()["status"] != "done":
                     with run.held():
@@ -144,14 +171,26 @@ class Run:
                 return self.checkpoints / name
         raise UserError(f"{self.path}: holds no checkpoint yet; let the run reach its first validation")
 
-    def load_model(self) -> Model:
-        """The trained model, on the CPU and in evaluation mode, from this directory alone."""
+    def reader(self) -> TextReader | ImageReader:
+        """What makes batches of new input, as in training."""
         from attnpred.data import load_reader
 
-        config = self.config()
-        model_class = schema.load(config.model._target_)
-        model: Model = model_class.restore(config.model, load_reader(self.path).spec, self.path)
-        model.load_state_dict(self.weights())
+        try:
+            return load_reader(self.path)
+        except UserError as error:
+            raise self._dated(error) from None
+
+    def load_model(self) -> Model:
+        """The trained model, on the CPU and in evaluation mode, from this directory alone."""
+        config, spec, weights = self.config(), self.reader().spec, self.weights()
+        if spec.modality not in config.model.accepts:
+            raise UserError(f"{self.path}: its config and its specification are of different models; restore them")
+        try:
+            model: Model = schema.load(config.model._target_).restore(config.model, spec, self.path)
+            model.load_state_dict(weights)
+        except (RuntimeError, MemoryError, OverflowError) as error:
+            reason = " ".join(str(error).split()[:40])
+            raise self._dated(UserError(f"{self.path}: weights and config do not fit ({reason}); restore them")) from error
         return model.eval()
 
     def weights(self) -> dict[str, Any]:
@@ -184,6 +223,10 @@ def _fresh(output_dir: str, name: str) -> Path:
         raise UserError(
             f"output_dir={output_dir}: cannot be written ({error.strerror}); choose another directory"
         ) from None
+
+
+def _version(text: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in text.split(".")[:3])
 
 
 def _name(config: Config) -> str:

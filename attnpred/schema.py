@@ -158,7 +158,9 @@ def _class_of(target: str, suffix: str) -> type | None:
 
 def options_of(target: Any, place: str, base: type | None = None) -> type:
     """The options dataclass of a class named by `_target_`; refuses every class that is not attnpred's own."""
-    if not isinstance(target, str) or target.rpartition(".")[0].rpartition(".")[0] not in TARGET_ROOMS:
+    # every part an identifier: as a path, a part could lead to any file
+    named = isinstance(target, str) and all(part.isidentifier() for part in target.split("."))
+    if not named or target.rpartition(".")[0].rpartition(".")[0] not in TARGET_ROOMS:
         rooms = ", ".join(f"{room}.*" for room in TARGET_ROOMS)
         raise UserError(f"{place}={show(target)}: not allowed; a config file may name classes of {rooms} only")
     found = _class_of(target, "Config")

@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import pickle
 import shutil
 from pathlib import Path
 from typing import Any, BinaryIO, cast
@@ -70,9 +71,15 @@ def load(path: Path, map_location: Any = "cpu") -> dict[str, Any]:
         raise UserError(f"{path}: damaged, its checksum is another; restore it, or remove it to use the one before")
     try:
         content: dict[str, Any] = torch.load(path, map_location=map_location, weights_only=True)
-    except (RuntimeError, EOFError, KeyError, OSError, ValueError) as error:
+    except pickle.UnpicklingError:
+        raise UserError(f"{path}: refused, it holds more than tensors and plain containers; do not use it") from None
+    except Exception as error:  # of any type, by where the file is damaged
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise UserError(f"{path}: damaged ({reason}); restore it, or remove it to use the one before") from None
+    state = content.get("state_dict") if isinstance(content, dict) else None
+    named = isinstance(state, dict) and all(isinstance(k, str) and torch.is_tensor(v) for k, v in state.items())
+    if not named or not isinstance(content.get("global_step"), int):
+        raise UserError(f"{path}: holds no weights of a run; restore it, or remove it to use the one before")
     return content
 
 
@@ -98,7 +105,8 @@ def whole(path: Path) -> bool:
     sums = path.parent / SUMS
     if not sums.is_file():
         return False
-    return _checksum(path) in read_json(sums)
+    known = read_json(sums)
+    return isinstance(known, list) and _checksum(path) in known
 
 
 def _checksum(path: Path) -> str:

@@ -10,6 +10,7 @@ import json
 import shutil
 import tempfile
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,9 @@ from attnpred.data.progress import say
 from attnpred.errors import UserError
 from attnpred.files import to_disk
 
+USUAL = "~/.cache/attnpred"
+# Marks the directory for backup programs, which leave it out, and as one that was once chosen by this machine's user
+TAG, MARK = "CACHEDIR.TAG", "Signature: 8a477f597d28d172789f06886806bc55\n# Data prepared by attnpred; can be removed.\n"
 MANIFEST = "manifest.json"
 WHOLE_FILE = 32 * 2**20
 SAMPLES, SAMPLE = 32, 2**18
@@ -39,10 +43,13 @@ def entry(
     text = json.dumps(key, sort_keys=True)
     place = root / f"{kind}-{hashlib.blake2b(text.encode(), digest_size=16).hexdigest()}"
     if place.is_dir() and damage(place) is None:
+        with suppress(OSError):  # one that may only be read does as well
+            _mark(root)
         return place
     check()
     try:
         root.mkdir(parents=True, exist_ok=True)
+        _mark(root)
         _build_once(place, text, what, build)
     except OSError as error:
         raise UserError(
@@ -50,6 +57,19 @@ def entry(
             "free space or permit writing, or set data.cache_dir=DIRECTORY"
         ) from error
     return place
+
+
+def is_ours(cache_dir: str) -> bool:
+    """Whether prepared data has been kept there before."""
+    try:
+        return (Path(cache_dir).expanduser() / TAG).read_text(encoding="utf-8") == MARK
+    except (OSError, ValueError, RuntimeError):
+        return False
+
+
+def _mark(root: Path) -> None:
+    if not is_ours(str(root)):
+        (root / TAG).write_text(MARK, encoding="utf-8")
 
 
 def _build_once(place: Path, key: str, what: str, build: Callable[[Path], None]) -> None:
@@ -102,6 +122,8 @@ def damage(place: Path) -> str | None:
     try:
         files = json.loads((place / MANIFEST).read_text(encoding="utf-8"))["files"]
         for name, known in files.items():
+            if name != Path(name).name or ((place / name).exists() and not (place / name).is_file()):
+                return f"{name} is no file of it"
             if (place / name).stat().st_size != known["bytes"]:
                 return f"{name} has another size"
             if checksum(place / name) != known["blake2b"]:

@@ -17,7 +17,7 @@ class Store:
     def __init__(self, directory: Path) -> None:
         self.about = read_json(directory / ABOUT)
         self.classes: list[str] = self.about["classes"]
-        self.labels: Labels = np.load(directory / LABELS)
+        self.labels: Labels = np.load(directory / LABELS, allow_pickle=False)
 
 
 def save_store(directory: Path, labels: Labels, classes: list[str], **about: Any) -> None:

@@ -6,7 +6,6 @@ from typing import Any
 from attnpred import schema
 from attnpred.compose import file_of
 from attnpred.config import Config, Removal
-from attnpred.data import load_reader
 from attnpred.device import choose
 from attnpred.explain import story
 from attnpred.explain.study import Study, sanity
@@ -29,7 +28,7 @@ def explain(
 
     Everything is computed in float32: differences between two nearly equal answers vanish in bf16.
     """
-    reader: Any = load_reader(run.path)
+    reader: Any = run.reader()
     device = choose(config.trainer).device_type
     study = Study(run.load_model().to(device), names, removal)
     batches: Iterator[tuple[Any, story.Describe]]

@@ -42,7 +42,7 @@ def test_a_failed_build_leaves_nothing(tmp_path):
 
     with pytest.raises(UserError, match="bad row"):
         make(tmp_path, fail)
-    assert [p.suffix for p in tmp_path.iterdir()] == [".lock"]
+    assert sorted(p.suffix for p in tmp_path.iterdir()) == [".TAG", ".lock"]
 
 
 def test_a_failed_check_creates_nothing(tmp_path):
@@ -74,7 +74,7 @@ def test_damage_is_noticed_and_repaired(tmp_path, capsys, harm, said):
     warnings = [line for line in capsys.readouterr().err.splitlines() if line.startswith("warning")]
     assert len(warnings) == 1
     assert said in warnings[0]
-    assert sorted(p.suffix for p in tmp_path.iterdir()) == ["", ".lock"]
+    assert sorted(p.suffix for p in tmp_path.iterdir()) == ["", ".TAG", ".lock"]
 
 
 def test_damage_in_a_large_file_is_noticed(tmp_path, monkeypatch):
