@@ -25,7 +25,7 @@ class BatchLoader(Generic[B]):
 
     Examples of like length come together. Training order depends on (seed, epoch) alone; the number of batches never
     changes. Several processes share every batch out, so that each step has the examples that it would have on one
-    process with as many times the batch size. Evaluation goes by length and gives every example once over all processes.
+    process with as many times the batch size. Evaluation goes by length and gives every example once over them all.
     """
 
     def __init__(
