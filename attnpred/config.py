@@ -121,7 +121,10 @@ class ExplainerConfig:
 @dataclass(kw_only=True)
 class TrainerConfig:
     accelerator: Literal["auto", "cpu", "gpu", "mps"] = option("Kind of device.")
-    devices: int | Literal["auto"] = option("How many devices, a process each; auto takes every GPU, or one CPU.", ge=1)
+    devices: int | Literal["auto"] = option(
+        "How many devices on each machine, a process each; auto takes every GPU, or one CPU.", ge=1
+    )
+    nodes: int = option("Machines that share the work; torchrun or srun starts the processes on each.", ge=1, default=1)
     strategy: Literal["auto", "ddp", "fsdp"] = option("How several devices share the work.")
     precision: Literal["auto", "32-true", "bf16-mixed", "16-mixed", "bf16-true"] = option(
         "Number format; auto takes bf16 where the hardware multiplies in it."

@@ -7,6 +7,7 @@ import torch
 
 from attnpred.config import TrainerConfig
 from attnpred.errors import UserError
+from attnpred.ranks import Crew
 
 
 @dataclass(frozen=True)
@@ -16,6 +17,12 @@ class Chosen:
     strategy: str  # auto, ddp or fsdp
     precision: str
     reason: str
+    nodes: int = 1
+
+    @property
+    def world(self) -> int:
+        """Processes on all machines."""
+        return self.devices * self.nodes
 
     @property
     def device_type(self) -> str:
@@ -27,25 +34,36 @@ class Chosen:
         return torch.autocast(self.device_type, dtype=half or torch.bfloat16, enabled=half is not None)
 
 
-def choose(options: TrainerConfig) -> Chosen:
-    """Settles every `auto`; raises UserError for a device that is not there."""
+def choose(options: TrainerConfig, crew: Crew | None = None) -> Chosen:
+    """Settles every `auto`; raises UserError for a device that is not there.
+
+    `crew`: the processes that were started to train together.
+    """
     accelerator, why = _accelerator(options.accelerator)
     available = {"gpu": torch.cuda.device_count(), "mps": 1, "cpu": os.cpu_count() or 1}[accelerator]
     devices = options.devices
     if devices == "auto":
         devices = available if accelerator == "gpu" else 1
+        devices = crew.devices if crew else devices
+    nodes = crew.nodes if crew else 1
+    if crew and (devices, options.nodes) != (crew.devices, nodes):
+        raise UserError(
+            f"trainer.devices={options.devices} trainer.nodes={options.nodes}: {crew.starter} started {crew.devices} "
+            f"processes on each of {nodes} machines; set trainer.devices={crew.devices} trainer.nodes={nodes}"
+        )
     if accelerator != "cpu" and devices > available:
         raise UserError(
             f"trainer.devices={devices}: this machine has {available} {accelerator}; ask for {available} or fewer"
         )
     strategy = options.strategy
-    if devices == 1 and strategy == "ddp":
+    if devices * nodes == 1 and strategy == "ddp":
         strategy = "auto"
-    if devices > 1 and strategy == "auto":
+    if devices * nodes > 1 and strategy == "auto":
         strategy = "ddp"
     precision, reason = _precision(options.precision, accelerator)
-    reason = f"{devices} × {accelerator} ({why}), {precision} ({reason})"
-    return Chosen(accelerator, devices, strategy, precision, reason)
+    each = f" on each of {nodes} machines" if nodes > 1 else ""
+    reason = f"{devices} × {accelerator}{each} ({why}), {precision} ({reason})"
+    return Chosen(accelerator, devices, strategy, precision, reason, nodes)
 
 
 def _accelerator(asked: str) -> tuple[str, str]:

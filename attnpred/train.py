@@ -1,6 +1,5 @@
 """Training, one linear story: config, data, model, run directory, fit, test, result."""
 
-import os
 import signal
 import sys
 from contextlib import nullcontext, suppress
@@ -12,7 +11,7 @@ import pytorch_lightning as lightning
 from pytorch_lightning.callbacks import Callback, EarlyStopping
 from pytorch_lightning.profilers import PassThroughProfiler
 
-from attnpred import attempts, compose, finders, loggers, processes, report, schema, vault
+from attnpred import attempts, compose, finders, loggers, processes, ranks, report, schema, vault
 from attnpred.callbacks.average import Average
 from attnpred.callbacks.checkpoints import Checkpoints
 from attnpred.callbacks.gallery import Gallery
@@ -35,44 +34,55 @@ from attnpred.settle import settle
 from attnpred.vault import Vault
 
 
-def launch(config: Config, overrides: list[str], directory: str | None = None) -> Run:
+def launch(config: Config, overrides: list[str], directory: str | None = None, lead: ranks.Lead | None = None) -> Run:
     """Trains as the config says and returns the finished run. `directory` names the run's; a sweep gives it.
 
     What can be wrong with data, weights, device or logger shows before the run directory is made. Several devices are
-    several processes, which read their config from that directory: nobody's command line is run twice.
+    several processes, which read their config from that directory: nobody's command line is run twice. `lead` tells
+    them of it, where they were started with this one.
     """
-    loggers.check(config.logger)
-    chosen = choose(config.trainer)
-    say(f"device: {chosen.reason}")
-    if chosen.devices > 1 and (config.trainer.on_nan, config.trainer.on_oom) != ("stop", "stop"):
-        raise UserError("trainer.on_nan and trainer.on_oom: help themselves on one device only; leave both at stop")
+    chosen = _ready(config)
     if config.resume == "auto" and (begun := Run.unfinished(config, directory)) is not None:
-        return resume(begun)
+        return resume(begun, lead)
     parts = prepare(config)
     run = Run.create(config, overrides, directory)
     say(f"run: {run.path}")
     with run.held():
-        return _train(run, config, chosen, parts)
+        return _train(run, config, chosen, parts, lead)
 
 
-def resume(run: Run) -> Run:
+def resume(run: Run, lead: ranks.Lead | None = None) -> Run:
     """Goes on with a run where it was last saved, by its own config, in its own directory."""
     config = run.config()
     if run.description()["status"] == "done":
         say(f"{run.path}: is done")
         return run
-    loggers.check(config.logger)
-    chosen = choose(config.trainer)
-    say(f"device: {chosen.reason}")
+    chosen = _ready(config)
     with run.held():
         vault.tidy(run.checkpoints)
         start = vault.newest(run.checkpoints)
         say(f"run: {run.path}, from {'its beginning' if start is None else start.name}")
         run.go_on(keep_records=start is not None)
-        return _train(run, config, chosen, prepare(config))
+        return _train(run, config, chosen, prepare(config), lead)
 
 
-def _train(run: Run, config: Config, chosen: Chosen, parts: tuple[Any, Learner]) -> Run:
+def _ready(config: Config) -> Chosen:
+    """The devices to train on, with whatever else the config asks of this machine."""
+    loggers.check(config.logger)
+    crew = ranks.crew()
+    if config.trainer.nodes > 1 and crew is None:
+        raise UserError(
+            f"trainer.nodes={config.trainer.nodes}: this process was started alone; have torchrun or srun start one "
+            "for each device (docs/cluster.md), or set trainer.nodes=1"
+        )
+    chosen = choose(config.trainer, crew)
+    say(f"device: {chosen.reason}")
+    if chosen.world > 1 and (config.trainer.on_nan, config.trainer.on_oom) != ("stop", "stop"):
+        raise UserError("trainer.on_nan and trainer.on_oom: help themselves on one device only; leave both at stop")
+    return chosen
+
+
+def _train(run: Run, config: Config, chosen: Chosen, parts: tuple[Any, Learner], lead: ranks.Lead | None) -> Run:
     """Trains in the run's directory and writes down how that ended."""
     try:
         if config.trainer.find is not None:
@@ -80,8 +90,11 @@ def _train(run: Run, config: Config, chosen: Chosen, parts: tuple[Any, Learner])
             config = replace(found, trainer=replace(found.trainer, find=None))
             run.rewrite(config)
             parts = prepare(config)
-        if chosen.devices == 1:
+        if chosen.world == 1:
             attempts.persist(config, run, parts, lambda c, p, change: fit(c, chosen, run, p[0], p[1], change), prepare)
+        elif lead is not None:
+            lead.tell(run)
+            fit(config, chosen, run, *parts)
         else:
             del parts  # each process has its own
             processes.spread("attnpred.train", [str(run.path)], chosen.devices)
@@ -156,6 +169,7 @@ def fit(
     trainer = lightning.Trainer(
         accelerator=chosen.accelerator,
         devices=chosen.devices,
+        num_nodes=chosen.nodes,
         strategy=chosen.strategy,
         precision=chosen.precision,  # type: ignore[arg-type]
         max_epochs=options.max_epochs,
@@ -171,7 +185,7 @@ def fit(
         deterministic=options.deterministic,
         detect_anomaly=options.detect_anomaly,
         num_sanity_val_steps=0,
-        plugins=[Vault()],
+        plugins=[Vault(), ranks.environment()],
         use_distributed_sampler=False,  # the loaders share the examples out themselves
         enable_model_summary=False,
         profiler=Unprofiled(),
@@ -198,7 +212,8 @@ def fit(
         trainer.fit(learner, loaders["train"], loaders["val"], ckpt_path=start and str(start), weights_only=True)
     if chosen.strategy != "fsdp":  # a part of the model cannot look at an example alone
         trainer.callbacks.append(Gallery(data.reader, chosen))  # type: ignore[attr-defined]
-    trainer.test(learner, loaders["test"], ckpt_path=str(run.checkpoint()), verbose=False, weights_only=True)
+    tested = trainer.strategy.broadcast(str(run.checkpoint()))  # another machine may see a new file late
+    trainer.test(learner, loaders["test"], ckpt_path=tested, verbose=False, weights_only=True)
     if main:
         if turns := run.description().get("turns"):
             monitor.result["turns"] = turns
@@ -243,11 +258,10 @@ def main(path: str) -> None:
     settle()
     run = Run(Path(path))
     config = run.config()
-    chosen = choose(config.trainer)
     try:
-        fit(config, chosen, run, *prepare(config))
+        fit(config, choose(config.trainer, ranks.crew()), run, *prepare(config))
     except Interrupted as error:
-        os._exit(error.exit_code)  # no waiting for ranks that leave in their own time
+        ranks.leave(error)
 
 
 if __name__ == "__main__":

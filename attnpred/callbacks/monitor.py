@@ -11,6 +11,7 @@ from pytorch_lightning import Callback, LightningModule, Trainer
 from pytorch_lightning.trainer.states import TrainerFn
 from torch import Tensor
 
+from attnpred import ranks
 from attnpred.config import CheckpointConfig
 from attnpred.contracts import Batch, TextBatch
 from attnpred.learner import Learner
@@ -71,16 +72,17 @@ class Monitor(Callback):
         assert isinstance(learner, Learner)
         losses, hits, sizes = zip(*learner.steps, strict=True)
         weights = torch.tensor(sizes, dtype=torch.float32).to(losses[0].device, non_blocking=True)
-        total = torch.stack([torch.stack(losses).float() @ weights, torch.stack(hits).sum()])
-        loss_sum, hit_sum = total.tolist()  # waits for the device, once
+        total = torch.stack([torch.stack(losses).float() @ weights, torch.stack(hits).sum(), weights.sum()])
+        # of all ranks; waits for the device, once
+        loss_sum, hit_sum, examples = trainer.strategy.reduce(total, reduce_op="sum").tolist()
         now = time.monotonic()
         seconds, world = now - self.since, trainer.world_size
         tokens = int(self.tokens)
         values = {
-            "train/loss": loss_sum / self.examples,
-            "train/accuracy": hit_sum / self.examples,
+            "train/loss": loss_sum / examples,
+            "train/accuracy": hit_sum / examples,
             "lr": trainer.optimizers[0].param_groups[0]["lr"],
-            "examples_per_second": self.examples * world / seconds,
+            "examples_per_second": examples / seconds,
             "memory_gib": memory_gib(),
         }
         if tokens:
@@ -90,7 +92,7 @@ class Monitor(Callback):
         if learner.grad_norm is not None:
             values["grad_norm"] = float(learner.grad_norm)
         self.write(trainer, values)
-        self.window = (self.window[0] + self.examples * world, self.window[1] + seconds)
+        self.window = (self.window[0] + int(examples), self.window[1] + seconds)
         self.all_tokens += tokens * world
         self.logged_step = trainer.global_step
         self._restart(learner)
@@ -143,7 +145,7 @@ class Monitor(Callback):
         """What has been seen since the last point of the curves, and what the result will be made of."""
         assert isinstance(learner, Learner)
         checkpoint[KEY] = {
-            "steps": [(loss.cpu(), hits.cpu(), count) for loss, hits, count in learner.steps],
+            "steps": ranks.of_each(trainer, [(loss.cpu(), hits.cpu(), count) for loss, hits, count in learner.steps]),
             "attention_losses": [loss.cpu() for loss in learner.attention_losses],
             "examples": self.examples,
             "tokens": int(self.tokens),
@@ -157,7 +159,7 @@ class Monitor(Callback):
 
     def on_load_checkpoint(self, trainer: Trainer, learner: LightningModule, checkpoint: dict[str, Any]) -> None:
         if trainer.state.fn == TrainerFn.FITTING:
-            self.resumed = checkpoint[KEY]
+            self.resumed = {**checkpoint[KEY], "steps": checkpoint[KEY]["steps"][trainer.global_rank]}
 
     def _go_on(self, learner: Learner, state: dict[str, Any]) -> None:
         device = learner.device

@@ -8,7 +8,7 @@ import torch
 from pytorch_lightning import Callback, LightningModule, Trainer
 from pytorch_lightning.trainer.states import TrainerFn
 
-from attnpred import loggers
+from attnpred import loggers, ranks
 from attnpred.attempts import Change
 from attnpred.loggers import MetricsFile
 
@@ -25,14 +25,10 @@ class Position(Callback):
         self.loader: dict[str, Any] = {}
 
     def on_save_checkpoint(self, trainer: Trainer, learner: LightningModule, checkpoint: dict[str, Any]) -> None:
-        dice = [_dice()]
-        if trainer.world_size > 1:  # each process has its own
-            dice = [{} for _ in range(trainer.world_size)]
-            torch.distributed.all_gather_object(dice, _dice())
         records = _records(trainer)
         loader: Any = trainer.train_dataloader
         checkpoint[KEY] = {
-            "dice": dice,
+            "dice": ranks.of_each(trainer, _dice()),
             "loader": loader.state_dict(),
             "records": 0 if records is None else records.size(),
         }

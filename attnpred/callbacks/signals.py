@@ -4,7 +4,6 @@ import signal
 from types import FrameType
 from typing import Any
 
-from lightning_fabric.plugins.environments import SLURMEnvironment
 from pytorch_lightning import Callback, LightningModule, Trainer
 
 from attnpred.callbacks.checkpoints import Checkpoints
@@ -27,7 +26,7 @@ class Signals(Callback):
         self.step = trainer.global_step
         # Lightning has set its own by now; these take their place until the run ends
         self.previous = {number: signal.signal(number, self._note) for number in (signal.SIGINT, signal.SIGTERM)}
-        if hasattr(signal, "SIGUSR1") and not SLURMEnvironment.detect():  # there Lightning requeues the job
+        if hasattr(signal, "SIGUSR1"):
             self.previous[signal.SIGUSR1] = signal.signal(signal.SIGUSR1, self._note_save)
 
     def _note(self, number: int, frame: FrameType | None) -> None:
@@ -46,7 +45,7 @@ class Signals(Callback):
         self.step = trainer.global_step
         may_save = self.checkpoints.may_save(trainer, batch_idx)
         self._leave_if_asked(trainer, self.step, save=may_save)
-        if self.save_asked and may_save and trainer.world_size == 1:
+        if agreed(trainer, self.save_asked, self.step) and may_save:
             self.save_asked = False
             self.checkpoints.save_last(trainer)
 
@@ -62,13 +61,7 @@ class Signals(Callback):
         self._leave_if_asked(trainer, batch_idx, save=False)
 
     def _leave_if_asked(self, trainer: Trainer, count: int, *, save: bool) -> None:
-        asked = self.received is not None
-        if trainer.world_size > 1:
-            # ranks must leave at the same step, or those that go on wait for ever; they agree every few steps
-            if count % RANKS_AGREE_EVERY:
-                return
-            asked = trainer.strategy.reduce_boolean_decision(asked, all=False)
-        if asked:
+        if agreed(trainer, self.received is not None, count):
             if save:
                 self.checkpoints.save_last(trainer)
             raise Interrupted(self.received or signal.SIGTERM)
@@ -77,3 +70,10 @@ class Signals(Callback):
         for number, handler in self.previous.items():
             signal.signal(number, handler)
         self.previous = {}
+
+
+def agreed(trainer: Trainer, asked: bool, count: int) -> bool:
+    """Whether any rank was asked. Ranks must leave at the same step, or those that go on wait for ever."""
+    if trainer.world_size == 1:
+        return asked
+    return not count % RANKS_AGREE_EVERY and trainer.strategy.reduce_boolean_decision(asked, all=False)

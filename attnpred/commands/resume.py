@@ -1,8 +1,8 @@
 """Go on with a run that was interrupted or failed, exactly where it was last saved, in its own directory."""
 
 import argparse
-import sys
 
+from attnpred import ranks
 from attnpred.run import Run
 
 
@@ -11,15 +11,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def main(args: argparse.Namespace) -> int:
-    run = Run.find(args.run)
-    run.config()
+    def work(lead: ranks.Lead | None) -> Run:
+        run = Run.find(args.run)
+        run.config()
 
-    from attnpred.settle import settle
+        from attnpred.settle import settle
 
-    settle()
-    from attnpred.train import resume
+        settle()
+        from attnpred.train import resume
 
-    resume(run)
-    sys.stderr.flush()
-    print(run.path)
-    return 0
+        return resume(run, lead)
+
+    return ranks.together(work)

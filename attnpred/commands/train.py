@@ -5,9 +5,9 @@ sweep (seed=0,1,2).
 """
 
 import argparse
-import sys
 
-from attnpred import compose, manual
+from attnpred import compose, manual, ranks
+from attnpred.run import Run
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -27,16 +27,17 @@ def main(args: argparse.Namespace) -> int:
         from attnpred.sweep import hydra
 
         return hydra.multirun(args.overrides, args.config_dir)
-    config = compose.compose(args.overrides, args.config_dir)
     if args.cfg:
-        print(compose.as_yaml(config), end="")
+        print(compose.as_yaml(compose.compose(args.overrides, args.config_dir)), end="")
         return 0
-    from attnpred.settle import settle
 
-    settle()
-    from attnpred.train import launch
+    def work(lead: ranks.Lead | None) -> Run:
+        config = compose.compose(args.overrides, args.config_dir)
+        from attnpred.settle import settle
 
-    run = launch(config, args.overrides, args.run_dir)
-    sys.stderr.flush()
-    print(run.path)
-    return 0
+        settle()
+        from attnpred.train import launch
+
+        return launch(config, args.overrides, args.run_dir, lead)
+
+    return ranks.together(work)

@@ -23,8 +23,9 @@ SLACK = 1 / 16  # how much longer an example may count at random than it is: som
 class BatchLoader(Generic[B]):
     """Batches of one split for one process.
 
-    Examples of like length come together. Training order depends on (seed, epoch) alone, on every process alike; the
-    number of batches never changes. Evaluation goes by length and gives every example once over all processes.
+    Examples of like length come together. Training order depends on (seed, epoch) alone; the number of batches never
+    changes. Several processes share every batch out, so that each step has the examples that it would have on one
+    process with as many times the batch size. Evaluation goes by length and gives every example once over them all.
     """
 
     def __init__(
@@ -55,18 +56,20 @@ class BatchLoader(Generic[B]):
         self._rank, self._world = rank, world
         self._lengths = lengths
         self._batch_size, self._token_budget = batch_size, token_budget
+        sharers = world if train else 1  # of a batch
         if token_budget is None:
-            bounds = cut_by_size(len(lengths), batch_size, drop_last)
+            bounds = cut_by_size(len(lengths), batch_size * sharers, drop_last)
         else:
             # what an example at this place can count at most, so that the cuts are the same in every epoch
             slack = SLACK if train else 0.0
             ceiling = np.minimum(np.sort(lengths) * (1 + slack), lengths.max()).astype(np.int64)
-            bounds = cut_by_tokens(padded(ceiling), token_budget)
-        # training rather drops a few batches, which come in another epoch, than makes small ones
-        self._bounds = bounds if train and len(bounds) > world else even(bounds, world)
+            bounds = cut_by_tokens(padded(ceiling), token_budget, sharers)
+        if train and len(bounds) > 2 and bounds[-1] - bounds[-2] < world:
+            bounds = bounds[:-1]  # too few for all; they come in another epoch
+        self._bounds = bounds if train else even(bounds, world)
 
     def __len__(self) -> int:
-        return (len(self._bounds) - 1) // self._world
+        return (len(self._bounds) - 1) // (1 if self._train else self._world)
 
     def set_epoch(self, epoch: int) -> None:
         self._epoch, self._start = epoch, 0
@@ -84,14 +87,13 @@ class BatchLoader(Generic[B]):
         if self._train:
             random = np.random.default_rng((self._seed, self._epoch))
             order = in_order(self._lengths, SLACK, random)
-            sequence = random.permutation(count)
+            mine, share = random.permutation(count), slice(self._rank, None, self._world)
         else:
-            order, sequence = in_order(self._lengths, 0.0), np.arange(count)
-        mine = sequence[: len(self) * self._world][self._rank :: self._world]
+            order, mine, share = in_order(self._lengths, 0.0), np.arange(self._rank, count, self._world), slice(None)
         start, self._start = self._start, 0
         for place, batch in enumerate(mine[start:], start):
             self._position = place + 1
-            yield self._make(order[self._bounds[batch] : self._bounds[batch + 1]])
+            yield self._make(order[self._bounds[batch] : self._bounds[batch + 1]][share])
 
     def sample(self, count: int) -> Iterator[B]:
         """Batches of up to `count` examples of the whole split, the same ones whenever and wherever it is asked."""
@@ -165,15 +167,16 @@ def cut_by_size(count: int, batch_size: int, drop_last: bool) -> Integers:
     return bounds[:-1] if drop_last and len(bounds) > 2 and count % batch_size else bounds
 
 
-def cut_by_tokens(lengths: Integers, budget: int) -> Integers:
-    """Bounds such that longest × count stays within `budget` in every batch; `lengths` are sorted."""
+def cut_by_tokens(lengths: Integers, budget: int, sharers: int = 1) -> Integers:
+    """Bounds such that longest × count stays within `budget` in each sharer's part of a batch; `lengths` are sorted."""
     bounds = [0]
     while (start := bounds[-1]) < len(lengths):
         # longest × count grows with the end, so that the end can be halved towards
-        low, high = start + 1, min(len(lengths), start + max(1, budget // max(1, int(lengths[start]))))
+        most = sharers * max(1, budget // max(1, int(lengths[start])))
+        low, high = min(len(lengths), start + sharers), min(len(lengths), start + most)
         while low < high:
             middle = (low + high + 1) // 2
-            if lengths[middle - 1] * (middle - start) <= budget:
+            if lengths[middle - 1] * math.ceil((middle - start) / sharers) <= budget:
                 low = middle
             else:
                 high = middle - 1

@@ -88,16 +88,31 @@ def test_evaluation_shares_every_example_out_once_in_equal_counts(count, size, w
     assert all(batch for batches in shared for batch in batches)
 
 
-@pytest.mark.parametrize("budget", [None, 300])
-def test_training_shares_the_same_list_out(budget):
-    whole = rows(loader(token_budget=budget))
+@pytest.mark.parametrize("world", [2, 3])
+def test_training_shares_out_the_batches_of_one_process_with_as_many_times_the_size(world):
+    whole = rows(loader(batch_size=8 * world, seed=3))
+    shared = [rows(loader(batch_size=8, seed=3, rank=r, world=world)) for r in range(world)]
+    together = [sorted(flat(parts)) for parts in zip(*shared, strict=True)]
+    assert together == [sorted(batch) for batch in whole]
+    assert all(max(sizes) - min(sizes) <= 1 for sizes in zip(*([len(b) for b in s] for s in shared), strict=True))
+
+
+@pytest.mark.parametrize("budget", [60, 300])
+def test_a_token_budget_bounds_each_processs_part(budget):
     shared = [rows(loader(token_budget=budget, rank=r, world=3)) for r in range(3)]
-    each = len(whole) // 3
-    assert [len(batches) for batches in shared] == [each] * 3
-    assert [shared[i % 3][i // 3] for i in range(each * 3)] == whole[: each * 3]
+    assert len({len(parts) for parts in shared}) == 1
+    parts = flat(shared)
+    assert all(padded(LENGTHS[part]).max() * len(part) <= budget for part in parts if len(part) > 1)
+    assert all(parts)
+    assert len(set(flat(parts))) == len(flat(parts)) >= len(LENGTHS) - 2
 
 
-def test_training_with_fewer_batches_than_processes_splits():
+def test_examples_too_few_for_all_processes_come_in_another_epoch():
+    shared = [rows(loader(LENGTHS[:26], batch_size=8, rank=r, world=3)) for r in range(3)]
+    assert [[len(part) for part in parts] for parts in shared] == [[8]] * 3
+
+
+def test_training_with_fewer_examples_than_a_batch_shares_them_out():
     shared = [rows(loader(LENGTHS[:10], rank=r, world=4)) for r in range(4)]
     assert sorted(flat(flat(shared))) == list(range(10))
     assert [len(batches) for batches in shared] == [1] * 4
