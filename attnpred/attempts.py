@@ -1,7 +1,7 @@
 """Training that helps itself: back to the last checkpoint with a lower rate, or on with smaller batches."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from attnpred import vault
@@ -14,58 +14,57 @@ TRIES = 3  # of each kind
 SLOWER = 0.5  # rate after a divergence
 
 
-@dataclass(frozen=True)
-class Change:
-    """How an attempt differs from the one before it, whose checkpoint it goes on from."""
-
-    rate: float = 1.0  # what the learning rates are multiplied by
-    parts: int = 1  # smaller batches that take the place of one
-
-
 def persist(
     config: Config,
     run: Run,
     parts: Any,
-    fit: Callable[[Config, Any, Change], None],
+    fit: Callable[[Config, Any, float], None],
     prepare: Callable[[Config], Any],
 ) -> None:
-    """Fits, and where `trainer.on_nan` and `trainer.on_oom` say so fits again; every such turn is kept in run.json."""
+    """Fits, and where `trainer.on_nan` and `trainer.on_oom` say so fits again; every such turn is kept in run.json.
+
+    `fit` is given what the learning rates are multiplied by. A run that is resumed goes on with the turns it has taken.
+    """
     turns: list[dict[str, Any]] = list(run.description().get("turns", []))
-    change = Change()
     while True:
         try:
-            return fit(config, parts, change)
+            return fit(config, parts, SLOWER ** _taken(turns, "rewind"))
         except Diverged as error:
             _check(config.trainer.on_nan == "rewind", turns, "rewind", error)
-            change = Change(rate=SLOWER)
-            turn: dict[str, Any] = {"turn": "rewind", "step": error.step, "rate": SLOWER}
-            told = f"{error.what}; back to the last checkpoint, at {SLOWER:g} x the rate"
+            turns.append({"turn": "rewind", "step": error.step, "rate": SLOWER})
+            say(f"{error.what}; back to the last checkpoint, at {SLOWER:g} x the rate")
         except OutOfMemory as error:
             smaller = halved(config)
             _check(config.trainer.on_oom == "halve" and smaller is not None, turns, "halve", error)
             assert smaller is not None
-            config, change = smaller, Change(parts=2)
+            config = smaller
             run.rewrite(config)
-            turn = {"turn": "halve", "step": error.step, "batch_size": config.data.batch_size}
-            told = f"{error.what}; on with batches of {config.data.batch_size}, and as many more of them a step"
-        say(told)
-        turns.append(turn)
+            turns.append({"turn": "halve", "step": error.step, "batch_size": config.data.batch_size})
+            say(f"{error.what}; on with batches of {config.data.batch_size}, and as many more of them a step")
         run.describe(turns=turns)
         run.go_on(keep_records=vault.newest(run.checkpoints) is not None)
+        parts = None  # a device need not hold two models
         parts = prepare(config)
 
 
+def _taken(turns: list[dict[str, Any]], kind: str) -> int:
+    return sum(turn["turn"] == kind for turn in turns)
+
+
 def _check(wanted: bool, turns: list[dict[str, Any]], kind: str, error: UserError) -> None:
-    if not wanted or sum(turn["turn"] == kind for turn in turns) >= TRIES:
+    if not wanted or _taken(turns, kind) >= TRIES:
         raise error
 
 
 def halved(config: Config) -> Config | None:
     """The same optimizer steps from batches half as large; None where they cannot be smaller."""
-    data = config.data
+    data, trainer = config.data, config.trainer
     budget = getattr(data, "token_budget", None)
     if data.batch_size < 2 or data.batch_size % 2:
         return None
-    changes = {"batch_size": data.batch_size // 2, **({} if budget is None else {"token_budget": budget // 2})}
-    trainer = replace(config.trainer, accumulate=2 * config.trainer.accumulate)
+    changes: dict[str, Any] = {"batch_size": data.batch_size // 2, "eval_batch_size": max(data.eval_batch_size // 2, 1)}
+    if budget is not None:
+        changes["token_budget"] = budget // 2
+    every = trainer.validate_every_steps  # counts batches
+    trainer = replace(trainer, accumulate=2 * trainer.accumulate, validate_every_steps=every and 2 * every)
     return replace(config, data=replace(data, **changes), trainer=trainer)

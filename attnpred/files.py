@@ -30,6 +30,13 @@ def write_text(path: Path, text: str) -> None:
         draft.unlink(missing_ok=True)
 
 
+def tidy(directory: Path) -> None:
+    """Removes what a killed process left half written here; nobody may be writing now."""
+    for draft in directory.glob(".*.*"):
+        if draft.suffix[1:].isdigit():
+            draft.unlink(missing_ok=True)
+
+
 def to_disk(path: Path) -> None:
     """Waits until a file's content, or a directory's names, are where a loss of power leaves them."""
     handle = os.open(path, os.O_RDONLY)

@@ -46,7 +46,8 @@ class Learner(LightningModule):
         self.split_metrics = torch.nn.ModuleDict({"val": task.metrics(), "test": task.metrics()})
         # What the monitor reads every so often; kept on the device so that no step waits for the host.
         self.steps: list[tuple[Tensor, Tensor, int]] = []  # of each batch: mean loss, hits, examples
-        self.batch: Batch | None = None  # in training
+        self.batch: Batch | None = None  # at work
+        self.evaluating = False
         self.attention_losses: list[Tensor] = []
         self.grad_norm: Tensor | None = None
         self.wants_grad_norm = False
@@ -79,11 +80,15 @@ class Learner(LightningModule):
         except RuntimeError as error:
             if not isinstance(error, torch.OutOfMemoryError) and "can't allocate memory" not in str(error):
                 raise
+            step = self.trainer.global_step + (not self.evaluating)
+            stage = " in evaluation" if self.evaluating else ""
             raise OutOfMemory(
-                f"out of memory at step {self.trainer.global_step + 1}, with a batch of {described(self.batch)}",
-                self.trainer.global_step + 1,
-                "; lower data.batch_size and raise trainer.accumulate as much, as trainer.on_oom=halve does by itself, "
-                "or set model.recompute=true",
+                f"out of memory{stage} at step {step}, with a batch of {described(self.batch)}",
+                step,
+                "; lower data.eval_batch_size"
+                if self.evaluating
+                else "; lower data.batch_size and raise trainer.accumulate as much, as trainer.on_oom=halve does by "
+                "itself, or set model.recompute=true",
             ) from error
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
@@ -100,12 +105,21 @@ class Learner(LightningModule):
         return loss + self.model.config.attention_weight * extra
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
+        self.batch = batch
         self.task.update_metrics(self.split_metrics["val"], look(self.model, batch, mirror=self.mirror), batch)
 
     def test_step(self, batch: Batch, batch_idx: int) -> None:
+        self.batch = batch
         self.task.update_metrics(self.split_metrics["test"], look(self.model, batch, mirror=self.mirror), batch)
 
+    def on_validation_epoch_start(self) -> None:
+        self.evaluating = True
+
+    def on_test_epoch_start(self) -> None:
+        self.evaluating = True
+
     def on_validation_epoch_end(self) -> None:
+        self.evaluating = False
         self._finish_split("val")
 
     def on_test_epoch_end(self) -> None:

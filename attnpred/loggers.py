@@ -13,6 +13,7 @@ from pytorch_lightning.utilities import rank_zero_only
 
 from attnpred.config import LoggerConfig
 from attnpred.errors import UserError
+from attnpred.files import to_disk
 
 
 class MetricsFile(Logger):
@@ -93,6 +94,18 @@ def check(options: LoggerConfig) -> None:
     for name, asked in (("wandb", options.wandb), ("mlflow", options.mlflow)):
         if asked and find_spec(name) is None:
             raise UserError(f"logger.{name}=true: the package is not installed; pip install 'attnpred[{name}]'")
+
+
+def keep(loggers: list[Logger]) -> int:
+    """Brings what was logged so far to the disk, before a checkpoint that counts on it; the bytes of metrics.jsonl."""
+    for logger in loggers:
+        if isinstance(logger, TensorBoardLogger):
+            logger.experiment.flush()
+    records = next((logger for logger in loggers if isinstance(logger, MetricsFile)), None)
+    if records is None or not records.size():
+        return 0
+    to_disk(records.path)
+    return records.size()
 
 
 def go_on(loggers: list[Logger]) -> None:

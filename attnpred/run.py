@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import platform
 import secrets
@@ -51,17 +52,20 @@ class Run:
     @classmethod
     def create(cls, config: Config, overrides: list[str], directory: str | None = None) -> Run:
         """Makes the directory, exclusively, and describes the run in it. `directory` names it (a sweep's job does)."""
+        text = compose.as_yaml(config)
+        known = {"status": "running", "overrides": overrides, "launched": _digest(text), "started": _now(), **_origin()}
+        # from here on quickly: who is killed before run.json is there leaves a directory that nobody goes on with
         run = cls(Path(directory) if directory else _fresh(config.output_dir, _name(config)))
         try:
             run.checkpoints.mkdir()
         except FileExistsError:
             raise UserError(f"{run.path}: holds a run already; every run needs a directory of its own") from None
-        write_text(run.path / "config.yaml", compose.as_yaml(config))
-        run._write({"status": "running", "overrides": overrides, "started": _now(), **_origin()})
+        write_text(run.path / "config.yaml", text)
+        run._write(known)
         return run
 
     def rewrite(self, config: Config) -> None:
-        """Takes another config in place of the one it was created with, before anything was trained."""
+        """Takes another config in place of the one it was created with: what was found, or what fits into memory."""
         write_text(self.path / "config.yaml", compose.as_yaml(config))
 
     @classmethod
@@ -152,12 +156,12 @@ class Run:
             places = [Path(directory)]
         else:
             places = sorted((p.parent for p in Path(config.output_dir).expanduser().glob("*/*/run.json")), reverse=True)
-        text = compose.as_yaml(config)
+        launched = _digest(compose.as_yaml(config))
         for run in map(cls, places):
             try:
                 cls.find(str(run.path))
-                same = (run.path / "config.yaml").read_text(encoding="utf-8") == text
-                if same and run.description()["status"] != "done":
+                known = run.description()
+                if known.get("launched") == launched and known["status"] != "done":
                     with run.held():
                         return run
             except (OSError, ValueError, UserError):
@@ -190,7 +194,9 @@ class Run:
             model.load_state_dict(weights)
         except (RuntimeError, MemoryError, OverflowError) as error:
             reason = " ".join(str(error).split()[:40])
-            raise self._dated(UserError(f"{self.path}: weights and config do not fit ({reason}); restore them")) from error
+            raise self._dated(
+                UserError(f"{self.path}: weights and config do not fit ({reason}); restore them")
+            ) from error
         return model.eval()
 
     def weights(self) -> dict[str, Any]:
@@ -223,6 +229,11 @@ def _fresh(output_dir: str, name: str) -> Path:
         raise UserError(
             f"output_dir={output_dir}: cannot be written ({error.strerror}); choose another directory"
         ) from None
+
+
+def _digest(text: str) -> str:
+    """Stands for a config as it was launched; a run may take another since."""
+    return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
 
 
 def _version(text: str) -> tuple[int, ...]:

@@ -20,20 +20,21 @@ from attnpred.callbacks.monitor import Monitor
 from attnpred.callbacks.position import Position
 from attnpred.callbacks.profile import Profile
 from attnpred.callbacks.progress import Progress
-from attnpred.callbacks.signals import Signals
+from attnpred.callbacks.signals import Signals, in_order
 from attnpred.callbacks.trust import Trust
 from attnpred.config import Config
 from attnpred.data.loader import FewBatches
 from attnpred.data.progress import say
 from attnpred.device import Chosen, choose
 from attnpred.errors import Interrupted, UserError
-from attnpred.files import unwritable, write_json
+from attnpred.files import tidy, unwritable, write_json
 from attnpred.learner import Learner
 from attnpred.run import Run
 from attnpred.settle import settle
 from attnpred.vault import Vault
 
 
+@in_order()
 def launch(config: Config, overrides: list[str], directory: str | None = None, lead: ranks.Lead | None = None) -> Run:
     """Trains as the config says and returns the finished run. `directory` names the run's; a sweep gives it.
 
@@ -51,6 +52,7 @@ def launch(config: Config, overrides: list[str], directory: str | None = None, l
         return _train(run, config, chosen, parts, lead)
 
 
+@in_order()
 def resume(run: Run, lead: ranks.Lead | None = None) -> Run:
     """Goes on with a run where it was last saved, by its own config, in its own directory."""
     config = run.config()
@@ -59,6 +61,7 @@ def resume(run: Run, lead: ranks.Lead | None = None) -> Run:
         return run
     chosen = _ready(config)
     with run.held():
+        tidy(run.path)
         vault.tidy(run.checkpoints)
         start = vault.newest(run.checkpoints)
         say(f"run: {run.path}, from {'its beginning' if start is None else start.name}")
@@ -91,7 +94,7 @@ def _train(run: Run, config: Config, chosen: Chosen, parts: tuple[Any, Learner],
             run.rewrite(config)
             parts = prepare(config)
         if chosen.world == 1:
-            attempts.persist(config, run, parts, lambda c, p, change: fit(c, chosen, run, p[0], p[1], change), prepare)
+            attempts.persist(config, run, parts, lambda c, p, rate: fit(c, chosen, run, p[0], p[1], rate), prepare)
         elif lead is not None:
             lead.tell(run)
             fit(config, chosen, run, *parts)
@@ -144,15 +147,21 @@ def begin_from(model: Any, name: str) -> None:
     say(f"{len(fitting)} of {len(own)} weights from {name}{rest}")
 
 
-def fit(
-    config: Config, chosen: Chosen, run: Run, data: Any, learner: Learner, change: attempts.Change | None = None
-) -> None:
-    """Trains, tests the best weights and writes the result; every rank runs it, rank 0 writes."""
+def fit(config: Config, chosen: Chosen, run: Run, data: Any, learner: Learner, rate: float = 1.0) -> None:
+    """Trains, tests the best weights and writes the result; every rank runs it, rank 0 writes.
+
+    `rate` is what the learning rates are multiplied by.
+    """
     options = config.trainer
     monitor = Monitor(options.log_every_steps, config.checkpoint)
     guard = Guard(monitor, options.log_every_steps)
-    checkpoints = Checkpoints(run.checkpoints, config.checkpoint, guard.check)
-    callbacks: list[Callback] = [Position(change), guard, monitor, Progress(monitor, watch=config.checkpoint.monitor)]
+    checkpoints = Checkpoints(run.checkpoints, config.checkpoint, guard.sound)
+    callbacks: list[Callback] = [
+        Position(config.data.batch_size, rate),
+        guard,
+        monitor,
+        Progress(monitor, watch=config.checkpoint.monitor),
+    ]
     if config.optimizer.ema is not None:
         callbacks.append(Average(config.optimizer.ema))
     if options.attention_examples and chosen.strategy != "fsdp":  # a part of the model cannot be asked alone
@@ -185,6 +194,7 @@ def fit(
         deterministic=options.deterministic,
         detect_anomaly=options.detect_anomaly,
         num_sanity_val_steps=0,
+        default_root_dir=run.checkpoints,  # where Lightning saves when it puts a job of SLURM's back into the queue
         plugins=[Vault(), ranks.environment()],
         use_distributed_sampler=False,  # the loaders share the examples out themselves
         enable_model_summary=False,
@@ -213,7 +223,8 @@ def fit(
     if chosen.strategy != "fsdp":  # a part of the model cannot look at an example alone
         trainer.callbacks.append(Gallery(data.reader, chosen))  # type: ignore[attr-defined]
     tested = trainer.strategy.broadcast(str(run.checkpoint()))  # another machine may see a new file late
-    trainer.test(learner, loaders["test"], ckpt_path=tested, verbose=False, weights_only=True)
+    with learner.in_memory():
+        trainer.test(learner, loaders["test"], ckpt_path=tested, verbose=False, weights_only=True)
     if main:
         if turns := run.description().get("turns"):
             monitor.result["turns"] = turns
@@ -253,6 +264,7 @@ def _hyperparameters(trainer: lightning.Trainer, config: Config, run: Run, monit
     loggers.hyperparameters(trainer.loggers, chosen, results)
 
 
+@in_order()
 def main(path: str) -> None:
     """One rank of a run whose directory exists."""
     settle()

@@ -10,6 +10,7 @@ from typing import Any, BinaryIO, cast
 import torch
 from lightning_fabric.plugins import CheckpointIO
 
+from attnpred import files
 from attnpred.data.progress import say
 from attnpred.errors import UserError
 from attnpred.files import read_json, to_disk, write_json
@@ -115,9 +116,10 @@ def _checksum(path: Path) -> str:
 
 
 def tidy(directory: Path) -> None:
-    """Removes what a killed process left half written."""
-    for draft in directory.glob(".*.ckpt.*"):
-        draft.unlink(missing_ok=True)
+    """Removes what a killed process left half written, and what Lightning saves for SLURM beside ours."""
+    files.tidy(directory)
+    for other in directory.glob("hpc_ckpt_*.ckpt"):
+        other.unlink()
 
 
 def _remember(directory: Path, digest: str) -> None:

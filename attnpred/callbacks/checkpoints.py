@@ -17,24 +17,27 @@ class Checkpoints(Checkpoint):
     """Lightning's own callback saves by time, steps or epochs, but by one of them only, and numbers what it resumes."""
 
     def __init__(
-        self, directory: Path, options: CheckpointConfig, check: Callable[[Trainer, Any], None] | None = None
+        self, directory: Path, options: CheckpointConfig, sound: Callable[[Trainer, Any], bool] | None = None
     ) -> None:
-        """`check` raises where what would be saved is worth nothing."""
+        """`sound` says whether a run may go on from what would be saved, and raises where that is worth nothing."""
         self.directory = directory
         self.options = options
-        self.check = check
+        self.sound = sound
         self.best: float | None = None
-        self.saved_step = 0
+        self.step = self.saved_step = 0
+        self.gathering = False  # gradients for a step that is still to come, which no checkpoint holds
         self.saved_time = time.monotonic()
 
     def on_train_start(self, trainer: Trainer, learner: LightningModule) -> None:
-        self.saved_step = trainer.global_step  # of the checkpoint that the run goes on from
+        self.step = self.saved_step = trainer.global_step  # of the checkpoint that the run goes on from
 
     def on_train_batch_end(
         self, trainer: Trainer, learner: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
         step, left = trainer.global_step, batches_left(trainer, batch_idx)
-        if step == self.saved_step or not left:
+        self.gathering = step == self.step
+        self.step = step
+        if self.gathering or not left:
             return
         every_steps, every_minutes = self.options.every_steps, self.options.every_minutes
         due = every_steps is not None and step % every_steps == 0
@@ -61,21 +64,29 @@ class Checkpoints(Checkpoint):
         better = self.best is None or (value > self.best if self.options.mode == "max" else value < self.best)
         if better:
             self.best = value
+            self._sound(trainer)
             self._save(trainer, BEST)
-        self.save_last(trainer)
-
-    def on_train_end(self, trainer: Trainer, learner: LightningModule) -> None:
-        if trainer.global_step != self.saved_step:
+        if not self.gathering:  # else a run that goes on from before does this validation again
             self.save_last(trainer)
 
+    def on_train_end(self, trainer: Trainer, learner: LightningModule) -> None:
+        self._sound(trainer)
+        if trainer.global_step != self.saved_step:
+            self._save(trainer, LAST)
+
     def save_last(self, trainer: Trainer) -> None:
-        self._save(trainer, LAST)
-        self.saved_step, self.saved_time = trainer.global_step, time.monotonic()
+        """Leaves the one there is where a run had better not go on from here."""
+        if self._sound(trainer):
+            self._save(trainer, LAST)
+
+    def _sound(self, trainer: Trainer) -> bool:
+        found = self.sound is None or self.sound(trainer, trainer.lightning_module)
+        return trainer.strategy.reduce_boolean_decision(found)  # saving takes all ranks
 
     def _save(self, trainer: Trainer, name: str) -> None:
-        if self.check is not None:
-            self.check(trainer, trainer.lightning_module)
         trainer.save_checkpoint(self.directory / name, weights_only=False)
+        if name == LAST:
+            self.saved_step, self.saved_time = trainer.global_step, time.monotonic()
 
     def state_dict(self) -> dict[str, Any]:
         return {"best": self.best}

@@ -17,6 +17,7 @@ from attnpred.contracts import Batch, TextBatch
 from attnpred.learner import Learner
 
 KEY = "monitor"  # in a checkpoint
+SEEN = ("loss", "hits", "examples", "attention_loss", "tokens")  # a number each of every batch, where there is one
 
 
 class Monitor(Callback):
@@ -31,8 +32,9 @@ class Monitor(Callback):
         self.selection = selection
         self.latest: dict[str, float] = {}
         self.result: dict[str, Any] = {}
-        self.examples = 0
-        self.tokens: Tensor | int = 0
+        self.seen: dict[str, list[float]] = {name: [] for name in SEEN}  # since the last point of the curves
+        self.grad_norm: float | None = None
+        self.tokens: list[Tensor] = []  # of batches whose other numbers are still the learner's
         self.since = 0.0
         self.window = (0, 0.0)  # examples and seconds of training steps alone, for the run's throughput
         self.all_tokens = 0
@@ -44,40 +46,57 @@ class Monitor(Callback):
         self.started = self.since = time.monotonic()
         self.logged_step = trainer.global_step
         if self.resumed is not None:
-            assert isinstance(learner, Learner)
-            self._go_on(learner, self.resumed)
+            self._go_on(self.resumed)
             self.resumed = None
         if torch.cuda.is_available():
             torch.cuda.reset_peak_memory_stats()
 
-    def on_train_batch_start(self, trainer: Trainer, learner: LightningModule, batch: Any, batch_idx: int) -> None:
+    def on_train_batch_start(self, trainer: Trainer, learner: LightningModule, batch: Batch, batch_idx: int) -> None:
         assert isinstance(learner, Learner)
         learner.wants_grad_norm = (trainer.global_step + 1) % self.every_steps == 0
+        if isinstance(batch, TextBatch):
+            self.tokens.append(batch.lengths.sum())
 
     def on_train_batch_end(
         self, trainer: Trainer, learner: LightningModule, outputs: Any, batch: Batch, batch_idx: int
     ) -> None:
-        self.examples += len(batch)
-        if isinstance(batch, TextBatch):
-            self.tokens = self.tokens + batch.lengths.sum()
         step = trainer.global_step
         if step != self.logged_step and step % self.every_steps == 0:
             self._log(trainer, learner)
 
     def on_train_epoch_end(self, trainer: Trainer, learner: LightningModule) -> None:
-        if self.examples:
-            self._log(trainer, learner)
+        self._log(trainer, learner)
+
+    def fetch(self, learner: Learner) -> list[float]:
+        """Brings to the host what the device holds of the batches since the last time, and returns their losses."""
+        if not learner.steps:
+            return []
+        losses, hits, sizes = zip(*learner.steps, strict=True)
+        norm = [] if learner.grad_norm is None else [learner.grad_norm]
+        held = [losses, hits, learner.attention_losses, self.tokens, norm]
+        # waits for the device, once
+        numbers = iter(torch.cat([torch.stack(list(some)).float() for some in held if some]).tolist())
+        new, *others = ([next(numbers) for _ in some] for some in held)
+        for name, values in zip(("loss", "hits", "attention_loss", "tokens"), (new, *others[:3]), strict=True):
+            self.seen[name] += values
+        self.seen["examples"] += sizes
+        self.grad_norm = others[3][0] if norm else None
+        for behind in (learner.steps, learner.attention_losses, self.tokens):
+            behind.clear()
+        return new
 
     def _log(self, trainer: Trainer, learner: LightningModule) -> None:
         assert isinstance(learner, Learner)
-        losses, hits, sizes = zip(*learner.steps, strict=True)
-        weights = torch.tensor(sizes, dtype=torch.float32).to(losses[0].device, non_blocking=True)
-        total = torch.stack([torch.stack(losses).float() @ weights, torch.stack(hits).sum(), weights.sum()])
-        # of all ranks; waits for the device, once
-        loss_sum, hit_sum, examples = trainer.strategy.reduce(total, reduce_op="sum").tolist()
-        now = time.monotonic()
-        seconds, world = now - self.since, trainer.world_size
-        tokens = int(self.tokens)
+        self.fetch(learner)
+        seen = self.seen
+        if not seen["loss"]:
+            return
+        loss_sum = sum(loss * count for loss, count in zip(seen["loss"], seen["examples"], strict=True))
+        sums = [loss_sum, sum(seen["hits"]), sum(seen["examples"]), sum(seen["tokens"])]
+        if trainer.world_size > 1:
+            sums = trainer.strategy.reduce(torch.tensor(sums, device=learner.device), reduce_op="sum").tolist()
+        loss_sum, hit_sum, examples, tokens = sums
+        seconds = time.monotonic() - self.since
         values = {
             "train/loss": loss_sum / examples,
             "train/accuracy": hit_sum / examples,
@@ -86,16 +105,16 @@ class Monitor(Callback):
             "memory_gib": memory_gib(),
         }
         if tokens:
-            values["tokens_per_second"] = tokens * world / seconds
-        if learner.attention_losses:
-            values["train/attention_loss"] = float(torch.stack(learner.attention_losses).float().mean())
-        if learner.grad_norm is not None:
-            values["grad_norm"] = float(learner.grad_norm)
+            values["tokens_per_second"] = tokens / seconds
+        if seen["attention_loss"]:
+            values["train/attention_loss"] = sum(seen["attention_loss"]) / len(seen["attention_loss"])
+        if self.grad_norm is not None:
+            values["grad_norm"] = self.grad_norm
         self.write(trainer, values)
         self.window = (self.window[0] + int(examples), self.window[1] + seconds)
-        self.all_tokens += tokens * world
+        self.all_tokens += int(tokens)
         self.logged_step = trainer.global_step
-        self._restart(learner)
+        self.seen, self.since = {name: [] for name in SEEN}, time.monotonic()
 
     def write(self, trainer: Trainer, values: dict[str, float]) -> None:
         """To every logger and to the progress; epochs count from 1."""
@@ -104,14 +123,9 @@ class Monitor(Callback):
             logger.log_metrics({**values, "epoch": epoch}, step=trainer.global_step)
         self.latest.update(values)
 
-    def _restart(self, learner: Learner) -> None:
-        self.examples, self.tokens, self.since = 0, 0, time.monotonic()
-        learner.steps.clear()
-        learner.attention_losses.clear()
-
     def on_validation_start(self, trainer: Trainer, learner: LightningModule) -> None:
         # what has not been logged yet must not be charged with the time that validation takes
-        if trainer.state.fn == TrainerFn.FITTING and self.examples:
+        if trainer.state.fn == TrainerFn.FITTING:
             self._log(trainer, learner)
 
     def on_validation_end(self, trainer: Trainer, learner: LightningModule) -> None:
@@ -144,11 +158,10 @@ class Monitor(Callback):
     def on_save_checkpoint(self, trainer: Trainer, learner: LightningModule, checkpoint: dict[str, Any]) -> None:
         """What has been seen since the last point of the curves, and what the result will be made of."""
         assert isinstance(learner, Learner)
+        self.fetch(learner)
         checkpoint[KEY] = {
-            "steps": ranks.of_each(trainer, [(loss.cpu(), hits.cpu(), count) for loss, hits, count in learner.steps]),
-            "attention_losses": [loss.cpu() for loss in learner.attention_losses],
-            "examples": self.examples,
-            "tokens": int(self.tokens),
+            "seen": ranks.of_each(trainer, self.seen),
+            "grad_norm": self.grad_norm,
             "all_tokens": self.all_tokens,
             "window": list(self.window),
             "logged_step": self.logged_step,
@@ -159,13 +172,10 @@ class Monitor(Callback):
 
     def on_load_checkpoint(self, trainer: Trainer, learner: LightningModule, checkpoint: dict[str, Any]) -> None:
         if trainer.state.fn == TrainerFn.FITTING:
-            self.resumed = {**checkpoint[KEY], "steps": checkpoint[KEY]["steps"][trainer.global_rank]}
+            self.resumed = {**checkpoint[KEY], "seen": checkpoint[KEY]["seen"][trainer.global_rank]}
 
-    def _go_on(self, learner: Learner, state: dict[str, Any]) -> None:
-        device = learner.device
-        learner.steps = [(loss.to(device), hits.to(device), count) for loss, hits, count in state["steps"]]
-        learner.attention_losses = [loss.to(device) for loss in state["attention_losses"]]
-        self.examples, self.tokens, self.all_tokens = state["examples"], state["tokens"], state["all_tokens"]
+    def _go_on(self, state: dict[str, Any]) -> None:
+        self.seen, self.grad_norm, self.all_tokens = state["seen"], state["grad_norm"], state["all_tokens"]
         self.window = (state["window"][0], state["window"][1])
         self.logged_step = state["logged_step"]
         self.started -= state["seconds"]

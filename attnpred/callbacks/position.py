@@ -9,7 +9,6 @@ from pytorch_lightning import Callback, LightningModule, Trainer
 from pytorch_lightning.trainer.states import TrainerFn
 
 from attnpred import loggers, ranks
-from attnpred.attempts import Change
 from attnpred.loggers import MetricsFile
 
 KEY = "position"
@@ -18,19 +17,24 @@ KEY = "position"
 class Position(Callback):
     """Goes on with the same dice, and with records that end where the checkpoint was written."""
 
-    def __init__(self, change: Change | None = None) -> None:
-        """`change`: how this attempt differs from the one that wrote the checkpoint."""
-        self.change = change or Change()
+    def __init__(self, batch_size: int, rate: float = 1.0) -> None:
+        """What checkpoints may differ from, where a run helped itself since: batches are smaller, or rates lower.
+
+        `rate`: what the config's are multiplied by.
+        """
+        self.batch_size, self.rate = batch_size, rate
+        self.slower = rate  # than in the checkpoint
         self.dice: dict[str, Any] | None = None  # what the checkpoint says, until training starts
         self.loader: dict[str, Any] = {}
 
     def on_save_checkpoint(self, trainer: Trainer, learner: LightningModule, checkpoint: dict[str, Any]) -> None:
-        records = _records(trainer)
         loader: Any = trainer.train_dataloader
         checkpoint[KEY] = {
             "dice": ranks.of_each(trainer, _dice()),
             "loader": loader.state_dict(),
-            "records": 0 if records is None else records.size(),
+            "records": loggers.keep(trainer.loggers),
+            "batch_size": self.batch_size,
+            "rate": self.rate,
         }
 
     def on_load_checkpoint(self, trainer: Trainer, learner: LightningModule, checkpoint: dict[str, Any]) -> None:
@@ -38,17 +42,20 @@ class Position(Callback):
             return
         self.dice = checkpoint[KEY]["dice"][trainer.global_rank]
         self.loader = dict(checkpoint[KEY]["loader"])
-        self.loader["position"] *= self.change.parts
-        batches = checkpoint["loops"]["fit_loop"]["epoch_loop.batch_progress"]["current"]
-        more = batches["ready"] * (self.change.parts - 1)
-        batches.update({name: count + more for name, count in batches.items()})
+        self.slower = self.rate / checkpoint[KEY]["rate"]
+        parts = checkpoint[KEY]["batch_size"] // self.batch_size  # that were one batch
+        self.loader["position"] *= parts
+        progress = checkpoint["loops"]["fit_loop"]["epoch_loop.batch_progress"]
+        more = progress["current"]["ready"] * (parts - 1), progress["total"]["ready"] * (parts - 1)
+        for batches, extra in zip((progress["current"], progress["total"]), more, strict=True):
+            batches.update({name: count + extra for name, count in batches.items()})
         records = _records(trainer)
         if records is not None and trainer.is_global_zero:
             records.cut(checkpoint[KEY]["records"])
             loggers.go_on(trainer.loggers)
 
     def on_train_start(self, trainer: Trainer, learner: LightningModule) -> None:
-        if self.change.rate != 1:
+        if self.slower != 1:
             self._slow_down(trainer)
         if self.dice is not None:
             _throw(self.dice)
@@ -60,10 +67,10 @@ class Position(Callback):
     def _slow_down(self, trainer: Trainer) -> None:
         """The rates of now, and those that the schedule counts from."""
         for group in trainer.optimizers[0].param_groups:
-            group["lr"] *= self.change.rate
-            group["initial_lr"] *= self.change.rate
+            group["lr"] *= self.slower
+            group["initial_lr"] *= self.slower
         schedule: Any = trainer.lr_scheduler_configs[0].scheduler
-        schedule.base_lrs = [rate * self.change.rate for rate in schedule.base_lrs]
+        schedule.base_lrs = [rate * self.slower for rate in schedule.base_lrs]
 
 
 def _records(trainer: Trainer) -> MetricsFile | None:
