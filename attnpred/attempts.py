@@ -2,9 +2,11 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
-from attnpred import vault
+from attnpred import loggers, vault
+from attnpred.callbacks.position import KEY
 from attnpred.config import Config
 from attnpred.data.progress import say
 from attnpred.errors import Diverged, OutOfMemory, UserError
@@ -42,9 +44,18 @@ def persist(
             turns.append({"turn": "halve", "step": error.step, "batch_size": config.data.batch_size})
             say(f"{error.what}; on with batches of {config.data.batch_size}, and as many more of them a step")
         run.describe(turns=turns)
-        run.go_on(keep_records=vault.newest(run.checkpoints) is not None)
+        go_back(run)
         parts = None  # a device need not hold two models
         parts = prepare(config)
+
+
+def go_back(run: Run) -> Path | None:
+    """Makes a run's records end where it was last saved, and returns that checkpoint; None where it begins anew."""
+    start = vault.newest(run.checkpoints)
+    run.go_on(keep_records=start is not None)
+    if start is not None:
+        loggers.cut(run.path, vault.load(start)[KEY]["records"])
+    return start
 
 
 def _taken(turns: list[dict[str, Any]], kind: str) -> int:

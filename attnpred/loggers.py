@@ -1,6 +1,7 @@
 """Where metrics go: metrics.jsonl always, and what the `logger` group asks for."""
 
 import json
+import os
 import time
 from argparse import Namespace
 from collections.abc import Mapping
@@ -14,6 +15,8 @@ from pytorch_lightning.utilities import rank_zero_only
 from attnpred.config import LoggerConfig
 from attnpred.errors import UserError
 from attnpred.files import to_disk
+
+METRICS, TENSORBOARD = "metrics.jsonl", "tensorboard"
 
 
 class MetricsFile(Logger):
@@ -41,33 +44,19 @@ class MetricsFile(Logger):
     def log_hyperparams(self, params: dict[str, Any] | Namespace, *args: Any, **kwargs: Any) -> None:
         """config.yaml holds them already."""
 
-    def size(self) -> int:
-        """Bytes so far."""
-        return self.path.stat().st_size if self.path.is_file() else 0
-
     def rows(self) -> list[dict[str, Any]]:
         if not self.path.is_file():
             return []
         return [json.loads(line) for line in self.path.read_text(encoding="utf-8").splitlines()]
 
-    def cut(self, size: int) -> None:
-        """Forgets what was written after that many bytes."""
-        if self.size() > size:
-            with self.path.open("r+b") as stream:
-                stream.truncate(size)
 
-
-def make(options: LoggerConfig, directory: Path, begun: int | None = None) -> list[Logger]:
-    """The loggers of a run. What is not chosen is not imported.
-
-    `begun`: the step that the run goes on from, where it was begun before.
-    """
-    loggers: list[Logger] = [MetricsFile(directory / "metrics.jsonl")]
+def make(options: LoggerConfig, directory: Path) -> list[Logger]:
+    """The loggers of a run. What is not chosen is not imported."""
+    loggers: list[Logger] = [MetricsFile(directory / METRICS)]
     if options.csv:
         loggers.append(CSVLogger(directory, name="", version=""))
     if options.tensorboard:
-        later: dict[str, Any] = {} if begun is None else {"purge_step": begun + 1}
-        loggers.append(TensorBoardLogger(directory, name="", version="tensorboard", default_hp_metric=False, **later))
+        loggers.append(TensorBoardLogger(directory, name="", version=TENSORBOARD, default_hp_metric=False))
     if options.wandb:
         from pytorch_lightning.loggers import WandbLogger
 
@@ -96,16 +85,33 @@ def check(options: LoggerConfig) -> None:
             raise UserError(f"logger.{name}=true: the package is not installed; pip install 'attnpred[{name}]'")
 
 
-def keep(loggers: list[Logger]) -> int:
-    """Brings what was logged so far to the disk, before a checkpoint that counts on it; the bytes of metrics.jsonl."""
+def keep(loggers: list[Logger]) -> dict[str, int]:
+    """Brings what was logged so far to the disk, before a checkpoint that counts on it; how long each file is."""
     for logger in loggers:
         if isinstance(logger, TensorBoardLogger):
             logger.experiment.flush()
-    records = next((logger for logger in loggers if isinstance(logger, MetricsFile)), None)
-    if records is None or not records.size():
-        return 0
-    to_disk(records.path)
-    return records.size()
+    sizes = {}
+    for directory in (logger.path.parent for logger in loggers if isinstance(logger, MetricsFile)):
+        for file in _records(directory):
+            to_disk(file)
+            sizes[file.relative_to(directory).as_posix()] = file.stat().st_size
+    return sizes
+
+
+def cut(directory: Path, sizes: Mapping[str, int]) -> None:
+    """Forgets what was logged after `keep` returned these sizes; no logger may have a file open."""
+    for file in _records(directory):
+        size = sizes.get(file.relative_to(directory).as_posix(), 0)
+        if not size:
+            file.unlink()
+        elif file.stat().st_size > size:
+            os.truncate(file, size)
+
+
+def _records(directory: Path) -> list[Path]:
+    """What only grows. The table is written anew each time, from metrics.jsonl."""
+    found = [directory / METRICS, *sorted((directory / TENSORBOARD).rglob("*"))]
+    return [file for file in found if file.is_file()]
 
 
 def go_on(loggers: list[Logger]) -> None:

@@ -63,9 +63,8 @@ def resume(run: Run, lead: ranks.Lead | None = None) -> Run:
     with run.held():
         tidy(run.path)
         vault.tidy(run.checkpoints)
-        start = vault.newest(run.checkpoints)
+        start = attempts.go_back(run)
         say(f"run: {run.path}, from {'its beginning' if start is None else start.name}")
-        run.go_on(keep_records=start is not None)
         return _train(run, config, chosen, prepare(config), lead)
 
 
@@ -174,7 +173,6 @@ def fit(config: Config, chosen: Chosen, run: Run, data: Any, learner: Learner, r
         # not strict: a run that goes on at its very end ends without another validation
         callbacks.append(EarlyStopping(selection.monitor, patience=options.patience, mode=selection.mode, strict=False))
     start = vault.newest(run.checkpoints)  # there is none yet, unless the run was begun before
-    step = None if start is None else int(vault.load(start)["global_step"])
     trainer = lightning.Trainer(
         accelerator=chosen.accelerator,
         devices=chosen.devices,
@@ -199,7 +197,7 @@ def fit(config: Config, chosen: Chosen, run: Run, data: Any, learner: Learner, r
         use_distributed_sampler=False,  # the loaders share the examples out themselves
         enable_model_summary=False,
         profiler=Unprofiled(),
-        logger=loggers.make(config.logger, run.path, begun=step),
+        logger=loggers.make(config.logger, run.path),
         # the signals come last, so that a checkpoint due at this step is not written twice
         callbacks=[*callbacks, Signals(checkpoints)],
     )
@@ -209,7 +207,8 @@ def fit(config: Config, chosen: Chosen, run: Run, data: Any, learner: Learner, r
     if main:
         data.reader.save(run.path)
         learner.model.save_assets(run.path)
-        _describe(trainer, config)
+        if start is None:
+            _describe(trainer, config)
     loaders = {
         split: data.loader(split, seed=config.seed, rank=trainer.global_rank, world=trainer.world_size)
         for split in ("train", "val", "test")

@@ -80,7 +80,7 @@ class Monitor(Callback):
         for name, values in zip(("loss", "hits", "attention_loss", "tokens"), (new, *others[:3]), strict=True):
             self.seen[name] += values
         self.seen["examples"] += sizes
-        self.grad_norm = others[3][0] if norm else None
+        self.grad_norm = others[3][0] if norm else self.grad_norm
         for behind in (learner.steps, learner.attention_losses, self.tokens):
             behind.clear()
         return new

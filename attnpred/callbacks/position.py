@@ -9,7 +9,6 @@ from pytorch_lightning import Callback, LightningModule, Trainer
 from pytorch_lightning.trainer.states import TrainerFn
 
 from attnpred import loggers, ranks
-from attnpred.loggers import MetricsFile
 
 KEY = "position"
 
@@ -49,9 +48,7 @@ class Position(Callback):
         more = progress["current"]["ready"] * (parts - 1), progress["total"]["ready"] * (parts - 1)
         for batches, extra in zip((progress["current"], progress["total"]), more, strict=True):
             batches.update({name: count + extra for name, count in batches.items()})
-        records = _records(trainer)
-        if records is not None and trainer.is_global_zero:
-            records.cut(checkpoint[KEY]["records"])
+        if trainer.is_global_zero:
             loggers.go_on(trainer.loggers)
 
     def on_train_start(self, trainer: Trainer, learner: LightningModule) -> None:
@@ -71,10 +68,6 @@ class Position(Callback):
             group["initial_lr"] *= self.slower
         schedule: Any = trainer.lr_scheduler_configs[0].scheduler
         schedule.base_lrs = [rate * self.slower for rate in schedule.base_lrs]
-
-
-def _records(trainer: Trainer) -> MetricsFile | None:
-    return next((logger for logger in trainer.loggers if isinstance(logger, MetricsFile)), None)
 
 
 def _dice() -> dict[str, Any]:
