@@ -14,6 +14,7 @@ from attnpred.errors import OutOfMemory
 from attnpred.learner import Learner
 from attnpred.run import Run
 from attnpred.tasks.classification import Classification
+from tests.test_resume import Died, check_same, dies_at
 
 
 @pytest.fixture
@@ -61,6 +62,42 @@ def test_a_divergence_goes_back_and_on_at_half_the_rate(quick, the_run, monkeypa
     assert [found[step] for step in (6, 7, 9, 10)] == pytest.approx([0.01, 0.005, 0.005, 0.0025])
     assert json.loads((run.path / "metrics.json").read_text())["turns"] == turns
     assert "the loss became nan at step 8" in capsys.readouterr().err
+
+
+def test_what_recurs_before_a_save_goes_on_slower_still(quick, the_run, monkeypatch):
+    flat = ["optimizer.schedule=constant", "optimizer.warmup=0", "optimizer.lr=0.01"]
+    spoil(monkeypatch, {2, 4})  # the second step, twice, with nothing saved yet
+    assert main([*quick, *flat, "trainer.on_nan=rewind"]) == 0
+    found = rates(the_run())
+    assert [found[step] for step in (1, 2, 4)] == pytest.approx([0.0025] * 3)
+
+
+def test_a_run_killed_after_a_turn_goes_on_with_it(quick, the_run, monkeypatch):
+    flat = ["optimizer.schedule=constant", "optimizer.warmup=0", "optimizer.lr=0.01", "trainer.on_nan=rewind"]
+    spoil(monkeypatch, {8})
+    with monkeypatch.context() as patched:
+        dies_at(patched, Learner, "training_step", 10)  # behind the step that it went back to, before a save
+        with pytest.raises(Died):
+            main([*quick, *flat])
+    assert main(["resume", str(the_run().path)]) == 0
+    found = rates(the_run())
+    assert [found[step] for step in (6, 7, 12)] == pytest.approx([0.01, 0.005, 0.005])
+
+
+def test_a_run_killed_after_it_took_smaller_batches_goes_on_with_them(quick, the_run, tmp_path, monkeypatch):
+    out_of_memory(monkeypatch, above=32)
+    helped = [*quick, "trainer.on_oom=halve", "resume=auto"]
+    assert main([*helped, f"output_dir={tmp_path / 'whole'}"]) == 0
+    (file,) = (tmp_path / "whole").rglob("run.json")
+    for call in (7, 4):
+        with monkeypatch.context() as patched:
+            dies_at(patched, Learner, "training_step", call)
+            with pytest.raises(Died):
+                main(helped)
+    # the same command finds it, although its config is another by now
+    assert main(helped) == 0
+    assert [turn["batch_size"] for turn in the_run().description()["turns"]] == [32]
+    check_same(the_run(), Run(file.parent))
 
 
 def test_it_does_not_go_back_for_ever(quick, the_run, monkeypatch, capsys):
@@ -119,6 +156,20 @@ def test_without_being_asked_it_says_what_to_change(quick, the_run, monkeypatch,
     assert "trainer.on_oom=halve" in message
 
 
+def test_what_does_not_fit_in_evaluation_is_told_apart(quick, monkeypatch, capsys):
+    real = Learner.validation_step
+
+    def step(self, batch, batch_idx):
+        real(self, batch, batch_idx)
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB")
+
+    monkeypatch.setattr(Learner, "validation_step", step)
+    assert main(quick) == 2
+    message = capsys.readouterr().err.splitlines()[-1]
+    assert "out of memory in evaluation at step 19, with a batch of" in message
+    assert "lower data.eval_batch_size" in message
+
+
 def test_other_errors_are_not_taken_for_a_lack_of_memory():
     learner = Learner.__new__(Learner)
     with pytest.raises(RuntimeError, match="shapes"), Learner.in_memory(learner):
@@ -131,3 +182,5 @@ def test_what_cannot_be_halved():
     assert halved(compose(["data.batch_size=3"])) is None
     smaller = halved(compose(["model=transformer", "data=sst2", "data.batch_size=8", "data.token_budget=1000"]))
     assert (smaller.data.batch_size, smaller.data.token_budget, smaller.trainer.accumulate) == (4, 500, 2)
+    assert smaller.trainer.validate_every_steps is None
+    assert halved(compose(["trainer.validate_every_steps=5"])).trainer.validate_every_steps == 10
