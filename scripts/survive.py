@@ -1,88 +1,197 @@
 """Kills runs at random moments, has each go on, and compares what comes out with a run that was never killed.
 
-    python -m scripts.survive --kills 50
+    python -m scripts.survive
 
-Every trial begins with an empty cache, is killed (SIGKILL) once at a moment drawn from the whole length of a run, start
-and preparation of data included, and is launched again by the same command with `resume=auto`. Runs save at every step,
-so that many die while they write a checkpoint. Weights, optimizer and metrics must be the same to the last bit, and
-nothing may be left over.
+Every trial begins with an empty cache, is killed once (SIGKILL) and is launched again by the same command with
+`resume=auto`. A third of the trials is stopped in the middle of writing a checkpoint, and killed only where the half
+written file is there; a fifth likewise while data is prepared; the others at any moment of the process, or of the run.
+Weights, optimizer, metrics and TensorBoard's curves must be the same to the last bit, and below the cache
+and the outputs there must be the same files: no draft, no lock and no temporary directory more.
+
+Writes `scripts/survive.json` and the README's line.
 """
 
 import argparse
 import json
 import os
 import random
+import re
 import shutil
 import signal
 import subprocess
 import sys
 import tempfile
 import time
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from datetime import date
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from attnpred import vault
+from scripts import readme
+from scripts.machine import machine
 
+RESULT = Path(__file__).with_suffix(".json")
 ALONE = ("time", "examples_per_second", "tokens_per_second", "memory_gib")  # of a line of metrics, what tells the time
-OVERRIDES = [
-    *("data=digits", "data.augment.crop=1", "data.augment.mixup=0.2", "data.batch_size=64", "trainer.max_epochs=4"),
+SMALL = [
     *("model.width=16", "model.depth=1", "model.dropout=0.2", "task.label_smoothing=0.1", "trainer.accumulate=2"),
     *("optimizer=muon", "optimizer.ema=0.95", "trainer.log_every_steps=3", "checkpoint.every_steps=1", "resume=auto"),
+    *("data.batch_size=64", "trainer.max_epochs=2", "trainer.attention_examples=8"),
 ]
+IMAGES = [*SMALL, "data=digits", "data.augment.crop=1", "data.augment.mixup=0.2"]
+TEXTS = [*SMALL, "model=transformer", "data=evidence_text", "data.rows=3000", "data.word_dropout=0.1", "model.heads=2"]
+CHECKPOINT, CACHE, RUN, ANY = "writing a checkpoint", "preparing data", "any moment of the run", "any moment"
+SIGNS = {CHECKPOINT: "outputs/*/*/checkpoints/.*.ckpt.*", CACHE: "cache/*.part-*", RUN: "outputs/*/*/run.json"}
+PATIENCE = 600.0  # seconds for a run
+
+
+@dataclass
+class Plan:
+    """When one trial is killed."""
+
+    overrides: list[str]
+    where: str
+    moment: float  # seconds from the process's start, or from the first sign of what it shall die at
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--kills", type=int, default=50)
     parser.add_argument("--seed", type=int, default=0, help="of the moments")
-    parser.add_argument("overrides", nargs="*", help="further ones, for another kind of run")
+    parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="trials at once")
+    parser.add_argument("overrides", nargs="*", help="further ones, for another kind of run; nothing is recorded then")
     args = parser.parse_args()
-    moments = random.Random(args.seed)
-    failures = 0
+    started = time.monotonic()
     with tempfile.TemporaryDirectory() as place:
-        started = time.monotonic()
-        whole = finished(Path(place) / "whole", args.overrides)
-        length = time.monotonic() - started
-        print(f"a run takes {length:.1f} s", file=sys.stderr)
-        for trial in range(args.kills):
-            directory = Path(place) / f"trial-{trial}"
-            moment = moments.uniform(0.5, length)
-            stage = killed(directory, args.overrides, moment)
-            found = outcome(directory) or finished(directory, args.overrides)
-            wrong = differences(found, whole)
-            failures += bool(wrong)
-            print(f"{trial + 1}: killed after {moment:.2f} s, {stage}: {wrong or 'the same'}", flush=True)
+        kinds = [[*kind, *args.overrides] for kind in (IMAGES, TEXTS)]
+        wholes, lengths = {}, {}
+        for number, kind in enumerate(kinds):
+            begun = time.monotonic()
+            wholes[tuple(kind)] = finished(Path(place) / f"whole-{number}", kind)
+            lengths[tuple(kind)] = time.monotonic() - begun
+        plans = planned(args.kills, random.Random(args.seed), kinds, lengths)
+
+        def trial(number: int) -> tuple[str, str]:
+            directory, plan = Path(place) / f"trial-{number}", plans[number]
+            stage = killed(directory, plan)
+            found = outcome(directory) or finished(directory, plan.overrides)
+            wrong = differences(found, wholes[tuple(plan.overrides)])
+            print(f"{number + 1}: {plan.where}; killed {stage}: {wrong or 'the same'}", flush=True)
             shutil.rmtree(directory)
-    print(f"{args.kills - failures} of {args.kills} the same")
-    return 1 if failures else 0
+            return stage, wrong
+
+        with ThreadPoolExecutor(args.jobs) as threads:
+            ended = list(threads.map(trial, range(args.kills)))
+    same_ones = sum(not wrong for _, wrong in ended)
+    stages = dict(Counter(stage for stage, _ in ended).most_common())
+    result = {
+        "kills": args.kills,
+        "same": same_ones,
+        "stages": stages,
+        "seed": args.seed,
+        "minutes": round((time.monotonic() - started) / 60, 1),
+        "machine": machine(),
+        "date": date.today().isoformat(),
+    }
+    print(told(result))
+    if not args.overrides:
+        RESULT.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
+        readme.put(told(result), "survive")
+    return 0 if same_ones == args.kills else 1
+
+
+def told(result: dict[str, Any]) -> str:
+    stages = ", ".join(f"{count} while {stage}" for stage, count in result["stages"].items())
+    return (
+        f"{result['same']} of {result['kills']} killed runs ended like one that was never killed ({stages}); seed "
+        f"{result['seed']}, {result['machine']}, {result['date']}."
+    )
+
+
+def planned(
+    kills: int, moments: random.Random, kinds: list[list[str]], lengths: dict[tuple[str, ...], float]
+) -> list[Plan]:
+    plans = []
+    for number in range(kills):
+        kind = kinds[number % 2]
+        if number % 3 == 0:
+            plans.append(Plan(kind, CHECKPOINT, moments.uniform(0, 1)))
+        elif number % 5 == 1:
+            plans.append(Plan(kinds[1], CACHE, moments.uniform(0, 0.5)))
+        elif number % 5 in (2, 3):
+            plans.append(Plan(kind, RUN, moments.uniform(0, lengths[tuple(kind)] / 2)))
+        else:
+            plans.append(Plan(kind, ANY, moments.uniform(0.3, lengths[tuple(kind)])))
+    return plans
 
 
 def command(directory: Path, overrides: list[str]) -> list[str]:
     place = [f"output_dir={directory / 'outputs'}", f"data.cache_dir={directory / 'cache'}"]
-    return [sys.executable, "-m", "attnpred", "train", *OVERRIDES, *place, *overrides]
+    return [sys.executable, "-m", "attnpred", "train", *overrides, *place]
 
 
-def killed(directory: Path, overrides: list[str], moment: float) -> str:
-    """Where the run was when it died."""
-    quiet: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL, "start_new_session": True}
-    child = subprocess.Popen(command(directory, overrides), **quiet)
-    try:
-        child.wait(timeout=moment)
-        return "already done"
-    except subprocess.TimeoutExpired:
+def start(directory: Path, overrides: list[str]) -> subprocess.Popen[bytes]:
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    quiet: dict[str, Any] = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "start_new_session": True}
+    return subprocess.Popen(command(directory, overrides), env=environment, **quiet)
+
+
+def killed(directory: Path, plan: Plan) -> str:
+    """Kills a run as planned; what it was at when it died."""
+    child = start(directory, plan.overrides)
+    if plan.where == ANY:
+        with suppress(subprocess.TimeoutExpired):
+            child.wait(plan.moment)
+    else:
+        stopped_at(child, directory, SIGNS[plan.where], plan.moment)
+    if child.poll() is None:
         os.killpg(child.pid, signal.SIGKILL)  # ranks and all
         child.wait()
-    if list(directory.rglob(".*.ckpt.*")):
-        return "writing a checkpoint"
-    if list(directory.rglob("last.ckpt")):
-        return "training"
-    return "before its first checkpoint"
+    elif plan.where != ANY and plan.moment > 0:  # it was over before; once more, and stop it at the first sign
+        shutil.rmtree(directory)
+        return killed(directory, replace(plan, moment=0.0))
+    return stage_of(directory)
+
+
+def stopped_at(child: subprocess.Popen[bytes], directory: Path, sign: str, moment: float) -> None:
+    """Stops the process while a file like `sign` is there, so long after the first one was; unless it ends before."""
+    due = None
+    while child.poll() is None:
+        if not list(directory.glob(sign)):
+            continue
+        due = due or time.monotonic() + moment
+        if time.monotonic() < due:
+            continue
+        os.killpg(child.pid, signal.SIGSTOP)
+        time.sleep(0.01)
+        if list(directory.glob(sign)):
+            return
+        os.killpg(child.pid, signal.SIGCONT)
+
+
+def stage_of(directory: Path) -> str:
+    if list(directory.glob(SIGNS[CHECKPOINT])):
+        return CHECKPOINT
+    if list(directory.glob(SIGNS[CACHE])):
+        return CACHE
+    if outcome(directory) is not None:
+        return "ending"
+    if not list(directory.glob("outputs/*/*/run.json")):
+        return "starting"
+    logs = [file.read_text(encoding="utf-8") for file in directory.glob("outputs/*/*/metrics.jsonl")]
+    if any('"test/' in log for log in logs):
+        return "testing"
+    return "training" if list(directory.rglob("last.ckpt")) else "beginning to train"
 
 
 def finished(directory: Path, overrides: list[str]) -> Path:
-    subprocess.run(command(directory, overrides), check=True, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+    child = start(directory, overrides)
+    assert child.wait(PATIENCE) == 0, f"{directory}: the run failed"
     run = outcome(directory)
     assert run is not None, f"{directory}: the run did not end"
     return run
@@ -105,7 +214,11 @@ def differences(run: Path, whole: Path) -> str:
                 found.append(f"{name}: {key}")
     if lines(run) != lines(whole):
         found.append("metrics.jsonl")
-    found += [f"left over: {file.name}" for file in run.rglob(".*.ckpt.*")]
+    if curves(run) != curves(whole):
+        found.append("TensorBoard's curves")
+    names, expected = (below(r.parents[2]) for r in (run, whole))
+    found += [f"left over: {name}" for name in sorted(names - expected)]
+    found += [f"missing: {name}" for name in sorted(expected - names)]
     return ", ".join(found)
 
 
@@ -122,6 +235,24 @@ def same(one: Any, other: Any) -> bool:
 def lines(run: Path) -> list[dict[str, Any]]:
     rows = [json.loads(line) for line in (run / "metrics.jsonl").read_text(encoding="utf-8").splitlines()]
     return [{key: value for key, value in row.items() if key not in ALONE} for row in rows]
+
+
+def curves(run: Path) -> dict[str, list[tuple[int, float]]]:
+    """TensorBoard's, without those that tell the time."""
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    shown = EventAccumulator(str(run / "tensorboard"), size_guidance={"scalars": 0})
+    shown.Reload()
+    tags = [tag for tag in shown.Tags()["scalars"] if tag not in ALONE]
+    return {tag: [(event.step, event.value) for event in shown.Scalars(tag)] for tag in tags}
+
+
+def below(directory: Path) -> set[str]:
+    """Every file and directory, as far as it is not named by a time or process; each launch has a file of events."""
+    names = (path.relative_to(directory).as_posix() for path in directory.rglob("*"))
+    names = (re.sub(r"^outputs/[^/]+", "outputs/DATE", name) for name in names)
+    names = (re.sub(r"^outputs/DATE/\d\d-\d\d-\d\d-(.*)-[0-9a-f]{4}", r"outputs/DATE/TIME-\1", name) for name in names)
+    return {re.sub(r"events\.out.*", "events", name) for name in names}
 
 
 if __name__ == "__main__":

@@ -83,10 +83,8 @@ def check_same(run, whole):
     for name in ("last.ckpt", "best.ckpt"):
         same(weights(run, name), weights(whole, name))
     assert names(run) == names(whole)
-    tables = [
-        (r.path / "metrics.csv").read_text().splitlines() for r in (run, whole) if (r.path / "metrics.csv").exists()
-    ]
-    assert len({len(table) for table in tables}) <= 1
+    tables = [r.path / "metrics.csv" for r in (run, whole)]
+    assert len({len(file.read_text().splitlines()) for file in tables if file.exists()}) <= 1
     assert run.description()["status"] == "done"
 
 
@@ -320,10 +318,13 @@ def test_two_processes_go_on_too(tmp_path):
     two = ["trainer=ddp_cpu", "trainer.devices=2", "trainer.max_epochs=3", "model.width=8"]
     # what one process alone can do
     plain = ["optimizer=sgd", "optimizer.ema=0.9", "data.augment.mixup=0"]
-    whole = survive.finished(tmp_path / "whole", [*two, *plain])
+    overrides = [*survive.IMAGES, *two, *plain]
+    whole = survive.finished(tmp_path / "whole", overrides)
     directory = tmp_path / "died"
     child = subprocess.Popen(
-        survive.command(directory, [*two, *plain]), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        survive.command(directory, overrides),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
     )
     deadline = time.monotonic() + 120
     while not list(directory.rglob("before.ckpt")):
@@ -343,4 +344,4 @@ def test_two_processes_go_on_too(tmp_path):
         assert time.monotonic() < deadline, "ranks train on"
         time.sleep(0.1)
     assert survive.outcome(directory) is None
-    assert survive.differences(survive.finished(directory, [*two, *plain]), whole) == ""
+    assert survive.differences(survive.finished(directory, overrides), whole) == ""

@@ -5,6 +5,7 @@ import torch
 
 from attnpred.cli import main
 from attnpred.learner import Learner
+from scripts import survive
 from tests.data.made import make_text_source
 from tests.models.made import make_encoder
 from tests.test_resume import Died, check_same, dies_at, the_run, train
@@ -66,16 +67,6 @@ def test_it_goes_on_to_the_last_bit(case, home, tmp_path, monkeypatch):
     run = the_run(tmp_path / "died")
     assert len(run.description()["resumed"]) == 3
     check_same(run, whole)
-    assert curves(run) == curves(whole)
+    assert survive.curves(run.path) == survive.curves(whole.path)
     for file in run.path.rglob("*.ckpt"):
         torch.load(file, weights_only=True)
-
-
-def curves(run):
-    """TensorBoard's, without those that tell the time."""
-    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
-
-    shown = EventAccumulator(str(run.path / "tensorboard"), size_guidance={"scalars": 0})
-    shown.Reload()
-    tags = [tag for tag in shown.Tags()["scalars"] if "second" not in tag and "memory" not in tag]
-    return {tag: [(event.step, event.value) for event in shown.Scalars(tag)] for tag in tags}
