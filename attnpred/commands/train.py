@@ -24,9 +24,9 @@ def main(args: argparse.Namespace) -> int:
         print(manual.page(args.overrides, args.config_dir))
         return 0
     if args.multirun:
-        from attnpred.sweep import hydra
+        from attnpred.sweep.multirun import multirun
 
-        return hydra.multirun(args.overrides, args.config_dir)
+        return multirun(args.overrides, args.config_dir)
     config = compose.compose(args.overrides, args.config_dir)
     if args.cfg:
         print(compose.as_yaml(config), end="")
@@ -34,9 +34,14 @@ def main(args: argparse.Namespace) -> int:
     from attnpred.settle import settle
 
     settle()
-    from attnpred.train import launch
+    if args.run_dir:
+        from attnpred.sweep.child import work
 
-    run = launch(config, args.overrides, args.run_dir)
+        run = work(config, args.overrides, args.run_dir)
+    else:
+        from attnpred.train import launch
+
+        run = launch(config, args.overrides)
     sys.stderr.flush()
     print(run.path)
     return 0

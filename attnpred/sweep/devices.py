@@ -28,7 +28,7 @@ class Slots:
 
     def __init__(self, names: list[str], jobs: int) -> None:
         self.share = max(1, len(names) // jobs)  # for a job that takes what it gets
-        self.users = {name: 0 for name in names}
+        self.users = dict.fromkeys(names, 0)
         self.taken: dict[int, list[str]] = {}
 
     def take(self, job: int, count: int | None) -> str | None:

@@ -1,4 +1,4 @@
-"""Where a sweep's jobs run: what a launcher must offer. Each is a file in `launchers/` and a YAML in conf/hydra/launcher."""
+"""Where a sweep's jobs run. Each way is a file in `launchers/` and a YAML in conf/hydra/launcher."""
 
 from typing import Protocol
 

@@ -1,6 +1,5 @@
 """Jobs as processes of this machine, which share out its GPUs and cores."""
 
-import os
 import signal
 import subprocess
 import time
