@@ -48,7 +48,7 @@ class Run:
     @classmethod
     def create(cls, config: Config, overrides: list[str], directory: str | None = None) -> Run:
         """Makes the directory, exclusively, and describes the run in it. `directory` names it (a sweep's job does)."""
-        run = cls(Path(directory) if directory else _fresh(config.output_dir, _name(config)))
+        run = cls(Path(directory) if directory else fresh(config.output_dir, _name(config)))
         try:
             run.checkpoints.mkdir()
         except FileExistsError:
@@ -162,12 +162,7 @@ class Run:
         return {key.removeprefix("model."): value for key, value in state.items()}
 
 
-def create_sweep(output_dir: str) -> Path:
-    """A directory for the runs of one sweep."""
-    return _fresh(output_dir, "sweep")
-
-
-def _fresh(output_dir: str, name: str) -> Path:
+def fresh(output_dir: str, name: str) -> Path:
     """Makes a directory that no other launch has, whatever else starts in the same second."""
     now = datetime.now()
     folder = Path(output_dir).expanduser() / now.strftime("%Y-%m-%d")
