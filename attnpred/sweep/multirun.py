@@ -1,5 +1,6 @@
 """A sweep by command: `attnpred train -m …` begins one or goes on with it, `attnpred resume SWEEP_DIR` goes on."""
 
+import os
 import sys
 from dataclasses import asdict
 from pathlib import Path
@@ -10,7 +11,7 @@ from attnpred.config import LauncherConfig
 from attnpred.data.progress import say
 from attnpred.sweep import outcome
 from attnpred.sweep.parent import Parent
-from attnpred.sweep.state import Sweep, masked, now
+from attnpred.sweep.state import Sweep, masked, now, working_directory
 from attnpred.sweep.sweeper import Sweeper
 from attnpred.sweep.table import Table
 
@@ -38,7 +39,8 @@ def multirun(overrides: list[str], extra_dir: str | None = None) -> int:
 
 def resume(path: Path) -> int:
     """Goes on with a sweep, jobs that failed included."""
-    sweep = Sweep.hold(path)
+    sweep = Sweep.hold(path.resolve())
+    os.chdir(working_directory(sweep.directory))  # names of files in its overrides start there
     launcher, sweeper, own = _engine(sweep.overrides, sweep.config_dir)
     for job in sweep.jobs:
         if job.status == "failed":

@@ -63,8 +63,11 @@ def take_values(job: Job, objective: list[str]) -> None:
 
 
 def value(result: dict[str, Any], name: str) -> float | None:
-    """A number of a run's result: val/NAME of its best weights, test/NAME, or what it cost."""
+    """A number of a run's result: val/NAME or attention/NAME of its best weights, or what it cost."""
     split, _, rest = name.partition("/")
+    if split == "attention":
+        measured = result.get("attention", {}).get("scores", {}).get("attention", {}).get(rest)
+        return float(measured[0]) if measured else None
     place = result.get(split, {}) if rest else result
     if split == "val":
         place = place.get("best", {})

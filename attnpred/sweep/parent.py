@@ -7,7 +7,7 @@ from attnpred.config import LauncherConfig
 from attnpred.errors import Interrupted
 from attnpred.sweep import outcome
 from attnpred.sweep.executor import Executor
-from attnpred.sweep.job import Job
+from attnpred.sweep.job import OVER, Job
 from attnpred.sweep.state import Sweep, now, working_directory
 from attnpred.sweep.sweeper import Sweeper
 from attnpred.sweep.table import Table
@@ -31,10 +31,10 @@ class Parent:
             self._loop()
         finally:
             self.executor.close()
-            self.sweeper.close()
             for number, handler in previous.items():
                 signal.signal(number, handler)
             self._end()
+        self.sweeper.close()
         if self.signal is not None:
             raise Interrupted(self.signal)
         return 0 if self.sweep.status == "done" else 1
@@ -76,7 +76,7 @@ class Parent:
             self.executor.stop()
 
     def _end(self) -> None:
-        left = self.sweeper.total() - sum(job.status in ("done", "pruned", "failed") for job in self.sweep.jobs)
+        left = self.sweeper.total() - sum(job.status in OVER for job in self.sweep.jobs)
         failed = any(job.status == "failed" for job in self.sweep.jobs)
         self.sweep.status = "interrupted" if left else "failed" if failed else "done"
         self.sweep.ended = now()

@@ -85,7 +85,8 @@ class Sweep:
         for path in sorted((place.parent for place in places), reverse=True):
             try:
                 found = cls.read(path)
-                if found.is_over() or found.what() != what(overrides) or found.config_dir != config_dir:
+                same = (found.what(), found.config_dir) == (what(overrides), config_dir)
+                if found.is_over() or not same or found.directory != str(Path.cwd()):
                     continue
                 found = cls.hold(path)
             except UserError:

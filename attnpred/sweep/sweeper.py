@@ -35,4 +35,4 @@ class Sweeper(Protocol):
         """How many jobs there are in all."""
 
     def close(self) -> None:
-        """The sweep ends, or is interrupted: writes what there is to say, and lets go of what is held."""
+        """The sweep has ended or was interrupted: writes what there is to say."""
