@@ -1,7 +1,9 @@
 """A job's command on whatever machine a launcher got it to: a process of its own there, as on the parent's machine."""
 
+import os
 import signal
 import subprocess
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -53,5 +55,7 @@ class Errand:
 
         self.stop()
         if self.child is not None:
-            self.child.wait()
+            with suppress(ChildProcessError):
+                # not `wait`, within which this signal may have come, and which holds a lock
+                os.waitid(os.P_PID, self.child.pid, os.WEXITED | os.WNOWAIT)
         return DelayedSubmission(Errand(self.command, self.directory, self.place))
