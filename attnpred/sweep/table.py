@@ -12,6 +12,7 @@ from attnpred.sweep.job import OVER, Job
 from attnpred.sweep.state import Sweep
 
 MOST_ROWS = 40  # of the table at the end
+DIGITS = 8  # of a number that are shown as they are
 MARGIN = 4  # lines of the terminal that are left to others
 
 
@@ -55,8 +56,8 @@ class Table:
 
     def name(self, job: Job) -> str:
         """What the job has of its own."""
-        own = [o for o in job.overrides if o.partition("=")[0] in self.swept] or job.overrides
-        return " ".join(own)
+        own = [o.partition("=") for o in job.overrides if o.partition("=")[0] in self.swept]
+        return " ".join(f"{key}={_short(value)}" for key, _, value in own) or " ".join(job.overrides)
 
     def draw(self, running: list[Job], total: int) -> None:
         if not self.live:
@@ -112,13 +113,21 @@ class Table:
         for job in jobs:
             given = dict(override.partition("=")[::2] for override in job.overrides)
             numbers = [f"{job.values[name]:.4f}" if name in job.values else "-" for name in self.sweep.objective]
-            rows.append([str(job.number), *(given.get(key, "-") for key in self.swept), *numbers, job.status])
+            rows.append([str(job.number), *(_short(given.get(key, "-")) for key in self.swept), *numbers, job.status])
         return title + report.align([head, *rows])
 
     def _erase(self) -> None:
         if self.shown:
             self.stream.write(f"\x1b[{self.shown}F\x1b[J")
             self.shown = 0
+
+
+def _short(value: str) -> str:
+    """A value as typed; a number that was drawn with fewer digits than it has."""
+    try:
+        return value if len(value) < DIGITS else f"{float(value):.4g}"
+    except ValueError:
+        return value
 
 
 def _told(values: Mapping[str, float | None]) -> str:

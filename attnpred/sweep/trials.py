@@ -12,6 +12,7 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution, Floa
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from attnpred.data.progress import say
+from attnpred.errors import UserError
 from attnpred.sweep import outcome
 from attnpred.sweep.job import OVER, PRUNE, Job
 from attnpred.sweep.space import Dimension
@@ -39,7 +40,7 @@ class Trials:
         notes = sweep.sweeper
         notes["study_name"] = self.config.study_name or notes.get("study_name") or sweep.path.name
         self.worker = notes.setdefault("worker", sweep.path.name)
-        storage = self.place.open()
+        storage = search.storage or self.place.open()
         with self.place.turn():
             self.study = optuna.create_study(
                 storage=storage,
@@ -198,6 +199,27 @@ class Trials:
     def _unseen(self, trials: list[FrozenTrial]) -> dict[str, Any]:
         seen = [trial.params for trial in trials]
         return next(point for point in self.search.grid if point not in seen)
+
+
+def refuse_another(name: str, storage: Any, search: Optuna) -> None:
+    """Raises where the study of that name is of another search: its trials would mean something else."""
+    try:
+        study = optuna.load_study(study_name=name, storage=storage)
+    except KeyError:
+        return
+    asked = list(search.objective().values())
+    there = [direction.name.lower() for direction in study.directions]
+    if there != asked:
+        raise UserError(
+            f"hydra.sweeper.study_name={name}: is to {', '.join(there)}, not to {', '.join(asked)}; rename it"
+        )
+    ours = {d.key: distribution(d) for d in search.dimensions}
+    for trial in study.get_trials(deepcopy=False):
+        for key in trial.distributions.keys() & ours.keys():
+            try:
+                optuna.distributions.check_distribution_compatibility(trial.distributions[key], ours[key])
+            except ValueError:
+                raise UserError(f"hydra.sweeper.study_name={name}: draws {key} from other values; rename it") from None
 
 
 def distribution(dimension: Dimension) -> BaseDistribution:

@@ -65,7 +65,12 @@ class Optuna:
         self.n_trials = min(config.n_trials or len(self.grid), len(self.grid) or config.n_trials or 0)
         self._objective = _objective(config, self.first)
         self.place = None if config.storage is None else Place(config.storage, Path.cwd())
+        self.storage = self.place and self.place.open()
         self.left = self.n_trials
+        if config.study_name is not None and self.storage is not None:
+            from attnpred.sweep.trials import refuse_another
+
+            refuse_another(config.study_name, self.storage, self)
 
     def objective(self) -> dict[str, Direction]:
         return self._objective
