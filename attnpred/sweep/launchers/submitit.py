@@ -98,6 +98,8 @@ class Submitit:
 
     def _code(self, queued: Queued) -> int | None:
         """How a job ended; None where it was lost, and is queued again."""
+        if self.stopping and not queued.handle.paths.result_pickle.exists():
+            return -signal.SIGTERM  # never begun, or gone without a word, for which submitit would wait
         try:
             return int(queued.handle.result())
         except self.submitit.core.utils.FailedJobError as error:  # before the job's command could begin
@@ -105,8 +107,6 @@ class Submitit:
                 log.write(f"{error}\n")
             return 1
         except self.submitit.core.utils.UncompletedJobError:
-            if self.stopping:
-                return -signal.SIGTERM
             if queued.losses == self.config.retries:
                 return LOST
         queued.losses += 1
