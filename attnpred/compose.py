@@ -2,6 +2,8 @@
 
 import itertools
 import os
+import re
+import typing
 from collections.abc import Iterator
 from dataclasses import asdict
 from functools import cache
@@ -11,6 +13,7 @@ from typing import Any
 import yaml
 from hydra import compose as hydra_compose
 from hydra import initialize_config_dir
+from hydra.core.config_store import ConfigStore
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
 from hydra.errors import HydraException
@@ -18,13 +21,16 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from attnpred import foreign, guarded, schema
-from attnpred.config import Config, DataConfig, ExplainerConfig, ModelConfig
+from attnpred.config import Config, DataConfig, ExplainerConfig, LauncherConfig, ModelConfig, SweeperConfig
 from attnpred.errors import UserError
 from attnpred.scrub import scrub
 
 # In an installed package the files lie inside it, in a checkout beside it.
 CONF = next(p for p in (schema.PACKAGE / "conf", schema.PACKAGE.parent / "conf") if p.is_dir())
 APART = "explainer"  # a group that commands choose from which read a run; no part of its config
+ENGINE = ("launcher", "sweeper")  # what of Hydra's own config is used
+OURS = re.compile(rf"hydra[./]({'|'.join(ENGINE)})\b")
+ENGINE_SHOWN = "hydra/launcher, hydra/sweeper, hydra.launcher.… and hydra.sweeper.…"
 MULTIRUN_HINT = "several values make a sweep; add -m, or quote a list as [a,b]"
 
 
@@ -40,7 +46,21 @@ def compose(overrides: list[str], extra_dir: str | None = None) -> Config:
     return _compose(parsed, extra_dir)
 
 
-def expand(overrides: list[str], extra_dir: str | None = None) -> Iterator[list[str]]:
+def engine(overrides: list[str], extra_dir: str | None = None) -> tuple[LauncherConfig, SweeperConfig]:
+    """What runs a sweep's jobs, and what decides which they are; the values that are swept over play no part."""
+    parsed = parse(overrides)
+    for override in parsed:
+        if override.is_sweep_override() and steers(override):
+            raise UserError(f"{override.input_line}: holds for the whole sweep; give one value")
+    return _engine(_merged([o for o in parsed if not o.is_sweep_override()], extra_dir)["hydra"])
+
+
+def steers(override: Override) -> bool:
+    """Whether it is meant for Hydra's launcher and sweeper, not for the experiment."""
+    return re.split("[./]", override.key_or_group)[0] == "hydra"
+
+
+def expand(overrides: list[str]) -> Iterator[list[str]]:
     """Every job of a sweep as its own overrides, in the order in which Hydra's basic sweeper runs them."""
     choices = []
     for override in parse(overrides):
@@ -69,6 +89,20 @@ def parse(overrides: list[str]) -> list[Override]:
 
 
 def _compose(parsed: list[Override], extra_dir: str | None) -> Config:
+    values = _merged(parsed, extra_dir)
+    _engine(values.pop("hydra"))
+    return checked(values, extra_dir)
+
+
+def _engine(values: Any) -> tuple[LauncherConfig, SweeperConfig]:
+    kinds = {"launcher": LauncherConfig, "sweeper": SweeperConfig}
+    names = [name for kind in kinds for name in schema.paths(kinds[kind], values[kind], f"hydra.{kind}")]
+    launcher, sweeper = (schema.build(kinds[kind], values[kind], f"hydra.{kind}", names) for kind in kinds)
+    return launcher, sweeper
+
+
+def _merged(parsed: list[Override], extra_dir: str | None) -> dict[str, Any]:
+    """What the files and overrides say, as plain containers; of Hydra's own part, launcher and sweeper."""
     _folders(extra_dir)
     choices, values = [], []
     for override in parsed:
@@ -78,8 +112,8 @@ def _compose(parsed: list[Override], extra_dir: str | None) -> Config:
             raise UserError(f"{line}: options cannot be deleted; set one to null, or choose another file of its group")
         if override.is_add():
             raise UserError(f"{line}: every option exists already, so + adds nothing; write {line.lstrip('+')}")
-        if key.startswith("hydra.") or key.startswith("hydra/"):
-            continue  # these steer Hydra's launcher and sweeper, not the experiment
+        if steers(override) and not OURS.match(key):
+            raise UserError(f"{line}: cannot be set; of Hydra's own options there are {ENGINE_SHOWN}")
         names = group_options(key, extra_dir)
         if not names:
             values.append(override)
@@ -92,7 +126,7 @@ def _compose(parsed: list[Override], extra_dir: str | None) -> Config:
     try:
         config = _from_files(tuple(choices), extra_dir).copy()
         OmegaConf.set_struct(config, False)
-        del config["hydra"]
+        config.hydra = {part: config.hydra[part] for part in ENGINE}
         for override in values:
             OmegaConf.update(config, override.key_or_group, override.value(), merge=True)
         guarded.refuse_functions(OmegaConf.to_container(config))
@@ -102,7 +136,7 @@ def _compose(parsed: list[Override], extra_dir: str | None) -> Config:
         reason = (str(error.msg) if error.msg else str(error)).splitlines()[0]
         raise UserError(f"{where}{reason}; mend the interpolation or set the option") from None
     assert isinstance(plain, dict)
-    return checked(plain, extra_dir)
+    return typing.cast(dict[str, Any], plain)
 
 
 def changed(config: Config, overrides: list[str], allowed: tuple[str, ...]) -> Config:
@@ -134,13 +168,23 @@ def _from_files(choices: tuple[str, ...], extra_dir: str | None) -> DictConfig:
     search = [foreign.search_path(Path(extra_dir))] if extra_dir else []
     try:
         with initialize_config_dir(str(CONF), version_base="1.3"):
+            _forget_namesakes()
             composed = hydra_compose("config", overrides=[*choices, *search], return_hydra_config=True)
         if extra_dir:
-            foreign.refuse_reach(composed, _from_files((), None), extra_dir)
+            engine = tuple(choice for choice in choices if choice.startswith("hydra/"))
+            foreign.refuse_reach(composed, _from_files(engine, None), extra_dir)
         return composed
     except (HydraException, OmegaConfBaseException) as error:
         reason = " ".join(line.strip() for line in str(error).splitlines() if line.strip())
         raise UserError(f"{' '.join(choices) or 'config.yaml'}: {reason}") from None
+
+
+def _forget_namesakes() -> None:
+    """Hydra and its plugins bring launchers and sweepers of the names of ours, and would hold ours to their options."""
+    for part in ENGINE:
+        registered = ConfigStore.instance().repo["hydra"][part]
+        for name in group_options(f"hydra/{part}"):
+            registered.pop(f"{name}.yaml", None)
 
 
 def group_options(group: str, extra_dir: str | None = None) -> list[str]:
@@ -165,6 +209,7 @@ def explainer(name: str) -> ExplainerConfig:
 def groups(extra_dir: str | None = None) -> list[str]:
     """Every group that a config is composed of."""
     names = {entry.name for folder in _folders(extra_dir) for entry in os.scandir(folder) if entry.is_dir()}
+    names |= {f"hydra/{part}" for part in ENGINE}
     return sorted(name for name in names - {APART} if group_options(name, extra_dir))
 
 

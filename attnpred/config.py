@@ -6,7 +6,7 @@ file as `<Class>Config`. Nothing heavy is imported.
 
 import re
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 from urllib.parse import urlsplit
 
 from attnpred.schema import Invalid, option
@@ -216,6 +216,23 @@ class LoggerConfig:
 
 
 @dataclass(kw_only=True)
+class LauncherConfig:
+    """What every launcher of a sweep's jobs has; each one's file adds its own."""
+
+    _target_: str = option("Class that starts the jobs.")
+    n_jobs: int = option("Jobs at once.", ge=1)
+    on_failure: Literal["continue", "stop"] = option("What becomes of a sweep in which a job has failed.")
+
+
+@dataclass(kw_only=True)
+class SweeperConfig:
+    """What every sweeper has; each one's file adds its own."""
+
+    _target_: str = option("Class that decides which jobs a sweep is made of.")
+    params: dict[str, Any] = option("What is swept over: the name of an option, and its values as one types them.")
+
+
+@dataclass(kw_only=True)
 class Config:
     model: ModelConfig
     data: DataConfig
@@ -226,8 +243,9 @@ class Config:
     logger: LoggerConfig
     seed: int = option("Seed of weights, order, dropout and augmentation.", ge=0, le=2**32 - 1)
     output_dir: str = option("Where run directories are made.")
-    resume: Literal["auto"] | None = option(
-        "auto goes on with the newest run of this same config in output_dir that is not done, if there is one."
+    resume: Literal["auto", "never"] | None = option(
+        "auto goes on with the newest run of this same config in output_dir that is not done, if there is one. "
+        "A sweep does so by itself, unless this is never."
     )
 
     def check(self) -> None:

@@ -1,4 +1,4 @@
-"""The ways a run ends early: the user's mistake, numbers or memory that run out, and a signal."""
+"""The ways a run ends early: the user's mistake, numbers or memory that run out, a signal, and a sweep's verdict."""
 
 
 class UserError(Exception):
@@ -27,3 +27,7 @@ class Interrupted(Exception):
     def __init__(self, signal_number: int) -> None:
         super().__init__(f"stopped by signal {signal_number}")
         self.exit_code = 128 + signal_number
+
+
+class Pruned(Exception):
+    """The sweep that the run belongs to found it not worth going on with."""

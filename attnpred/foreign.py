@@ -1,6 +1,7 @@
 """Config files that are not shipped: they choose options, and nothing that steers Hydra or says where to write."""
 
 import os
+import re
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +40,16 @@ def search_path(directory: Path) -> str:
 
 
 def refuse_reach(composed: DictConfig, shipped: DictConfig, directory: str) -> None:
-    """Raises where a file reached beyond the experiment: what Hydra starts, and where is written, only its user says."""
+    """Raises where a file reached beyond the experiment: what Hydra starts, and where is written, only its user says.
+
+    Over which values a sweep goes, a file may say.
+    """
+    swept = composed.hydra.sweeper.get("params") or {}
+    if any(re.split("[./]", str(name).lstrip("+~"))[0] == "hydra" or name in OURS_ALONE for name in swept):
+        raise UserError(
+            f"--config-dir={directory}: a file there sweeps over where to write, or over Hydra's own settings; "
+            "give these on the command line"
+        )
     if _steering(composed) != _steering(shipped):
         raise UserError(
             f"--config-dir={directory}: a file there changes Hydra's own settings, which can start programs; "
@@ -59,6 +69,7 @@ def _steering(config: DictConfig) -> dict[str, Any]:
     settings: Any = OmegaConf.to_container(config.hydra)
     kept = {key: value for key, value in settings.items() if key not in HARMLESS["hydra"]}
     kept["job"] = {key: value for key, value in settings["job"].items() if key not in HARMLESS["job"]}
+    kept["sweeper"] = {key: value for key, value in settings["sweeper"].items() if key != "params"}
     return kept
 
 

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 BY_HAND = ("bash", "interactive")  # names of SLURM's jobs in which a person types commands
 RUN, END = "run ", "end "  # what the first says: where the run lies, or with which exit code it ended without one
+PATIENCE = 10.0  # seconds in which the others hear of an end
 
 
 @dataclass(frozen=True)
@@ -81,20 +82,26 @@ class Lead:
         address = f"tcp://{meeting.main_address}:{meeting.main_port}"
         store, _, _ = next(rendezvous(address, own.rank, own.world))
         self._store = PrefixStore("attnpred", store)
+        self._others = own.world - 1
 
     def tell(self, run: Run) -> None:
         self._store.set("said", f"{RUN}{run.path.resolve()}")
 
     def end(self, code: int) -> None:
-        """Without effect where the run was told."""
+        """Says that there is no run to train; without effect where there is one. The store ends with this process."""
+        said = f"{END}{code}".encode()
+        deadline = time.monotonic() + PATIENCE
         with suppress(RuntimeError):  # the others may have left already
-            self._store.compare_set("said", "", f"{END}{code}")
+            if self._store.compare_set("said", "", said.decode()) == said:
+                while self._store.add("heard", 0) < self._others and time.monotonic() < deadline:
+                    time.sleep(0.1)
 
     def heard(self) -> str:
         """The run directory; leaves where the first process does."""
         while not self._store.check(["said"]):
             time.sleep(0.1)  # signals are heard meanwhile, as they would not be inside the store
         said = self._store.get("said").decode()
+        self._store.add("heard", 1)
         if said.startswith(END):
             sys.exit(int(said.removeprefix(END)))
         return said.removeprefix(RUN)

@@ -63,7 +63,7 @@ def faithfulness_table(found: Mapping[str, Any]) -> str:
     ]
     if found.get("sanity"):
         rows.append(["alike with shuffled weights ↓", *(_number(found["sanity"].get(name)) for name in scores)])
-    return _align([[head, *scores], *rows])
+    return align([[head, *scores], *rows])
 
 
 def _interval(value: Sequence[float] | None) -> str:
@@ -101,7 +101,7 @@ def _metrics(columns: Mapping[str, Mapping[str, Any]]) -> str:
         [key.replace("_", " "), *(_number(column.get(key), whole=key in COUNTS) for column in columns.values())]
         for key in rows
     ]
-    return _align([["", *columns], *table]) if rows else ""
+    return align([["", *columns], *table]) if rows else ""
 
 
 def _classes(classes: Sequence[Mapping[str, Any]], split: str) -> str:
@@ -116,7 +116,7 @@ def _classes(classes: Sequence[Mapping[str, Any]], split: str) -> str:
         [_plain(c["name"]), *(_number(c[key]) for key in ("precision", "recall", "f1")), f"{c['support']:,}"]
         for c in shown
     ]
-    return _align([[head, "precision", "recall", "f1", "examples"], *rows])
+    return align([[head, "precision", "recall", "f1", "examples"], *rows])
 
 
 def _cost(result: Mapping[str, Any]) -> str:
@@ -163,7 +163,7 @@ def _is_number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
-def _align(rows: Iterable[Sequence[str]]) -> str:
+def align(rows: Iterable[Sequence[str]]) -> str:
     """The first column to the left, the others to the right."""
     rows = list(rows)
     first = max(_width(row[0]) for row in rows)

@@ -55,7 +55,7 @@ class Run:
         text = compose.as_yaml(config)
         known = {"status": "running", "overrides": overrides, "launched": _digest(text), "started": _now(), **_origin()}
         # from here on quickly: who is killed before run.json is there leaves a directory that nobody goes on with
-        run = cls(Path(directory) if directory else _fresh(config.output_dir, _name(config)))
+        run = cls(Path(directory) if directory else fresh(config.output_dir, _name(config)))
         try:
             run.checkpoints.mkdir()
         except FileExistsError:
@@ -207,12 +207,7 @@ class Run:
         return {key.removeprefix("model."): value for key, value in state.items()}
 
 
-def create_sweep(output_dir: str) -> Path:
-    """A directory for the runs of one sweep."""
-    return _fresh(output_dir, "sweep")
-
-
-def _fresh(output_dir: str, name: str) -> Path:
+def fresh(output_dir: str, name: str) -> Path:
     """Makes a directory that no other launch has, whatever else starts in the same second."""
     now = datetime.now()
     folder = Path(output_dir).expanduser() / now.strftime("%Y-%m-%d")

@@ -18,7 +18,10 @@ from attnpred.errors import UserError
 
 PACKAGE = Path(__file__).parent
 # Classes a config file may name: those of these rooms and no others, so that a stranger's file runs no code.
-TARGET_ROOMS = ("attnpred.data", "attnpred.explain", "attnpred.models", "attnpred.tasks")
+TARGET_ROOMS = (
+    *("attnpred.data", "attnpred.explain", "attnpred.models", "attnpred.tasks"),
+    *("attnpred.sweep.launchers", "attnpred.sweep.sweepers"),
+)
 # What the options of a class may be declared with; the rest of its file is not run to read them.
 LIGHT_MODULES = ("dataclasses", "typing", "attnpred.config", "attnpred.schema")
 WORDS = {bool: "true or false", int: "an integer", float: "a number", str: "a text"}
@@ -84,6 +87,8 @@ def _convert(kind: Any, value: Any, path: str, declared: Field[Any], names: list
         if typing.get_origin(choice) is list and isinstance(value, list):
             (item,) = typing.get_args(choice)
             return [_convert(item, v, f"{path}[{i}]", declared, names) for i, v in enumerate(value)]
+        if typing.get_origin(choice) is dict and isinstance(value, dict):
+            return value
         if (choice is None and value is None) or (isinstance(choice, str) and value == choice):
             return value
         if (
@@ -127,6 +132,8 @@ def expectation(kind: Any, declared: Field[Any]) -> str:
     for choice in accepted:
         if typing.get_origin(choice) is list:
             parts.append(f"a list, each {expectation(typing.get_args(choice)[0], declared)}")
+        elif typing.get_origin(choice) is dict:
+            parts.append("a group of names and values")
         elif choice in (int, float):
             parts.append(
                 WORDS[choice] + (f" of {bounds}" if bounds.startswith("at") else f" {bounds}" if bounds else "")

@@ -20,17 +20,19 @@ from attnpred.callbacks.monitor import Monitor
 from attnpred.callbacks.position import Position
 from attnpred.callbacks.profile import Profile
 from attnpred.callbacks.progress import Progress
+from attnpred.callbacks.prune import Prune
 from attnpred.callbacks.signals import Signals, in_order
 from attnpred.callbacks.trust import Trust
 from attnpred.config import Config
 from attnpred.data.loader import FewBatches
 from attnpred.data.progress import say
 from attnpred.device import Chosen, choose
-from attnpred.errors import Interrupted, UserError
+from attnpred.errors import Interrupted, Pruned, UserError
 from attnpred.files import tidy, unwritable, write_json
 from attnpred.learner import Learner
 from attnpred.run import Run
 from attnpred.settle import settle
+from attnpred.sweep.job import PRUNE
 from attnpred.vault import Vault
 
 
@@ -62,6 +64,7 @@ def resume(run: Run, lead: ranks.Lead | None = None) -> Run:
     chosen = _ready(config)
     with run.held():
         tidy(run.path)
+        (run.path / PRUNE).unlink(missing_ok=True)
         vault.tidy(run.checkpoints)
         start = attempts.go_back(run)
         say(f"run: {run.path}, from {'its beginning' if start is None else start.name}")
@@ -103,6 +106,8 @@ def _train(run: Run, config: Config, chosen: Chosen, parts: tuple[Any, Learner],
     except Interrupted:
         run.finish("interrupted")
         raise
+    except Pruned:
+        run.finish("pruned")
     except BaseException as error:
         # outside the training loop Lightning turns an interrupt into an exit of its own
         if isinstance(error, KeyboardInterrupt) or isinstance(error.__context__, KeyboardInterrupt):
@@ -113,7 +118,8 @@ def _train(run: Run, config: Config, chosen: Chosen, parts: tuple[Any, Learner],
         if isinstance(error, OSError) and (reason := unwritable(run.path, error)):
             raise UserError(reason) from error
         raise
-    run.finish("done")
+    if run.description()["status"] != "pruned":
+        run.finish("done")
     return run
 
 
@@ -199,7 +205,7 @@ def fit(config: Config, chosen: Chosen, run: Run, data: Any, learner: Learner, r
         profiler=Unprofiled(),
         logger=loggers.make(config.logger, run.path),
         # the signals come last, so that a checkpoint due at this step is not written twice
-        callbacks=[*callbacks, Signals(checkpoints)],
+        callbacks=[*callbacks, Prune(run.path / PRUNE), Signals(checkpoints)],
     )
     main = trainer.is_global_zero
     if trainer.world_size > 1:  # one start for all, but each its own dropout and augmentation
@@ -269,10 +275,14 @@ def main(path: str) -> None:
     settle()
     run = Run(Path(path))
     config = run.config()
+    crew = ranks.crew()
     try:
-        fit(config, choose(config.trainer, ranks.crew()), run, *prepare(config))
+        fit(config, choose(config.trainer, crew), run, *prepare(config))
     except Interrupted as error:
         ranks.leave(error)
+    except Pruned:
+        if crew is not None and crew.rank == 0:
+            run.finish("pruned")
 
 
 if __name__ == "__main__":

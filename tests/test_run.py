@@ -8,7 +8,7 @@ import pytest
 from attnpred import compose
 from attnpred.errors import UserError
 from attnpred.files import write_text
-from attnpred.run import Run, create_sweep
+from attnpred.run import Run, fresh
 
 
 def config(tmp_path, *overrides):
@@ -82,7 +82,7 @@ def test_run_without_checkpoint_says_so(tmp_path):
 def test_unwritable_output_directory_is_named(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(UserError, match="cannot be written"):
-        create_sweep(str(tmp_path / "file"))
+        fresh(str(tmp_path / "file"), "sweep")
 
 
 def test_a_failed_write_leaves_the_old_content_and_no_draft(tmp_path):

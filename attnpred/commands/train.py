@@ -7,6 +7,7 @@ sweep (seed=0,1,2).
 import argparse
 
 from attnpred import compose, manual, ranks
+from attnpred.errors import UserError
 from attnpred.run import Run
 
 
@@ -24,9 +25,11 @@ def main(args: argparse.Namespace) -> int:
         print(manual.page(args.overrides, args.config_dir))
         return 0
     if args.multirun:
-        from attnpred.sweep import hydra
+        from attnpred.sweep.multirun import multirun
 
-        return hydra.multirun(args.overrides, args.config_dir)
+        if ranks.crew() is not None:
+            raise UserError("-m: a sweep is begun by one process, not by several that torchrun or srun started")
+        return multirun(args.overrides, args.config_dir)
     if args.cfg:
         print(compose.as_yaml(compose.compose(args.overrides, args.config_dir)), end="")
         return 0
@@ -36,8 +39,12 @@ def main(args: argparse.Namespace) -> int:
         from attnpred.settle import settle
 
         settle()
+        if args.run_dir:
+            from attnpred.sweep import child
+
+            return child.work(config, args.overrides, args.run_dir)
         from attnpred.train import launch
 
-        return launch(config, args.overrides, args.run_dir, lead)
+        return launch(config, args.overrides, lead=lead)
 
     return ranks.together(work)

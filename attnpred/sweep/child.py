@@ -1,0 +1,44 @@
+"""A job's own process: begins its run in the directory it is given, or goes on with the one that is there."""
+
+import shutil
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from attnpred.config import Config
+from attnpred.data.progress import say
+from attnpred.files import read_json
+from attnpred.run import Run
+
+
+def work(config: Config, overrides: list[str], directory: str) -> Run:
+    """Trains the job to its end, whatever became of earlier attempts, and returns its run.
+
+    An earlier attempt may still be at work, saving or even training, when its parent was killed: it is waited for.
+    """
+    from attnpred.train import launch, resume
+
+    run = Run(Path(directory))
+    run.path.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(run.path / ".job.lock")
+    try:
+        lock.acquire(blocking=False)
+    except Timeout:
+        say(f"{run.path}: an earlier attempt is still at work; waiting for it")
+        lock.acquire()
+    with lock:
+        status = _status(run)
+        if status in ("done", "pruned"):
+            return run
+        if status is not None:
+            return resume(run)
+        shutil.rmtree(run.checkpoints, ignore_errors=True)  # of an attempt that died as it began
+        return launch(config, overrides, directory)
+
+
+def _status(run: Run) -> str | None:
+    """How the run stands; None where there is none, or none that was wholly made."""
+    try:
+        return str(read_json(run.path / "run.json")["status"]) if (run.path / "config.yaml").is_file() else None
+    except FileNotFoundError:
+        return None

@@ -1,0 +1,87 @@
+"""A sweep by command: `attnpred train -m …` begins one or goes on with it, `attnpred resume SWEEP_DIR` goes on."""
+
+import os
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from attnpred import compose, schema
+from attnpred.config import LauncherConfig
+from attnpred.data.progress import say
+from attnpred.sweep import outcome
+from attnpred.sweep.executor import Executor
+from attnpred.sweep.parent import Parent
+from attnpred.sweep.state import Sweep, masked, now, working_directory
+from attnpred.sweep.sweeper import Sweeper
+from attnpred.sweep.table import Table
+
+
+def multirun(overrides: list[str], extra_dir: str | None = None) -> int:
+    """Runs the sweep that the overrides describe; whatever can be wrong with it shows before the first job starts."""
+    extra_dir = extra_dir and str(Path(extra_dir).resolve())
+    launcher, executor, sweeper, own = _engine(overrides, extra_dir)
+    config = sweeper.first
+    sweep = None if config.resume == "never" else Sweep.unfinished(config.output_dir, overrides, extra_dir)
+    if sweep is None:
+        sweep = Sweep.create(
+            config.output_dir,
+            overrides=list(map(masked, overrides)),
+            config_dir=extra_dir,
+            directory=str(Path.cwd()),
+            objective=sweeper.objective(),
+            sweeper=_recorded(sweeper.config),
+        )
+        say(f"sweep: {sweep.path}")
+    else:
+        say(f"sweep: {sweep.path} was not finished; going on with it (resume=never begins another)")
+    return _run(sweep, launcher, executor, sweeper, own)
+
+
+def resume(path: Path) -> int:
+    """Goes on with a sweep, jobs that failed included."""
+    sweep = Sweep.hold(path.resolve())
+    os.chdir(working_directory(sweep.directory))  # names of files in its overrides start there
+    launcher, executor, sweeper, own = _engine(sweep.overrides, sweep.config_dir)
+    for job in sweep.jobs:
+        if job.status == "failed":
+            job.status = "waiting"
+    say(f"sweep: {path}")
+    return _run(sweep, launcher, executor, sweeper, own)
+
+
+def _engine(overrides: list[str], extra_dir: str | None) -> tuple[LauncherConfig, Executor, Sweeper, list[str]]:
+    """Launcher options, executor, sweeper, and the overrides that every job is made of, those of a file included."""
+    launcher, options = compose.engine(overrides, extra_dir)
+    typed = [override for override in compose.parse(overrides) if not compose.steers(override)]
+    keys = {override.key_or_group for override in typed}
+    filed = [f"{name}={schema.show(value)}" for name, value in options.params.items() if name not in keys]
+    own = [*filed, *(str(override.input_line) for override in typed)]
+    sweeper = schema.load(options._target_)(options, own, extra_dir)
+    return launcher, schema.load(launcher._target_)(launcher), sweeper, own
+
+
+def _run(sweep: Sweep, launcher: LauncherConfig, executor: Executor, sweeper: Sweeper, own: list[str]) -> int:
+    if sweep.jobs:
+        for job in sweep.unsettled():
+            outcome.recover(job, list(sweep.objective))
+        sweep.resumed.append(now())
+    sweep.launcher, sweep.status, sweep.ended = _recorded(launcher), "running", None
+    sweeper.begin(sweep)
+    sweep.save()
+    swept = [override.get_key_element() for override in compose.parse(own) if override.is_sweep_override()]
+    table = Table(sweep, swept, launcher.n_jobs)
+    try:
+        code = Parent(sweep, sweeper, executor, launcher, table).run()
+    finally:
+        sweep.release()
+    sys.stderr.flush()
+    print(sweep.path)
+    return code
+
+
+def _recorded(options: Any) -> dict[str, Any]:
+    """Options as they may be kept in a file."""
+    values = asdict(options)
+    values["name"] = compose.file_of(values.pop("_target_"))
+    return {key: masked(value) if isinstance(value, str) else value for key, value in values.items()}

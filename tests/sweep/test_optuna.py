@@ -1,0 +1,373 @@
+"""Searches: what they draw, what they write down, and that every trial is done once whatever dies when."""
+
+import json
+import math
+import time
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+optuna = pytest.importorskip("optuna", reason="needs the extra optuna")
+
+from attnpred import compose  # noqa: E402
+from attnpred.sweep import parent, space, state, trials  # noqa: E402
+from attnpred.sweep.space import Dimension  # noqa: E402
+from attnpred.sweep.study import Place  # noqa: E402
+from tests.sweep.test_sweep import Died, driven, wait_for  # noqa: E402
+
+OPTUNA = "hydra/sweeper=optuna"
+LR = "optimizer.lr=interval(0.01,1)"
+
+
+@pytest.fixture(autouse=True)
+def no_pictures(request, monkeypatch):
+    """They take a second each, and one test looks at them."""
+    if "pictures" not in request.keywords:
+        monkeypatch.setattr(trials.Trials, "plot", lambda self: None)
+
+
+def study_of(sweeps, storage=None, name=None):
+    place = Place(storage or "journal:///study.journal", sweeps.directory if storage is None else sweeps.place)
+    return optuna.load_study(study_name=name or sweeps.state()["sweeper"]["study_name"], storage=place.open())
+
+
+@pytest.mark.parametrize(
+    ("typed", "expected"),
+    [
+        ("optimizer.lr=interval(0.1,1)", Dimension("optimizer.lr", low=0.1, high=1.0)),
+        ("optimizer.lr=tag(log,interval(1e-5,1e-1))", Dimension("optimizer.lr", low=1e-5, high=1e-1, log=True)),
+        ("model.depth=interval(1,4)", Dimension("model.depth", low=1, high=4)),
+        ("model.depth=int(interval(1,4))", Dimension("model.depth", low=1, high=4)),
+        ("model.depth=range(1,8,2)", Dimension("model.depth", low=1, high=7, step=2)),
+        ("model.depth=range(3,0,-1)", Dimension("model.depth", low=1, high=3, step=1)),
+        ("model.depth=shuffle(range(1,4))", Dimension("model.depth", low=1, high=3, step=1)),
+        ("data.batch_size=tag(log,range(8,65))", Dimension("data.batch_size", low=8, high=64, log=True)),
+        ("optimizer.lr=range(0.1,0.5,0.1)", Dimension("optimizer.lr", low=0.1, high=0.4, step=0.1)),
+        ("model.width=8,16", Dimension("model.width", choices={8: "8", 16: "16"})),
+        ("trainer.patience=choice(3,null)", Dimension("trainer.patience", choices={3: "3", None: "null"})),
+        (
+            "model=transformer,resnet_attention",
+            Dimension("model", choices={n: n for n in ("transformer", "resnet_attention")}),
+        ),
+        ("model.frozen=[],[head]", Dimension("model.frozen", choices={"[]": "[]", "[head]": "[head]"})),
+        (
+            "trainer.compile=bool(choice(false,true))",
+            Dimension("trainer.compile", choices={False: "false", True: "true"}),
+        ),
+    ],
+)
+def test_spaces_in_hydras_syntax(typed, expected):
+    fixed, dimensions = space.split(["seed=1", typed])
+    assert fixed == ["seed=1"]
+    (found,), config = space.checked(fixed, dimensions, None)
+    assert found.key == expected.key
+    assert (found.choices, found.step, found.log) == (expected.choices, expected.step, expected.log)
+    assert (found.low, found.high) == pytest.approx((expected.low, expected.high))
+    assert found.whole == expected.whole
+    assert config.seed == 1
+    for value in found.ends():  # what is drawn can be typed, and is known again
+        override = found.override(value)
+        assert found.value(override) == value
+        compose.compose([override])
+
+
+@pytest.mark.parametrize(
+    ("overrides", "named"),
+    [
+        ([], "nothing is searched"),
+        (["optimizer.lr=interval(-1,1)"], "optimizer.lr=-1.0: must be a number above 0"),
+        (["optimizer.lr=interval(1,0.1)"], "its start must be not above its end"),
+        (["optimizer.lr=tag(log,interval(0,1))"], "its start must be above 0"),
+        (["optimizer.lr=tag(logarithm,interval(0.1,1))"], "the tag logarithm means nothing here"),
+        (["model.depth=interval(1.5,3)"], "model.depth=1.5: must be an integer"),
+        (["optimizer.lr=tag(log,choice(1,2))"], "log is for intervals and ranges"),
+        (["model=transformer,nobody"], "model=nobody: must be one of"),
+        ([LR, "hydra.sweeper.sampler=best"], "hydra.sweeper.sampler=best: must be one of tpe"),
+        ([LR, "hydra.sweeper.n_trial=3"], "did you mean hydra.sweeper.n_trials?"),
+        ([LR, "hydra.sweeper.n_trials=null"], "hydra.sweeper.n_trials=null"),
+        ([LR, "hydra.sweeper.sampler=grid"], "optimizer.lr: an interval has no end of values for a grid"),
+        (
+            [LR, "hydra.sweeper.objective=val/nothing"],
+            "hydra.sweeper.objective=val/nothing: must be one of val/accuracy",
+        ),
+        ([LR, "hydra.sweeper.objective=test/accuracy"], "chosen by the test split"),
+        ([LR, "hydra.sweeper.objective=seconds"], "hydra.sweeper.direction=null"),
+        ([LR, "hydra.sweeper.objective=[seconds,steps]", "hydra.sweeper.direction=[minimize]"], "1 for 2 objectives"),
+        ([LR, "hydra.sweeper.objective=[seconds,steps]", "hydra.sweeper.pruner=median"], "with several objectives"),
+        (
+            [LR, "hydra.sweeper.storage=mysql://host/db"],
+            "hydra.sweeper.storage=mysql://host/db: must be null, or one of",
+        ),
+        ([LR, "hydra.sweeper.storage=sqlite:///none/study.db"], "none is no directory"),
+    ],
+)
+def test_mistakes_are_one_line_and_leave_nothing(sweeps, overrides, named):
+    assert sweeps.train(OPTUNA, *overrides) == 2
+    assert named in sweeps.err
+    assert sweeps.err.count("\n") == 1
+    assert list(sweeps.place.iterdir()) == []
+
+
+@pytest.mark.parametrize("missing", ["optuna", "cmaes"])
+def test_a_missing_package_is_named(sweeps, monkeypatch, missing):
+    monkeypatch.setattr("attnpred.sweep.sweepers.optuna.find_spec", lambda name: None if name == missing else name)
+    assert sweeps.train(OPTUNA, LR, "hydra.sweeper.sampler=cmaes") == 2
+    assert f"{missing} is not installed; pip install 'attnpred[optuna]'" in sweeps.err
+
+
+@pytest.mark.parametrize("sampler", ["tpe", "cmaes", "nsga2", "random", "qmc"])
+def test_samplers_draw_within_the_space_and_never_twice_the_same(sweeps, sampler):
+    more = [LR, "model.depth=interval(1,3)", "data.batch_size=8,16", f"hydra.sweeper.sampler={sampler}"]
+    assert sweeps.train(OPTUNA, *more, "hydra.sweeper.n_trials=8", "hydra.sweeper.startup_trials=2") == 0
+    found = study_of(sweeps).get_trials()
+    assert [trial.state.name for trial in found] == ["COMPLETE"] * 8
+    assert len({trial.params["optimizer.lr"] for trial in found}) == 8
+    for trial, job in zip(found, sweeps.jobs(), strict=True):
+        assert 0.01 <= trial.params["optimizer.lr"] <= 1
+        assert trial.params["model.depth"] in (1, 2, 3)
+        assert job["overrides"][1:] == [f"{key}={value}" for key, value in trial.params.items()]
+        assert trial.value == job["values"]["val/accuracy"]
+
+
+def test_the_same_seed_draws_the_same_and_another_another(sweeps):
+    drawn = []
+    for seed in (0, 0, 1):
+        assert (
+            sweeps.train(OPTUNA, LR, "hydra.sweeper.n_trials=4", f"seed={seed}", "hydra.sweeper.startup_trials=2") == 0
+        )
+        drawn.append([job["overrides"][-1] for job in sweeps.jobs()])
+    assert drawn[0] == drawn[1]
+    assert not set(drawn[0]) & set(drawn[2])
+
+
+def test_a_grid_is_every_combination_once(sweeps):
+    more = [
+        "optimizer.lr=0.1,0.3",
+        "model.depth=range(1,4)",
+        "hydra.sweeper.sampler=grid",
+        "hydra.sweeper.n_trials=null",
+    ]
+    assert sweeps.train(OPTUNA, *more, "hydra.launcher.n_jobs=3") == 0
+    drawn = [tuple(job["overrides"][1:]) for job in sweeps.jobs()]
+    assert len(drawn) == len(set(drawn)) == 6
+
+
+def test_several_objectives(sweeps):
+    more = ["hydra.sweeper.objective=[val/accuracy,seconds]", "hydra.sweeper.direction=[maximize,minimize]"]
+    assert sweeps.train(OPTUNA, LR, *more, "hydra.sweeper.sampler=nsga2", "hydra.sweeper.n_trials=4") == 0
+    study = study_of(sweeps)
+    assert [direction.name for direction in study.directions] == ["MAXIMIZE", "MINIMIZE"]
+    assert all(len(trial.values) == 2 for trial in study.get_trials())
+    assert sweeps.state()["objective"] == {"val/accuracy": "maximize", "seconds": "minimize"}
+
+
+def test_failed_trials_and_those_without_a_number_are_recorded_as_such(sweeps):
+    sweeps.tell(fail="model.depth=1", nan="model.depth=2")
+    assert sweeps.train(OPTUNA, "model.depth=1,2,3", "hydra.sweeper.sampler=grid", "hydra.sweeper.n_trials=3") == 1
+    found = {trial.params["model.depth"]: trial.state.name for trial in study_of(sweeps).get_trials()}
+    assert found == {1: "FAIL", 2: "FAIL", 3: "COMPLETE"}
+    # tried again, a failed trial makes room for another with its values
+    sweeps.tell()
+    assert sweeps.command("resume", str(sweeps.directory)) == 0
+    again = study_of(sweeps).get_trials()
+    assert [trial.state.name for trial in again] == ["FAIL", "FAIL", "COMPLETE", "COMPLETE"]
+    assert again[3].params == again[0].params
+    assert len(sweeps.jobs()) == 3
+
+
+def test_a_job_that_ends_is_replaced_at_once(sweeps):
+    sweeps.tell(seconds=0.05)
+    order = []
+    with pytest.MonkeyPatch.context() as patch:
+        started, ended = parent.Parent._start, parent.Parent._ended
+        patch.setattr(parent.Parent, "_start", lambda *a: (order.append("start"), started(*a))[1])
+        patch.setattr(parent.Parent, "_ended", lambda *a: (order.append("end"), ended(*a))[1])
+        assert sweeps.train(OPTUNA, LR, "hydra.sweeper.n_trials=6", "hydra.launcher.n_jobs=2") == 0
+    assert order[:2] == ["start", "start"]
+    running = 0
+    for index, what in enumerate(order):
+        running += 1 if what == "start" else -1
+        # between two ends there is a start, while trials are left, unless both ended at the same moment
+        assert 0 <= running <= 2
+        if order[:index].count("start") < 6 and what == "end" and running == 0:
+            assert order[index - 1] == "end"
+
+
+@pytest.mark.parametrize("storage", [None, "memory", "sqlite:///study.db"])
+def test_pruned_trials_end_early_and_the_sweep_goes_on(sweeps, storage):
+    sweeps.tell(curve=6, pause=0.2)
+    values = "optimizer.lr=0.3,1,0.9"  # the later ones are worse at every step
+    more = ["hydra.sweeper.sampler=grid", "hydra.sweeper.n_trials=3", "hydra.sweeper.pruner=median"]
+    more += ["hydra.sweeper.startup_trials=1", *([f"hydra.sweeper.storage={storage}"] if storage else [])]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(parent, "TICK", 0.02)
+        assert sweeps.train(OPTUNA, values, *more) == 0
+    assert sweeps.statuses() == ["done", "pruned", "pruned"]
+    assert sweeps.state()["status"] == "done"
+    assert "1 of 3 done, 2 pruned" in sweeps.err
+    if storage != "memory":
+        found = study_of(sweeps, storage).get_trials()
+        assert [trial.state.name for trial in found] == ["COMPLETE", "PRUNED", "PRUNED"]
+        assert len(found[0].intermediate_values) > len(found[1].intermediate_values) > 0
+
+
+@pytest.mark.parametrize("name", ["median", "hyperband", "patient"])
+def test_pruners_are_optunas(sweeps, name):
+    config, _ = compose.engine([OPTUNA, f"hydra.sweeper.pruner={name}"])[::-1]
+    assert type(trials.pruner(config)).__name__.lower() == f"{name}pruner"
+
+
+STORAGES = ["journal:///study.journal", "sqlite:///study.db", "memory"]
+
+
+def finish(sweeps, storage, n_trials, *more):
+    """The same command until it comes to an end; how many parents that took."""
+    command = [OPTUNA, LR, f"hydra.sweeper.n_trials={n_trials}", f"hydra.sweeper.storage={storage}", *more]
+    return sweeps.train(*command)
+
+
+@pytest.mark.parametrize("storage", STORAGES)
+def test_wherever_the_parent_dies_every_trial_is_done_once(sweeps, storage):
+    """It dies at every place, one after another, where something is written, just before and just after."""
+    places = [
+        (state, "write_json"),
+        (optuna.study.Study, "ask"),
+        (optuna.study.Study, "tell"),
+        (optuna.trial.Trial, "set_user_attr"),
+        (optuna.trial.Trial, "suggest_float"),
+        (parent.Parent, "_start"),
+        (parent.Parent, "_ended"),
+    ]
+    for owner, name in places:
+        for after in (False, True):
+            with pytest.MonkeyPatch.context() as patch:
+                patch.setattr(owner, name, dying(getattr(owner, name), at=3, after=after))
+                with pytest.raises(Died):
+                    finish(sweeps, storage, 4)
+            assert finish(sweeps, storage, 4) == 0
+            done = sweeps.statuses()
+            assert done == ["done"] * 4, (name, after)
+            drawn = [job["overrides"][-1] for job in sweeps.jobs()]
+            assert len(set(drawn)) == 4
+            if storage != "memory":
+                found = study_of(sweeps, storage).get_trials()
+                assert [trial.state.name for trial in found] == ["COMPLETE"] * 4, (name, after)
+                assert [f"optimizer.lr={trial.params['optimizer.lr']}" for trial in found] == drawn
+
+
+def dying(original, *, at, after):
+    calls = []
+
+    def call(*args, **kwargs):
+        calls.append(1)
+        if len(calls) < at:
+            return original(*args, **kwargs)
+        if after and len(calls) == at:
+            original(*args, **kwargs)
+        raise Died
+
+    return call
+
+
+def test_killed_at_any_moment_a_search_has_as_many_trials_as_asked(sweeps):
+    sweeps.tell(seconds=0.3)
+    search = [
+        OPTUNA,
+        LR,
+        "hydra.sweeper.n_trials=7",
+        "hydra.launcher.n_jobs=2",
+        "hydra.sweeper.storage=sqlite:///study.db",
+    ]
+    for bound in (2, 4):
+        child = driven(sweeps, *search)
+        wait_for(lambda bound=bound: len(set(sweeps.noted("end"))) >= bound, child)
+        child.kill()
+        child.communicate()
+    child = driven(sweeps, *search)
+    _, err = child.communicate(timeout=100)
+    assert child.returncode == 0, err
+    assert sweeps.statuses() == ["done"] * 7
+    assert [trial.state.name for trial in study_of(sweeps, "sqlite:///study.db").get_trials()] == ["COMPLETE"] * 7
+    assert sorted(sweeps.noted("end")) == [str(number) for number in range(7)]
+
+
+def test_a_torn_line_of_a_journal_is_cut(tmp_path):
+    place = Place("journal:///study.journal", tmp_path)
+    optuna.create_study(study_name="s", storage=place.open()).add_trial(optuna.trial.create_trial(value=1.0))
+    with (tmp_path / "study.journal").open("ab") as stream:
+        stream.write(b'{"op_code": 4, "wor')
+    study = optuna.load_study(study_name="s", storage=place.open())
+    study.add_trial(optuna.trial.create_trial(value=2.0))
+    assert [trial.value for trial in optuna.load_study(study_name="s", storage=place.open()).trials] == [1.0, 2.0]
+
+
+def workers(sweeps, storage, *, n_trials, environment=None):
+    """Two sweeps, each a process, that share a study; their exit codes, and what each wrote to stderr."""
+    shared = [
+        f"hydra.sweeper.storage={storage}",
+        "hydra.sweeper.study_name=shared",
+        f"hydra.sweeper.n_trials={n_trials}",
+    ]
+    children = [driven(sweeps, OPTUNA, LR, *shared, f"hydra.launcher.n_jobs={count}") for count in (1, 2)]
+    told = [child.communicate(timeout=120)[1] for child in children]
+    return [child.returncode for child in children], told
+
+
+def assert_shared(sweeps, study, n_trials):
+    found = study.get_trials()
+    assert [trial.state.name for trial in found] == ["COMPLETE"] * n_trials
+    assert len({trial.params["optimizer.lr"] for trial in found}) == n_trials
+    jobs = [
+        job["trial"]
+        for file in (sweeps.place / "outputs").glob("*/*-sweep-*/sweep.json")
+        for job in json.loads(file.read_text())["jobs"]
+    ]
+    assert sorted(jobs) == list(range(n_trials))
+    assert len(sweeps.noted("end")) == n_trials
+
+
+@pytest.mark.parametrize("storage", STORAGES[:2])
+def test_two_workers_share_a_study_in_a_file(sweeps, storage):
+    sweeps.tell(seconds=0.2)
+    codes, told = workers(sweeps, storage, n_trials=9)
+    assert codes == [0, 0], told
+    assert_shared(sweeps, study_of(sweeps, storage, "shared"), 9)
+
+
+def test_a_study_of_another_search_is_refused(sweeps):
+    shared = ["hydra.sweeper.storage=sqlite:///study.db", "hydra.sweeper.study_name=shared", "hydra.sweeper.n_trials=1"]
+    assert sweeps.train(OPTUNA, "model.depth=1,2", *shared) == 0
+    first = sweeps.directory
+    assert sweeps.train(OPTUNA, "model.depth=1,2,3", *shared) == 2
+    assert "study_name=shared: draws model.depth from other values" in sweeps.err
+    more = ["hydra.sweeper.objective=val/loss", "hydra.sweeper.direction=minimize"]
+    assert sweeps.train(OPTUNA, "model.depth=1,2", *shared, *more) == 2
+    assert "is to maximize, not to minimize" in sweeps.err
+    assert sweeps.directory == first
+
+
+@pytest.mark.pictures
+def test_pictures_of_a_finished_search(sweeps):
+    assert sweeps.train(OPTUNA, LR, "model.depth=interval(1,3)", "hydra.sweeper.n_trials=4") == 0
+    names = {"history", "importance", "slice", "parallel_coordinate"}
+    files = list((sweeps.directory / "plots").iterdir())
+    assert {file.stem for file in files} == names
+    assert all(file.read_text().startswith("<?xml") and "<svg" in file.read_text() for file in files)
+    # a single trial makes none
+    assert sweeps.train(OPTUNA, LR, "hydra.sweeper.n_trials=1") == 0
+    assert not (sweeps.directory / "plots").exists()
+
+
+def test_a_password_is_written_nowhere(sweeps, monkeypatch):
+    """The storage is replaced by one in memory, since there is no such server."""
+    monkeypatch.setattr(Place, "open", lambda self: optuna.storages.InMemoryStorage())
+    monkeypatch.setattr(Place, "_turn_at_server", partial(__import__("contextlib").nullcontext))
+    storage = "hydra.sweeper.storage=postgresql://me:hush@nowhere/db"
+    assert sweeps.train(OPTUNA, LR, storage, "hydra.sweeper.n_trials=2") == 0
+    assert "hush" not in sweeps.err + sweeps.out
+    assert [file for file in sweeps.place.rglob("*") if file.is_file() and "hush" in file.read_text()] == []
+    assert "postgresql://me:***@nowhere/db" in (sweeps.directory / "sweep.json").read_text()
+    # gone on with by its directory, the password is for libpq to find
+    assert Place("postgresql://me:***@nowhere/db", Path()).address == "postgresql+psycopg://me@nowhere/db"
+    assert math.isfinite(time.monotonic())

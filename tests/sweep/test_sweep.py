@@ -1,0 +1,381 @@
+"""Sweeps of every combination: what runs when, what is told, and how they go on after whatever stopped them."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from attnpred.sweep import devices, outcome, parent
+from attnpred.sweep.job import Job
+from attnpred.sweep.launchers.processes import Processes
+from attnpred.sweep.state import Sweep, held, masked, what
+from attnpred.sweep.table import Table
+from tests.sweep.conftest import FAKE
+
+REPOSITORY = Path(__file__).parents[2]
+LRS = "optimizer.lr=0.1,0.2,0.3,0.4"
+
+
+class Died(BaseException):
+    pass
+
+
+def test_every_combination_runs_once_and_is_written_down(sweeps):
+    assert sweeps.train("optimizer.lr=0.1,0.3", "seed=1,2", "data=digits") == 0
+    assert sweeps.out.splitlines()[-1] == str(sweeps.directory)
+    assert sorted(sweeps.noted("end")) == ["0", "1", "2", "3"]
+    state = sweeps.state()
+    assert state["status"] == "done"
+    assert [job["overrides"][1:] for job in state["jobs"]] == [
+        ["optimizer.lr=0.1", "seed=1", "data=digits"],
+        ["optimizer.lr=0.1", "seed=2", "data=digits"],
+        ["optimizer.lr=0.3", "seed=1", "data=digits"],
+        ["optimizer.lr=0.3", "seed=2", "data=digits"],
+    ]
+    assert [job["values"]["val/accuracy"] for job in state["jobs"]] == pytest.approx([0.96, 0.96, 1, 1])
+    assert sorted(path.name for path in sweeps.directory.iterdir()) == [".lock", "0", "1", "2", "3", "sweep.json"]
+
+
+def test_values_may_stand_in_a_file(sweeps, tmp_path):
+    (tmp_path / "own" / "experiment").mkdir(parents=True)
+    file = tmp_path / "own" / "experiment" / "two.yaml"
+    file.write_text(
+        '# @package _global_\nhydra:\n  sweeper:\n    params:\n      optimizer.lr: "0.1,0.2"\n      seed: 7\n'
+    )
+    assert sweeps.train("experiment=two", "--config-dir", str(tmp_path / "own")) == 0
+    assert [job["overrides"][:2] for job in sweeps.jobs()] == [
+        ["optimizer.lr=0.1", "seed=7"],
+        ["optimizer.lr=0.2", "seed=7"],
+    ]
+    # what is typed comes before what stands in a file
+    assert sweeps.train("experiment=two", "optimizer.lr=0.5", "--config-dir", str(tmp_path / "own")) == 0
+    assert len(sweeps.jobs()) == 1
+
+
+@pytest.mark.parametrize(
+    ("overrides", "named"),
+    [
+        (["hydra.launcher.n_job=2"], "hydra.launcher.n_job: no such option; did you mean hydra.launcher.n_jobs?"),
+        (["hydra.launcher.n_jobs=0"], "hydra.launcher.n_jobs=0: must be an integer of at least 1"),
+        (["hydra.launcher.on_failure=go"], "must be one of continue, stop"),
+        (["hydra/launcher=nobody"], "hydra/launcher=nobody: must be one of"),
+        (["hydra/sweeper=nobody"], "hydra/sweeper=nobody: must be one of"),
+        (["hydra.launcher.n_jobs=1,2"], "holds for the whole sweep"),
+        (["hydra.sweep.dir=elsewhere"], "hydra.sweep.dir=elsewhere: cannot be set"),
+        (["hydra.sweeper.params=3"], "hydra.sweeper.params=3: must be a group of names and values"),
+        (["seed=1,-1"], "seed=-1: must be an integer"),
+    ],
+)
+def test_mistakes_are_one_line_and_leave_nothing(sweeps, overrides, named):
+    assert sweeps.train("optimizer.lr=0.1,0.2", *overrides) == 2
+    assert named in sweeps.err
+    assert sweeps.err.count("\n") == 1
+    assert not (sweeps.place / "outputs").exists()
+
+
+def test_failures_are_named_at_once_and_at_the_end_and_the_others_run(sweeps):
+    sweeps.tell(fail="optimizer.lr=0.2")
+    assert sweeps.train(LRS, "hydra.launcher.n_jobs=2") == 1
+    assert sweeps.statuses() == ["done", "failed", "done", "done"]
+    assert sweeps.state()["status"] == "failed"
+    lines = sweeps.err.splitlines()
+    told = [line for line in lines if line.startswith("error: job 1 (optimizer.lr=0.2) failed: told to fail")]
+    assert len(told) == 2
+    assert lines[-1] == told[0]
+    assert str(sweeps.directory / "1" / "job.log") in told[0]
+
+
+def test_stop_starts_no_further_job_and_stops_those_that_run(sweeps):
+    sweeps.tell(fail="optimizer.lr=0.1", seconds=30)
+    begun = time.monotonic()
+    assert sweeps.train(LRS, "hydra.launcher.n_jobs=2", "hydra.launcher.on_failure=stop") == 1
+    assert time.monotonic() - begun < 25
+    assert sweeps.statuses() == ["failed", "interrupted", "waiting", "waiting"]
+    sweeps.tell()
+    assert sweeps.command("resume", str(sweeps.directory)) == 0
+    assert sweeps.statuses() == ["done"] * 4
+
+
+def test_a_sweep_that_ended_is_not_gone_on_with_but_resume_tries_its_failures_again(sweeps):
+    sweeps.tell(fail="optimizer.lr=0.2")
+    assert sweeps.train(LRS) == 1
+    first = sweeps.directory
+    sweeps.tell()
+    assert sweeps.train(LRS) == 0
+    assert sweeps.directory != first
+    sweeps.log.unlink()
+    assert sweeps.command("resume", str(first)) == 0
+    assert sweeps.noted("start") == ["1"]
+    assert json.loads((first / "sweep.json").read_text())["status"] == "done"
+
+
+def test_the_same_command_goes_on_where_jobs_were_killed(sweeps):
+    sweeps.tell(seconds=0.01)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(parent.Parent, "_ended", killed_after(2))
+        with pytest.raises(Died):
+            sweeps.train(LRS)
+    sweeps.log.unlink()
+    # how it runs may differ, what it is may not
+    assert sweeps.train(LRS, "seed=5") == 0
+    assert len(list((sweeps.place / "outputs").glob("*/*-sweep-*"))) == 2
+    assert sweeps.train(LRS, "resume=never") == 0
+    assert len(list((sweeps.place / "outputs").glob("*/*-sweep-*"))) == 3
+    sweeps.log.unlink()
+    assert sweeps.train(LRS, "hydra.launcher.n_jobs=2") == 0
+    assert "was not finished; going on with it" in sweeps.err
+    assert sweeps.noted("start") == ["3"]  # job 2 says itself that it was done
+    assert len(list((sweeps.place / "outputs").glob("*/*-sweep-*"))) == 3
+
+
+def killed_after(count):
+    """In place of `Parent._ended`: the parent dies when it hears of one job too many, before it takes note."""
+    original, heard = parent.Parent._ended, []
+
+    def ended(self, job, code):
+        heard.append(job)
+        if len(heard) > count:
+            raise Died
+        original(self, job, code)
+
+    return ended
+
+
+def test_two_parents_do_not_run_one_sweep(sweeps):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(parent.Parent, "_ended", killed_after(0))
+        with pytest.raises(Died):
+            sweeps.train(LRS)
+    directory = sweeps.directory
+    lock = held(directory)
+    try:
+        assert sweeps.command("resume", str(directory)) == 2
+        assert "is being run by another process" in sweeps.err
+        assert sweeps.train(LRS) == 0  # the same command begins another
+        assert len(list((sweeps.place / "outputs").glob("*/*-sweep-*"))) == 2
+    finally:
+        lock.release()
+
+
+def test_a_damaged_record_is_named(sweeps):
+    assert sweeps.train(LRS) == 0
+    for content in ("{", "[]", '{"jobs": [{}]}'):
+        (sweeps.directory / "sweep.json").write_text(content)
+        assert sweeps.command("resume", str(sweeps.directory)) == 2
+        assert "restore the file" in sweeps.err
+    assert sweeps.train(LRS) == 0  # nor is it in anybody's way
+
+
+def test_a_moved_sweep_goes_on(sweeps):
+    sweeps.tell(fail="optimizer.lr=0.2")
+    assert sweeps.train(LRS) == 1
+    moved = sweeps.directory.rename(sweeps.place / "moved")
+    sweeps.tell()
+    assert sweeps.command("resume", str(moved)) == 0
+    assert {job["status"] for job in json.loads((moved / "sweep.json").read_text())["jobs"]} == {"done"}
+
+
+DRIVER = f"""
+import sys
+from attnpred.sweep import job
+job.PROGRAM[:] = {FAKE!r}
+from attnpred.cli import main
+sys.exit(main(sys.argv[1:]))
+"""
+
+
+def driven(sweeps, *overrides: str) -> subprocess.Popen:
+    """The parent as a process of its own."""
+    command = [sys.executable, "-c", DRIVER, "train", "-m", f"output_dir={sweeps.place / 'outputs'}", *overrides]
+    own = {**os.environ, "PYTHONPATH": str(REPOSITORY)}
+    return subprocess.Popen(command, env=own, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def wait_for(condition, child):
+    deadline = time.monotonic() + 120
+    while not condition():
+        assert child.poll() is None, child.stderr.read()
+        assert time.monotonic() < deadline, "never got there"
+        time.sleep(0.01)
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_stops_the_jobs_and_leaves_what_can_be_gone_on_with(sweeps, number, code):
+    sweeps.tell(seconds=60)
+    child = driven(sweeps, LRS, "hydra.launcher.n_jobs=2")
+    wait_for(lambda: len(sweeps.noted("start")) == 2, child)
+    child.send_signal(number)
+    out, err = child.communicate(timeout=60)
+    assert child.returncode == code
+    assert out == ""
+    assert "attnpred resume" in err
+    assert sweeps.statuses() == ["interrupted", "interrupted", "waiting", "waiting"]
+    assert sweeps.state()["status"] == "interrupted"
+
+
+def test_killed_at_any_moment_it_finishes_every_job_once(sweeps):
+    sweeps.tell(seconds=0.2)
+    overrides = ["seed=1,2,3,4,5,6,7,8", "hydra.launcher.n_jobs=2"]
+    for kills in (2, 4, 6):
+        child = driven(sweeps, *overrides)
+        wait_for(lambda bound=kills: len(set(sweeps.noted("end"))) >= bound, child)
+        child.kill()  # the parent alone: its jobs leave with it
+        child.communicate()
+    child = driven(sweeps, *overrides)
+    out, err = child.communicate(timeout=100)
+    assert child.returncode == 0, err
+    assert Path(out.splitlines()[-1]) == sweeps.directory
+    assert len(list((sweeps.place / "outputs").glob("*/*-sweep-*"))) == 1
+    assert sweeps.statuses() == ["done"] * 8
+    assert sorted(sweeps.noted("end")) == [str(number) for number in range(8)]
+
+
+def test_jobs_share_gpus_and_cores(sweeps, monkeypatch):
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "4,5,6,7")
+    monkeypatch.delenv("OMP_NUM_THREADS")
+    monkeypatch.setattr(devices, "cores", lambda: 8)
+    sweeps.tell(seconds=0.3)
+    assert sweeps.train("seed=1,2,3", "hydra.launcher.n_jobs=3") == 0
+    given = [json.loads((sweeps.directory / str(n) / "run.json").read_text())["environment"] for n in range(3)]
+    assert {environment["CUDA_VISIBLE_DEVICES"] for environment in given} == {"4", "5", "6"}
+    assert {environment["OMP_NUM_THREADS"] for environment in given} == {"2"}
+    # alone, a job has all there is
+    assert sweeps.train("seed=1,2,3") == 0
+    given = [json.loads((sweeps.directory / str(n) / "run.json").read_text())["environment"] for n in range(3)]
+    assert {environment["CUDA_VISIBLE_DEVICES"] for environment in given} == {"4,5,6,7"}
+    assert {environment["OMP_NUM_THREADS"] for environment in given} == {None}
+
+
+def test_gpus_go_to_the_least_used_first():
+    slots = devices.Slots(["0", "1", "2", "3"], jobs=2)
+    assert slots.take(0, None) == "0,1"
+    assert slots.take(1, 1) == "2"
+    assert slots.take(2, 2) == "3,0"
+    slots.give_back(1)
+    assert slots.take(3, None) == "2,1"
+    assert devices.Slots([], 2).take(0, 1) is None
+    assert devices.Slots(["7"], 3).take(0, None) == "7"
+
+
+@pytest.mark.parametrize(
+    ("chosen", "expected"),
+    [("", []), ("2", ["2"]), ("0, 3", ["0", "3"]), ("1,-1,2", ["1"]), ("GPU-a,GPU-b", ["GPU-a", "GPU-b"])],
+)
+def test_gpus_are_those_that_one_may_use(monkeypatch, chosen, expected):
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", chosen)
+    assert devices.visible() == expected
+
+
+@pytest.mark.parametrize(
+    ("code", "status"),
+    [
+        (0, "done"),
+        (1, "failed"),
+        (2, "failed"),
+        (130, "interrupted"),
+        (143, "interrupted"),
+        (-9, "interrupted"),
+        (-11, "failed"),
+    ],
+)
+def test_an_exit_code_tells_how_a_job_ended(tmp_path, code, status):
+    job = Job(0, [], tmp_path)
+    outcome.settle(job, code, ["val/accuracy"])
+    assert (job.status, job.exit_code) == (status, code)
+    assert (job.error is None) == (status == "done")
+
+
+def test_a_curve_is_read_as_it_grows_and_again_where_a_run_went_back(tmp_path):
+    file, curve = tmp_path / "metrics.jsonl", outcome.Curve(Job(0, [], tmp_path), "val/accuracy")
+    assert curve.further() == []
+    file.write_text('{"step": 1, "val/accuracy": 0.5}\n{"step": 1, "lr": 1}\n{"step": 2, "val/acc')
+    assert curve.further() == [0.5]
+    with file.open("a") as stream:
+        stream.write('uracy": 0.7}\n')
+    assert curve.further() == [0.7]
+    assert curve.values == [0.5, 0.7]
+    file.write_text('{"step": 1, "val/accuracy": 0.4}\n')
+    assert curve.further() == [0.4]
+    assert outcome.newest(Job(0, [], tmp_path), "val/accuracy") == 0.4
+
+
+def test_passwords_are_not_kept_nor_is_how_a_sweep_runs_part_of_what_it_is():
+    assert (
+        masked("hydra.sweeper.storage=postgresql://me:secret@host/db")
+        == "hydra.sweeper.storage=postgresql://me:***@host/db"
+    )
+    assert (
+        masked("s=postgresql://host/db?user=me&password=secret&x=1")
+        == "s=postgresql://host/db?user=me&password=***&x=1"
+    )
+    assert masked("data.source=https://hub/a@b") == "data.source=https://hub/a@b"
+    assert what(["seed=1,2", "resume=auto", "hydra/launcher=ray", "hydra.launcher.n_jobs=3"]) == ["seed=1,2"]
+
+
+class Terminal:
+    def __init__(self):
+        self.text = ""
+
+    def isatty(self):
+        return True
+
+    def write(self, text):
+        self.text += text
+
+    def flush(self):
+        pass
+
+
+def test_a_terminal_shows_a_living_table(tmp_path):
+    jobs = [Job(n, ["data=digits", f"optimizer.lr={0.1 * n:g}"], tmp_path / str(n)) for n in range(3)]
+    jobs[0].status, jobs[0].values = "done", {"val/accuracy": 0.9}
+    sweep = Sweep(tmp_path, [], None, "", {"val/accuracy": "maximize"}, jobs=jobs)
+    stream = Terminal()
+    table = Table(sweep, ["optimizer.lr"], 2, stream)
+    for job in jobs:
+        table.started(job)
+    (tmp_path / "1").mkdir()
+    (tmp_path / "1" / "metrics.jsonl").write_text('{"step": 3, "val/accuracy": 0.75}\n')
+    table.ended(jobs[0], jobs[1:], 3)
+    table.draw(jobs[1:], 3)
+    drawn = stream.text.splitlines()[-3:]
+    assert drawn[0].startswith("1 of 3 done, 2 running, about 0:00 left")
+    assert drawn[1].endswith("optimizer.lr=0.1, val/accuracy 0.75")
+    before = len(stream.text)
+    table.draw(jobs[1:], 3)
+    assert stream.text[before:].startswith("\x1b[3F\x1b[J")  # in the place of the last
+
+
+def test_the_record_is_written_less_often_where_it_is_large(tmp_path, monkeypatch):
+    sweep = Sweep(tmp_path, [], None, "", {})
+    written = []
+    monkeypatch.setattr("attnpred.sweep.state.write_json", lambda path, value: (written.append(path), time.sleep(0.01)))
+    for _ in range(20):
+        sweep.save(soon=True)
+    assert len(written) == 1
+    sweep.save()
+    assert len(written) == 2
+
+
+def test_processes_tell_ends_and_pass_a_stop_on(tmp_path):
+    from attnpred.sweep.launchers.processes import ProcessesConfig
+
+    executor = Processes(ProcessesConfig(_target_="", n_jobs=2, on_failure="continue"))
+    jobs = [Job(n, [], tmp_path / str(n)) for n in range(2)]
+    for job in jobs:
+        job.directory.mkdir()
+    executor.start(
+        jobs[0], [sys.executable, "-S", "-c", "import sys; print('why', file=sys.stderr); sys.exit(3)"], str(tmp_path)
+    )
+    executor.start(jobs[1], [sys.executable, "-S", "-c", "import time; time.sleep(60)"], str(tmp_path))
+    assert executor.finished(60) == [(jobs[0], 3)]
+    assert (jobs[0].directory / "job.log").read_text() == "why\n"
+    assert executor.finished(0) == []
+    executor.stop()
+    assert executor.finished(60) == [(jobs[1], -signal.SIGTERM)]
+    executor.close()
