@@ -30,7 +30,7 @@ def main(argv: list[str] | None = None) -> int:
         print(f"error: {shown(str(error))}", file=sys.stderr)
         return 2
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or the interpreter complains at its end
+        _give_up_stdout()
         return 128 + signal.SIGPIPE
     except Interrupted as error:
         return error.exit_code
@@ -50,6 +50,11 @@ def _run(arguments: list[str]) -> int:
     command.add_arguments(parser)
     code: int = command.main(parser.parse_intermixed_args(arguments[1:]))
     return code
+
+
+def _give_up_stdout() -> None:
+    """What still waits to be written goes nowhere, or the interpreter would complain of it at its end."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 class Parser(argparse.ArgumentParser):

@@ -39,7 +39,7 @@ def search_path(directory: Path) -> str:
 
 
 def refuse_reach(composed: DictConfig, shipped: DictConfig, directory: str) -> None:
-    """Raises where a file reached beyond the experiment: what Hydra starts, and where is written, only its user says."""
+    """Raises where a file reached beyond the experiment, to what Hydra starts or to where is written."""
     if _steering(composed) != _steering(shipped):
         raise UserError(
             f"--config-dir={directory}: a file there changes Hydra's own settings, which can start programs; "

@@ -23,7 +23,9 @@ def read_yaml(file: Path) -> Any:
     """What a YAML file holds, as plain containers."""
     try:
         if file.stat().st_size > LARGEST_FILE:
-            raise UserError(f"{file}: holds more than {LARGEST_FILE // 2**20} MiB, which is no config; give another file")
+            raise UserError(
+                f"{file}: holds more than {LARGEST_FILE // 2**20} MiB, which is no config; give another file"
+            )
         text = file.read_text(encoding="utf-8")
         _bound(text, file)
         return yaml.load(text, LOADER)

@@ -190,7 +190,9 @@ class Run:
             model.load_state_dict(weights)
         except (RuntimeError, MemoryError, OverflowError) as error:
             reason = " ".join(str(error).split()[:40])
-            raise self._dated(UserError(f"{self.path}: weights and config do not fit ({reason}); restore them")) from error
+            raise self._dated(
+                UserError(f"{self.path}: weights and config do not fit ({reason}); restore them")
+            ) from error
         return model.eval()
 
     def weights(self) -> dict[str, Any]:

@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 from attnpred import compose
-from attnpred.errors import UserError
+from attnpred.errors import BadInput, UserError
 from attnpred.run import Run
 
 DEFAULT = ["attention", "integrated_gradients"]
@@ -39,24 +39,35 @@ def main(args: argparse.Namespace) -> int:
 
     settle()
     from attnpred import report
+    from attnpred.data.reader import saved_modality
     from attnpred.explain.page import render
     from attnpred.explain.run import explain
+    from attnpred.inputs import Inputs
 
-    story = explain(
-        run,
-        config,
-        names=names,
-        inputs=args.inputs or None,
-        split=args.split,
-        limit=args.limit,
-        removal=args.removal,
-    )
+    inputs = Inputs(args.inputs, saved_modality(run.path))
+    try:
+        story = explain(
+            run,
+            config,
+            names=names,
+            inputs=inputs if args.inputs else None,
+            split=args.split,
+            limit=args.limit,
+            removal=args.removal,
+        )
+    except BadInput as error:
+        raise inputs.named(error) from None
     if story["faithfulness"] is not None:
         print(report.faithfulness_table(story["faithfulness"]), file=sys.stderr)
     if args.tensorboard:
         from attnpred.explain.tensorboard import draw
 
-        draw(run, story)
+        try:
+            draw(run, story)
+        except OSError as error:
+            raise UserError(
+                f"{run.path / 'tensorboard'}: cannot be written ({error.strerror}); leave out --tensorboard"
+            ) from None
     if args.json:
         print(json.dumps(story, ensure_ascii=False))
         return 0
