@@ -44,7 +44,8 @@ def run(command: list[str], environment: dict[str, str] | None = None) -> int:
 
     # a checkout may be run from any directory without being installed
     path = os.pathsep.join(filter(None, [str(PACKAGE.parent), os.environ.get("PYTHONPATH")]))
-    environment = {**os.environ, "PYTHONPATH": path, **(environment or {})}
+    # not so from where it happens to be started, which may be a directory from a stranger
+    environment = {**os.environ, "PYTHONPATH": path, "PYTHONSAFEPATH": "1", **(environment or {})}
     ours = os.getpid()
     child = subprocess.Popen(command, env=environment, preexec_fn=lambda: _leave_with(ours))
     previous = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
