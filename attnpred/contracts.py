@@ -125,7 +125,7 @@ class ImageSpec(InputSpec):
 def spec_from_dict(values: dict[str, Any]) -> InputSpec:
     """The specification that `as_dict` described, as it comes back from JSON; ValueError where it is none."""
     kinds: dict[str, type[InputSpec]] = {"text": TextSpec, "image": ImageSpec}
-    kind = kinds.get(values.get("modality", ""))
+    kind = kinds.get(str(values.get("modality")))
     if kind is None:
         raise ValueError("its modality is neither text nor image")
     given: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}

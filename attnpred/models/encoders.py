@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any, Protocol
 
 import torch
@@ -104,7 +105,7 @@ def _load_from(source: str, config: Wanted, *, local_files_only: bool) -> Any:
                 output_loading_info=True,
                 **where,
             )
-    except (OSError, ValueError, SafetensorError) as error:
+    except (OSError, ValueError, SafetensorError, UnpicklingError) as error:
         reason = str(error).strip().partition("\n")[0]
         raise NotThereError(
             f"{PLACE}={config.source}: no encoder can be loaded from there ({reason}); give another"
