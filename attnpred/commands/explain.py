@@ -5,7 +5,7 @@ import json
 import sys
 from pathlib import Path
 
-from attnpred import compose
+from attnpred import compose, stdout
 from attnpred.errors import BadInput, UserError
 from attnpred.run import Run
 
@@ -69,12 +69,12 @@ def main(args: argparse.Namespace) -> int:
                 f"{run.path / 'tensorboard'}: cannot be written ({error.strerror}); leave out --tensorboard"
             ) from None
     if args.json:
-        print(json.dumps(story, ensure_ascii=False))
+        stdout.write(json.dumps(story, ensure_ascii=False))
         return 0
     default = run.path / "explanations" / f"{story['split'] or 'inputs'}.html"
     file = Path(args.output).expanduser() if args.output else default
     _write(file, render(story))
-    print(file)
+    stdout.write(str(file))
     return 0
 
 
@@ -82,5 +82,6 @@ def _write(file: Path, page: str) -> None:
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(page, encoding="utf-8")
-    except OSError as error:
-        raise UserError(f"--output {file}: cannot be written ({error.strerror}); name another file") from None
+    except (OSError, ValueError) as error:  # ValueError for a name that none can have
+        reason = getattr(error, "strerror", None) or error
+        raise UserError(f"--output {file}: cannot be written ({reason}); name another file") from None

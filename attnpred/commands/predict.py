@@ -4,7 +4,7 @@ import argparse
 import json
 from typing import Any
 
-from attnpred import compose
+from attnpred import compose, stdout
 from attnpred.errors import BadInput
 from attnpred.run import Run
 
@@ -31,14 +31,16 @@ def main(args: argparse.Namespace) -> int:
     inputs = Inputs(args.inputs, saved_modality(run.path))
     try:
         for result in predict(run, config, inputs, args.explainer):
-            _print(result)
+            stdout.write(_json(result))
     except BadInput as error:
         raise inputs.named(error) from None
     return 0
 
 
-def _print(result: dict[str, Any]) -> None:
+def _json(result: dict[str, Any]) -> str:
+    text = json.dumps(result, ensure_ascii=False)
     try:
-        print(json.dumps(result, ensure_ascii=False), flush=True)
+        text.encode()
+        return text
     except UnicodeEncodeError:  # half a character, from a name that is no UTF-8
-        print(json.dumps(result), flush=True)
+        return json.dumps(result)

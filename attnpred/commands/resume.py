@@ -3,6 +3,7 @@
 import argparse
 import sys
 
+from attnpred import stdout
 from attnpred.run import Run
 
 
@@ -21,5 +22,5 @@ def main(args: argparse.Namespace) -> int:
 
     resume(run)
     sys.stderr.flush()
-    print(run.path)
+    stdout.write(str(run.path))
     return 0

@@ -57,6 +57,7 @@ def open_image(source: str | Path | io.BytesIO) -> Any:
             image = Image.open(source, formats=[one for one in FORMATS if one in Image.OPEN])
         most = Image.MAX_IMAGE_PIXELS
         if most is not None and image.width * image.height > most:
+            image.close()
             raise ValueError(f"{image.width:,} × {image.height:,} pixels are more than {most:,}")
         image.load()
         ImageOps.exif_transpose(image, in_place=True)
