@@ -116,7 +116,7 @@ def test_what_was_planted_would_be_found(planted):
 
 
 def test_a_scrubbed_run_is_as_good_as_before(planted, monkeypatch):
-    run, home, own = planted
+    run, home, _ = planted
     monkeypatch.setenv("HOME", str(home))
     config = Run.find(str(run)).config()
     assert config.data.source == "~/imdb"
