@@ -5,6 +5,14 @@ class UserError(Exception):
     """A mistake of the user's: shown as one line that names value, place and remedy; exit code 2."""
 
 
+class BadInput(UserError):
+    """One of the inputs that were given cannot be read; `position` counts them from 0."""
+
+    def __init__(self, what: str, position: int) -> None:
+        super().__init__(what)
+        self.position = position
+
+
 class Diverged(UserError):
     """A loss or gradient is no number any more."""
 

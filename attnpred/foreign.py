@@ -40,7 +40,7 @@ def search_path(directory: Path) -> str:
 
 
 def refuse_reach(composed: DictConfig, shipped: DictConfig, directory: str) -> None:
-    """Raises where a file reached beyond the experiment: what Hydra starts, and where is written, only its user says.
+    """Raises where a file reached beyond the experiment, to what Hydra starts or to where is written.
 
     Over which values a sweep goes, a file may say.
     """

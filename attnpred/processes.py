@@ -42,9 +42,12 @@ def leave_with_parent() -> Callable[[], None]:
 
 
 def environment() -> dict[str, str]:
-    """Of a child that finds this package: a checkout may be run from any directory without being installed."""
+    """Of a child that finds this package: a checkout may be run from any directory without being installed.
+
+    But nothing is imported from where it happens to be started, which may be a directory from a stranger.
+    """
     path = os.pathsep.join(filter(None, [str(PACKAGE.parent), os.environ.get("PYTHONPATH")]))
-    return {**os.environ, "PYTHONPATH": path}
+    return {**os.environ, "PYTHONPATH": path, "PYTHONSAFEPATH": "1"}
 
 
 def run(command: list[str], further: dict[str, str] | None = None) -> int:

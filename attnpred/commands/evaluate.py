@@ -4,7 +4,7 @@ import argparse
 import json
 import sys
 
-from attnpred import compose
+from attnpred import compose, stdout
 from attnpred.run import Run
 
 
@@ -26,5 +26,5 @@ def main(args: argparse.Namespace) -> int:
 
     result = evaluate(run, config, args.split)
     print(report.evaluation_table(result, args.split), file=sys.stderr)
-    print(json.dumps({"run": str(run.path), "split": args.split, **result}, ensure_ascii=False))
+    stdout.write(json.dumps({"run": str(run.path), "split": args.split, **result}, ensure_ascii=False))
     return 0

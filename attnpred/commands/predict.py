@@ -2,11 +2,10 @@
 
 import argparse
 import json
-import sys
-from collections.abc import Iterator
 from typing import Any
 
-from attnpred import compose
+from attnpred import compose, stdout
+from attnpred.errors import BadInput
 from attnpred.run import Run
 
 
@@ -25,20 +24,23 @@ def main(args: argparse.Namespace) -> int:
     from attnpred.settle import settle
 
     settle()
+    from attnpred.data.reader import saved_modality
+    from attnpred.inputs import Inputs
     from attnpred.predict import predict
 
-    for result in predict(run, config, _inputs(args.inputs), args.explainer):
-        _print(result)
+    inputs = Inputs(args.inputs, saved_modality(run.path))
+    try:
+        for result in predict(run, config, inputs, args.explainer):
+            stdout.write(_json(result))
+    except BadInput as error:
+        raise inputs.named(error) from None
     return 0
 
 
-def _inputs(given: list[str]) -> Iterator[str]:
-    for value in given:
-        if value == "-":
-            yield from (line.rstrip("\n") for line in sys.stdin)
-        else:
-            yield value
-
-
-def _print(result: dict[str, Any]) -> None:
-    print(json.dumps(result, ensure_ascii=False), flush=True)
+def _json(result: dict[str, Any]) -> str:
+    text = json.dumps(result, ensure_ascii=False)
+    try:
+        text.encode()
+        return text
+    except UnicodeEncodeError:  # half a character, from a name that is no UTF-8
+        return json.dumps(result)
