@@ -63,7 +63,7 @@ def faithfulness_table(found: Mapping[str, Any]) -> str:
     ]
     if found.get("sanity"):
         rows.append(["alike with shuffled weights ↓", *(_number(found["sanity"].get(name)) for name in scores)])
-    return _align([[head, *scores], *rows])
+    return align([[head, *scores], *rows])
 
 
 def _interval(value: Sequence[float] | None) -> str:
@@ -101,7 +101,7 @@ def _metrics(columns: Mapping[str, Mapping[str, Any]]) -> str:
         [key.replace("_", " "), *(_number(column.get(key), whole=key in COUNTS) for column in columns.values())]
         for key in rows
     ]
-    return _align([["", *columns], *table]) if rows else ""
+    return align([["", *columns], *table]) if rows else ""
 
 
 def _classes(classes: Sequence[Mapping[str, Any]], split: str) -> str:
@@ -113,10 +113,10 @@ def _classes(classes: Sequence[Mapping[str, Any]], split: str) -> str:
         shown = sorted(classes, key=lambda c: (not c["support"], c["f1"]))[:MOST_CLASSES]
         head = f"{split}, worst {MOST_CLASSES} of {len(classes):,} classes by f1"
     rows = [
-        [_plain(c["name"]), *(_number(c[key]) for key in ("precision", "recall", "f1")), f"{c['support']:,}"]
+        [printable(c["name"]), *(_number(c[key]) for key in ("precision", "recall", "f1")), f"{c['support']:,}"]
         for c in shown
     ]
-    return _align([[head, "precision", "recall", "f1", "examples"], *rows])
+    return align([[head, "precision", "recall", "f1", "examples"], *rows])
 
 
 def _cost(result: Mapping[str, Any]) -> str:
@@ -163,7 +163,7 @@ def _is_number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
-def _align(rows: Iterable[Sequence[str]]) -> str:
+def align(rows: Iterable[Sequence[str]]) -> str:
     """The first column to the left, the others to the right."""
     rows = list(rows)
     first = max(_width(row[0]) for row in rows)
@@ -175,7 +175,7 @@ def _align(rows: Iterable[Sequence[str]]) -> str:
     return "\n".join(lines)
 
 
-def _plain(name: str) -> str:
+def printable(name: str) -> str:
     """A class name on one line and of bearable length; what a terminal would obey rather than show is replaced."""
     text = "".join(c if c.isprintable() else " " for c in str(name))
     return text if len(text) <= LONGEST_NAME else text[: LONGEST_NAME - 3] + "..."
