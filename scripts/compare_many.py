@@ -7,6 +7,7 @@ checkpoints. The index goes there too. Each time is that of a whole process, the
 """
 
 import argparse
+import json
 import os
 import subprocess
 import sys
@@ -45,23 +46,23 @@ def main() -> None:
 
 def make(tree: Path, count: int) -> None:
     """Runs that differ as those of a search do: five seeds of each."""
-    config = compose.as_yaml(compose.compose(["trainer.max_epochs=3"]))
-    assert "\nseed: 0\n" in config
+    config = compose.compose(["trainer.max_epochs=3"])
+    text = compose.as_yaml(config)
+    places = {"seed": f"\nseed: {config.seed}\n", "lr": f"\n  lr: {config.optimizer.lr}\n", "width": "\n  width: 32\n"}
+    assert all(text.count(place) == 1 for place in places.values())
     for number in range(count):
         group, seed = divmod(number, 5)
         run = tree / f"sweep-{number // 500}" / str(number)
         run.mkdir(parents=True)
-        rate = 0.0001 * (1 + group % 100)
-        own = config.replace("\nseed: 0\n", f"\nseed: {seed}\n").replace("  lr: 0.1\n", f"  lr: {rate:.4f}\n")
-        (run / "config.yaml").write_text(own.replace("  width: 32\n", f"  width: {8 * (1 + group // 100)}\n"))
+        own = text.replace(places["seed"], f"\nseed: {seed}\n")
+        own = own.replace(places["lr"], f"\n  lr: {0.001 * (1 + group % 100):.3f}\n")
+        (run / "config.yaml").write_text(own.replace(places["width"], f"\n  width: {8 * (1 + group // 100)}\n"))
         value = 0.7 + 0.001 * (group % 100) + 0.0003 * seed
         (run / "run.json").write_text(description(number))
         (run / "metrics.json").write_text(result(value))
 
 
 def description(number: int) -> str:
-    import json
-
     told = {
         "status": "done",
         "overrides": ["data=digits", f"seed={number % 5}", "optimizer.lr=0.1"],
@@ -77,8 +78,6 @@ def description(number: int) -> str:
 
 
 def result(value: float) -> str:
-    import json
-
     metrics = {"loss": 1 - value, "accuracy": value, "f1": value, "calibration_error": 0.1}
     classes = [
         {"name": str(i), "precision": value, "recall": value, "f1": value, "support": 36} for i in range(CLASSES)

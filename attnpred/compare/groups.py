@@ -43,7 +43,7 @@ class Group:
 
     def versions(self) -> set[str]:
         """The code that trained it, where that is known."""
-        return {str(run.about[key]) for run in self.runs for key in ("code",) if key in run.about}
+        return {str(run.about["code"]) for run in self.runs if "code" in run.about}
 
 
 def is_apart(name: str) -> bool:
@@ -102,7 +102,9 @@ def differences(groups: Sequence[Group]) -> Differences:
     names = dict.fromkeys(name for group in groups for name in group.config if not name.endswith("_target_"))
     given = dict.fromkeys(name for group in groups for run in group.runs for name in run.named)
     named = [name for name in given if name in names and name not in FIRST]
-    shown, implied, partial = [], [], []
+    shown: list[str] = []
+    implied: list[str] = []
+    partial: list[str] = []
     for name in dict.fromkeys([*(name for name in FIRST if name in names), *named, *names]):
         values = [group.config.get(name, ...) for group in groups]
         present = {value for value in values if value is not ...}

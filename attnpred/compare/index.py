@@ -2,7 +2,7 @@
 
 What was read is kept in a file of the user's cache, one for each tree, and never in the tree. An entry counts
 as long as the run's files are the same by inode, size and times; a file that changed a moment ago may change again
-unnoticed, so its entry is not kept. The index is never trusted further: without it, or where it is damaged, everything is read anew.
+unnoticed, so its entry is not kept. Without an index, or where it is damaged, all is read.
 """
 
 import hashlib

@@ -46,7 +46,7 @@ class Record:
         """An option, a result, or something of run.json; None where the run has nothing of that name."""
         for place in (self.config, self.results, self.about):
             if name in place:
-                return place[name]  # type: ignore[no-any-return,index]
+                return place[name]
         return None
 
     def has(self, name: str) -> bool:
@@ -74,9 +74,8 @@ def read(path: Path) -> Record:
     measured = load("metrics.json", _mapping)
     about, named = _about(described or {})
     results = dict(_results(measured or {}))
-    return Record(
-        path, about, joined(config or []), results, named, problems[0] if problems else None, tuple(config or [])
-    )
+    parts = tuple(config or [])
+    return Record(path, about, joined(parts), results, named, problems[0] if problems else None, parts)
 
 
 def joined(parts: Sequence[dict[str, Value]]) -> dict[str, Value]:

@@ -11,7 +11,7 @@ from typing import Any
 from attnpred import report
 from attnpred.compare.comparison import Comparison, Row
 from attnpred.compare.record import Value, known
-from attnpred.compare.statistics import FEW, LEVEL, PAIRED, WELCH, Difference, Summary
+from attnpred.compare.statistics import FEW, LEVEL, PAIRED, WELCH, Summary
 from attnpred.schema import show
 
 NONE = "–"
@@ -22,7 +22,7 @@ def text(found: Comparison) -> str:
     rows = [["#", *found.options.shown, "seeds", *found.metrics, *_head(found)]]
     for number, row in enumerate(found.rows, 1):
         rows.append([str(number), *_cells(row, found)])
-    return "\n\n".join([report.align(rows), *legend(found)])
+    return "\n".join([report.align(rows), "", *legend(found)])
 
 
 def markdown(found: Comparison) -> str:
@@ -38,13 +38,22 @@ def _escaped(cell: str) -> str:
 
 
 def _head(found: Comparison) -> list[str]:
-    return [f"{found.metric}: difference"] if any(row.difference for row in found.rows) else []
+    if not any(row.difference for row in found.rows):
+        return []
+    base = _base(found)
+    return ["difference" if base is None else f"difference from #{base + 1}"]
+
+
+def _base(found: Comparison) -> int | None:
+    """The row that all others are tested against, where it is one."""
+    bases = {row.against for row in found.rows if row.difference}
+    return bases.pop() if len(bases) == 1 else None
 
 
 def _cells(row: Row, found: Comparison) -> list[str]:
     options = [option(row.group.config.get(name, ...)) for name in found.options.shown]
     results = [spread(row.results[name]) for name in found.metrics]
-    tested = [differs(row.difference, row.against)] if _head(found) else []
+    tested = [differs(row, named=_base(found) is None)] if _head(found) else []
     return [*options, str(len(row.group.runs)), *results, *tested]
 
 
@@ -61,11 +70,13 @@ def spread(one: Summary | None) -> str:
     return f"{number(one.mean)} ± {number(one.deviation)} ({number(one.low)} to {number(one.high)})"
 
 
-def differs(one: Difference | None, against: int | None) -> str:
-    if one is None or against is None:
+def differs(row: Row, *, named: bool) -> str:
+    """`−0.3593 (−0.4591 to −0.2594), p=0.0041 (paired, n=3)`"""
+    one = row.difference
+    if one is None or row.against is None:
         return NONE
     kind = f"{'paired' if one.test == PAIRED else 'Welch'}, n={' and '.join(map(str, one.n))}"
-    base = f"from #{against + 1}: {signed(one.mean)}"
+    base = (f"from #{row.against + 1}: " if named else "") + signed(one.mean)
     if one.low is None or one.high is None or one.p is None:
         return f"{base} ({kind}: no deviation)"
     return f"{base} ({signed(one.low)} to {signed(one.high)}), p={one.p:.2g} ({kind})"
@@ -89,23 +100,16 @@ def legend(found: Comparison) -> list[str]:
     counts = [len(row.group.runs) for row in found.rows]
     if max(counts) < 2:
         return ["One seed each: nothing here tells a difference from chance. Train each with several (seed=0,1,2,3,4)."]
-    told = f"mean ± deviation over seeds (n−1), and the mean's {LEVEL:.0%} interval (t)"
-    tests = {row.difference.test for row in found.rows if row.difference}
-    lines = [f"{told}."] + ([f"{told}; {_tests(tests, found)}."] if tests else [])
-    few = (
-        f"Fewer than {FEW} seeds somewhere: intervals are wide, and a difference that shows none may still be there."
-        if min(counts) < FEW
-        else ""
-    )
-    return [line for line in (lines[-1], few) if line]
-
-
-def _tests(tests: set[str], found: Comparison) -> str:
-    meant = {PAIRED: "a paired t-test over common seeds", WELCH: "Welch's t-test where fewer than two are common"}
-    said = ", ".join(meant[test] for test in (PAIRED, WELCH) if test in tests)
-    several = sum(row.difference is not None for row in found.rows) > 1
-    corrected = ", p corrected for how many there are (Holm)" if several else ""
-    return f"the difference is that in {found.metric}, with its interval, by {said}{corrected}"
+    lines = [f"± is the deviation over seeds (n−1), in brackets the mean's {100 * LEVEL:.0f} % interval (t)."]
+    tested = [row.difference.test for row in found.rows if row.difference]
+    if tested:
+        meant = {PAIRED: "paired t-test over common seeds", WELCH: "Welch's t-test, where fewer than two are common"}
+        said = "; ".join(meaning for test, meaning in meant.items() if test in tested)
+        several = ", p corrected for how many there are (Holm)" if len(tested) > 1 else ""
+        lines.append(f"The difference is that of {found.metric}, with its interval: {said}{several}.")
+    if min(counts) < FEW:
+        lines.append(f"Fewer than {FEW} seeds say little: only differences much larger than the deviation show.")
+    return lines
 
 
 def records(found: Comparison) -> list[dict[str, Any]]:

@@ -71,7 +71,7 @@ def check(names: Iterable[str], records: Iterable[Record], flag: str = "--where"
 
 def names_of(records: Iterable[Record]) -> set[str]:
     records = list(records)
-    parts = {id(part): part for one in records for part in one.parts}
+    parts = {id(part): part for one in records for part in one.parts}  # most are shared
     return {
         *ABOUT,
         *(name for part in parts.values() for name in part),
