@@ -3,7 +3,7 @@
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 
 from attnpred.compare.record import Record, Value
 
@@ -46,6 +46,7 @@ class Group:
         return {str(run.about["code"]) for run in self.runs if "code" in run.about}
 
 
+@cache
 def is_apart(name: str) -> bool:
     """Whether an option tells no two groups apart."""
     return name == APART or name in CHANGES_NOTHING or name.startswith("logger.")

@@ -11,7 +11,7 @@ import os
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -160,7 +160,7 @@ def _code() -> str:
     return hashlib.blake2b(Path(record.__file__).read_bytes(), digest_size=16).hexdigest()
 
 
-def tell(found: Found, left_out: Counter[str]) -> None:
+def tell(found: Found, left_out: Mapping[str, int]) -> None:
     """Says what was left out, and why."""
     for reason, count in left_out.items():
         print(f"left out: {count:,} run{'s' * (count != 1)} {reason}", file=sys.stderr)

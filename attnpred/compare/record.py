@@ -21,7 +21,7 @@ LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 ALIAS = re.compile(rb"(?m)(?:^|[\s\[{,:-])\*[\w-]+\s*(?:$|[,\]}#])")  # a few of them can stand for a million values
 LARGEST = 2**22  # bytes of a file that is still read
 # of run.json, what runs are chosen by or told apart by
-ABOUT = ("status", "started", "ended", "host", "code", "attnpred")
+ABOUT = ("status", "started", "ended", "host", "code", "attnpred", "planned_steps")
 # of `val` in metrics.json; and of `test`
 SPLITS = {"val": "best", "test": None}
 
@@ -93,7 +93,7 @@ def _mapping(content: bytes) -> dict[str, Any]:
 
 
 def _about(described: Mapping[str, Any]) -> tuple[dict[str, Value], tuple[str, ...]]:
-    about: dict[str, Value] = {key: str(described[key]) for key in ABOUT if described.get(key) is not None}
+    about: dict[str, Value] = {key: described[key] for key in ABOUT if isinstance(described.get(key), str | int)}
     packages = described.get("packages")
     if isinstance(packages, dict) and "torch" in packages:
         about["torch"] = str(packages["torch"])

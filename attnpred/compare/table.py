@@ -19,17 +19,12 @@ MINUS = "−"
 
 
 def text(found: Comparison) -> str:
-    rows = [["#", *found.options.shown, "seeds", *found.metrics, *_head(found)]]
-    for number, row in enumerate(found.rows, 1):
-        rows.append([str(number), *_cells(row, found)])
-    return "\n".join([report.align(rows), "", *legend(found)])
+    return "\n".join([report.align(_rows(found)), "", *legend(found)])
 
 
 def markdown(found: Comparison) -> str:
-    head = ["#", *found.options.shown, "seeds", *found.metrics, *_head(found)]
-    rows = [[str(number), *_cells(row, found)] for number, row in enumerate(found.rows, 1)]
-    lines = [f"| {' | '.join(map(_escaped, row))} |" for row in [head, *rows]]
-    return "\n".join([lines[0], "|" + len(head) * "---|", *lines[1:], "", *map(_escaped, legend(found))])
+    head, *rows = [f"| {' | '.join(map(_escaped, row))} |" for row in _rows(found)]
+    return "\n".join([head, "|" + len(_rows(found)[0]) * "---|", *rows, "", *map(_escaped, legend(found))])
 
 
 def _escaped(cell: str) -> str:
@@ -37,24 +32,19 @@ def _escaped(cell: str) -> str:
     return re.sub(r"([\\`*\[\]|~])", r"\\\1", cell).replace("&", "&amp;").replace("<", "&lt;")
 
 
-def _head(found: Comparison) -> list[str]:
-    if not any(row.difference for row in found.rows):
-        return []
-    base = _base(found)
-    return ["difference" if base is None else f"difference from #{base + 1}"]
-
-
-def _base(found: Comparison) -> int | None:
-    """The row that all others are tested against, where it is one."""
+def _rows(found: Comparison) -> list[list[str]]:
     bases = {row.against for row in found.rows if row.difference}
-    return bases.pop() if len(bases) == 1 else None
-
-
-def _cells(row: Row, found: Comparison) -> list[str]:
-    options = [option(row.group.config.get(name, ...)) for name in found.options.shown]
-    results = [spread(row.results[name]) for name in found.metrics]
-    tested = [differs(row, named=_base(found) is None)] if _head(found) else []
-    return [*options, str(len(row.group.runs)), *results, *tested]
+    base = bases.pop() if len(bases) == 1 else None  # the row that all others are tested against, where it is one
+    head = ["#", *found.options.shown, "seeds", *found.metrics]
+    rows = []
+    for place, row in enumerate(found.rows, 1):
+        options = [option(row.group.config.get(name, ...)) for name in found.options.shown]
+        results = [spread(row.results[name]) for name in found.metrics]
+        rows.append([str(place), *options, str(len(row.group.runs)), *results])
+    if any(row.difference for row in found.rows):
+        head.append("difference" if base is None else f"difference from #{base + 1}")
+        rows = [[*cells, differs(row, named=base is None)] for cells, row in zip(rows, found.rows, strict=True)]
+    return [head, *rows]
 
 
 def option(value: Any) -> str:
