@@ -2,6 +2,7 @@
 
 import argparse
 import sys
+from pathlib import Path
 
 from attnpred.errors import UserError
 
@@ -37,6 +38,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def main(args: argparse.Namespace) -> int:
     from attnpred.compare import index, table, where
     from attnpred.compare.comparison import compare
+    from attnpred.page import write_page
 
     conditions = where.conditions(args.where)
     against = where.condition(args.against, "--against") if args.against else None
@@ -54,6 +56,11 @@ def main(args: argparse.Namespace) -> int:
     index.tell(found, compared.left_out)
     for note in compared.notes:
         print(f"note: {note}", file=sys.stderr)
+    if args.html:
+        from attnpred.compare.page import render
+
+        write_page(Path(args.html).expanduser(), render(compared), "--html")
+        print(f"page: {args.html}", file=sys.stderr)
     form = next((name for name in ("markdown", "json", "csv") if getattr(args, name)), "text")
     print({"markdown": table.markdown, "json": table.as_json, "csv": table.as_csv, "text": table.text}[form](compared))
     return 0

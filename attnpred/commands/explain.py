@@ -41,6 +41,7 @@ def main(args: argparse.Namespace) -> int:
     from attnpred import report
     from attnpred.explain.page import render
     from attnpred.explain.run import explain
+    from attnpred.page import write_page
 
     story = explain(
         run,
@@ -62,14 +63,6 @@ def main(args: argparse.Namespace) -> int:
         return 0
     default = run.path / "explanations" / f"{story['split'] or 'inputs'}.html"
     file = Path(args.output).expanduser() if args.output else default
-    _write(file, render(story))
+    write_page(file, render(story), "--output")
     print(file)
     return 0
-
-
-def _write(file: Path, page: str) -> None:
-    try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(page, encoding="utf-8")
-    except OSError as error:
-        raise UserError(f"--output {file}: cannot be written ({error.strerror}); name another file") from None

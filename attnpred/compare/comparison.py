@@ -2,7 +2,7 @@
 
 import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from attnpred.compare import where
@@ -69,7 +69,7 @@ def compare(
     for name in names:
         if name not in known:
             raise UserError(f"--metric {name}: no run measured it{suggest(name, sorted(known))}; one of {_few(known)}")
-    less = _less_is_better(names[0], good)
+    less = less_is_better(names[0], (group.config for group in good))
     ordered = _sorted(good, sort or names[0], less if sort in (None, names[0]) else None, reverse)
     rows = [Row(group, {name: summary(list(group.values(name).values())) for name in names}) for group in ordered]
     return Comparison(_tested(rows, against, names[0]), differences(ordered), names, less, +left, _notes(ordered))
@@ -91,11 +91,12 @@ def _usual(groups: Sequence[Group]) -> list[str]:
     return [sorted({name for group in groups for name in group.metrics})[0]]
 
 
-def _less_is_better(metric: str, groups: Sequence[Group]) -> bool:
+def less_is_better(metric: str, configs: Iterable[Mapping[str, Value]]) -> bool:
+    """As the runs say where they chose their checkpoint by it."""
     last = metric.rpartition("/")[2]
-    for group in groups:
-        if str(group.config.get("checkpoint.monitor")).rpartition("/")[2] == last:
-            return group.config.get("checkpoint.mode") == "min"
+    for config in configs:
+        if str(config.get("checkpoint.monitor")).rpartition("/")[2] == last:
+            return config.get("checkpoint.mode") == "min"
     return last in LESS_IS_BETTER
 
 
@@ -106,7 +107,7 @@ def _sorted(groups: Sequence[Group], by: str, less: bool | None, reverse: bool) 
     def value(group: Group) -> Value:
         return _mean(group, by) if measured else group.config.get(by)
 
-    falls = measured and not (_less_is_better(by, groups) if less is None else less)
+    falls = measured and not (less_is_better(by, (group.config for group in groups)) if less is None else less)
     having = [group for group in groups if _orderly(value(group)) is not None]
     having.sort(key=lambda group: _orderly(value(group)) or (), reverse=falls != reverse)
     return having + [group for group in groups if _orderly(value(group)) is None]
