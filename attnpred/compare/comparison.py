@@ -154,7 +154,7 @@ def _notes(groups: Sequence[Group]) -> list[str]:
 
 def _told(left: Counter[str]) -> str:
     said = ", ".join(f"{count} {reason}" for reason, count in (+left).items())
-    return f" ({said} left out)" if said else ""
+    return f" (left out: {said})" if said else ""
 
 
 def _few(names: set[str]) -> str:

@@ -100,7 +100,7 @@ class Differences:
 
 
 def differences(groups: Sequence[Group]) -> Differences:
-    names = dict.fromkeys(name for group in groups for name in group.config if not name.endswith("_target_"))
+    names = dict.fromkeys(name for group in groups for name in group.config if not _alias(name))
     given = dict.fromkeys(name for group in groups for run in group.runs for name in run.named)
     named = [name for name in given if name in names and name not in FIRST]
     shown: list[str] = []
@@ -116,6 +116,11 @@ def differences(groups: Sequence[Group]) -> Differences:
             follows = not wanted and any(_follows(groups, name, other) for other in shown)
             (implied if follows else shown).append(name)
     return Differences(tuple(shown), tuple(implied), tuple(partial))
+
+
+def _alias(name: str) -> bool:
+    """Whether `model`, `data` or `task` says the same."""
+    return name == "data.name" or name.endswith("_target_")
 
 
 def _follows(groups: Sequence[Group], name: str, other: str) -> bool:

@@ -47,7 +47,7 @@ def _group(row: Row, found: Comparison, *, named: bool, drawn: bool) -> dict[str
         "seeds": [_value(seed) for seed in row.group.seeds],
         "runs": [shown(run.path) for run in row.group.runs],
         "results": {name: _result(row.results[name]) for name in found.metrics},
-        "difference": differs(row, named=named) if row.difference else None,
+        "difference": differs(row, named=named),
         "curves": _curves(row.group) if drawn else {},
     }
 

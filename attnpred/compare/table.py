@@ -43,7 +43,10 @@ def _rows(found: Comparison) -> list[list[str]]:
         rows.append([str(place), *options, str(len(row.group.runs)), *results])
     if any(row.difference for row in found.rows):
         head.append("difference" if base is None else f"difference from #{base + 1}")
-        rows = [[*cells, differs(row, named=base is None)] for cells, row in zip(rows, found.rows, strict=True)]
+        rows = [
+            [*cells, ", ".join(differs(row, named=base is None) or [NONE])]
+            for cells, row in zip(rows, found.rows, strict=True)
+        ]
     return [head, *rows]
 
 
@@ -60,16 +63,16 @@ def spread(one: Summary | None) -> str:
     return f"{number(one.mean)} ± {number(one.deviation)} ({number(one.low)} to {number(one.high)})"
 
 
-def differs(row: Row, *, named: bool) -> str:
-    """`−0.3593 (−0.4591 to −0.2594), p=0.0041 (paired, n=3)`"""
+def differs(row: Row, *, named: bool) -> tuple[str, str] | None:
+    """`−0.3593 (−0.4591 to −0.2594)` and `p=0.0041 (paired, n=3)`; `named` says from which row."""
     one = row.difference
     if one is None or row.against is None:
-        return NONE
+        return None
     kind = f"{'paired' if one.test == PAIRED else 'Welch'}, n={' and '.join(map(str, one.n))}"
     base = (f"from #{row.against + 1}: " if named else "") + signed(one.mean)
     if one.low is None or one.high is None or one.p is None:
-        return f"{base} ({kind}: no deviation)"
-    return f"{base} ({signed(one.low)} to {signed(one.high)}), p={one.p:.2g} ({kind})"
+        return base, f"no deviation ({kind})"
+    return f"{base} ({signed(one.low)} to {signed(one.high)})", f"p={one.p:.2g} ({kind})"
 
 
 def number(value: float) -> str:
@@ -90,7 +93,7 @@ def legend(found: Comparison) -> list[str]:
     counts = [len(row.group.runs) for row in found.rows]
     if max(counts) < 2:
         return ["One seed each: nothing here tells a difference from chance. Train each with several (seed=0,1,2,3,4)."]
-    lines = [f"± is the deviation over seeds (n−1), in brackets the mean's {100 * LEVEL:.0f} % interval (t)."]
+    lines = [f"± is the deviation over seeds (n−1), the range beside it the mean's {100 * LEVEL:.0f} % interval (t)."]
     tested = [row.difference.test for row in found.rows if row.difference]
     if tested:
         meant = {PAIRED: "paired t-test over common seeds", WELCH: "Welch's t-test, where fewer than two are common"}

@@ -1,17 +1,19 @@
 """Run directories as training leaves them, without training."""
 
+import copy
 import json
 
 import yaml
 
 from attnpred import compose
 
+DUMPER = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
 DEFAULT = compose.plain(compose.compose([]))
 
 
 def make_run(path, options=None, *, seed=0, value=0.8, status="done", points=0, **described):
     """`options` are dotted names of the config; `value` is the accuracy; `points` lines are recorded."""
-    config = yaml.safe_load(yaml.safe_dump(DEFAULT))
+    config = copy.deepcopy(DEFAULT)
     for name, chosen in {"seed": seed, **(options or {})}.items():
         *groups, last = name.split(".")
         place = config
@@ -19,7 +21,7 @@ def make_run(path, options=None, *, seed=0, value=0.8, status="done", points=0, 
             place = place[group]
         place[last] = chosen
     path.mkdir(parents=True)
-    (path / "config.yaml").write_text(yaml.safe_dump(config, sort_keys=False, allow_unicode=True))
+    (path / "config.yaml").write_text(yaml.dump(config, Dumper=DUMPER, sort_keys=False, allow_unicode=True))
     overrides = [f"{name}={chosen}" for name, chosen in (options or {}).items()]
     told = {"status": status, "overrides": overrides, "started": "2026-01-01T00:00:00+00:00", "host": "elsewhere"}
     (path / "run.json").write_text(json.dumps({**told, **described}))

@@ -46,7 +46,7 @@ byId("clear").addEventListener("click", () => {
 });
 byId("more").addEventListener("click", () => {
   const before = rowsShown;
-  rowsShown += ROWS;
+  rowsShown += 10 * ROWS;
   showTable();
   document.querySelectorAll("#groups tbody input")[before]?.focus();
 });

@@ -34,10 +34,14 @@ const shortTitle = (group, most) => {
 
 const digits = (value) => {
   if (value === null || value === undefined) return "–";
-  if (value !== 0 && (Math.abs(value) < 1e-3 || Math.abs(value) >= 1e6)) return value.toExponential(1).replaceAll("-", "−");
+  if (value !== 0 && (Math.abs(value) < 1e-3 || Math.abs(value) >= 1e6))
+    return Number(value.toPrecision(3)).toExponential().replaceAll("-", "−").replace("+", "");
   return value.toLocaleString("en", { maximumFractionDigits: Math.abs(value) < 1000 ? 4 : 1 }).replace("-", "−");
 };
-const withSpread = (mean, deviation) => `${digits(mean)}${deviation === null ? "" : ` ± ${digits(deviation)}`}`;
+// results stand below one another
+const fixed = (value) =>
+  value !== null && Math.abs(value) < 1000 && (Math.abs(value) >= 1e-3 || value === 0) ? value.toFixed(4).replace("-", "−") : digits(value);
+const withSpread = (mean, deviation) => `${fixed(mean)}${deviation === null ? "" : ` ± ${fixed(deviation)}`}`;
 
 // `lr<0.1`: an option or result by its name or by the last part of it, and what it is compared with; else text to find
 const FORM = /^(.+?)(<=|>=|!=|=|<|>)(.*)$/;

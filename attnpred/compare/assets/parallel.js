@@ -52,7 +52,7 @@ const withinBrushes = (group) =>
   [...brushes].every(([one, [top, bottom]]) => one.placeOf(group) >= top - 0.5 && one.placeOf(group) <= bottom + 0.5);
 
 function showParallel() {
-  const width = Math.max(640, axes.length * AXES.least + 60);
+  const width = Math.max(1100, axes.length * AXES.least + 60);
   const x = (i) => Math.round(64 + (i * (width - 128)) / Math.max(1, axes.length - 1));
   const label = `${plural(groups.length, "group")} over ${axes.map(({ key }) => key).join(", ")}; ${visible.length} chosen`;
   const picture = draw("svg", { viewBox: `0 0 ${width} ${AXES.height}`, class: "chart parallel", role: "group", "aria-label": label });

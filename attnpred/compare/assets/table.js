@@ -1,6 +1,6 @@
 // The table: a row a group; heads sort, a box keeps what it says, boxes in rows give a group its colour.
 
-const ROWS = 200; // more are made when asked for
+const ROWS = 20; // more are made when asked for, ten times as many
 const order = { by: "#", falls: false };
 let rowsShown = ROWS;
 
@@ -15,20 +15,23 @@ const columns = () => [
   { key: "seeds", label: "seeds", of: (group) => group.runs.length, numeric: true },
   ...story.metrics.map((key) => ({ key, label: key, numeric: true, of: (group) => meanOf(group, key), cell: (group) => resultCell(group, key) })),
   ...(groups.some((group) => group.difference)
-    ? [{ key: "difference", label: differenceHead(), cell: (group) => group.difference ?? "–" }]
+    ? [{ key: "difference", label: differenceHead(), cell: differenceCell }]
     : []),
 ];
 
 const differenceHead = () => {
-  const mixed = groups.some((group) => group.difference?.startsWith("from #"));
+  const mixed = groups.some((group) => group.difference?.[0].startsWith("from #"));
   return mixed ? "difference" : `difference from #${story.against + 1}`;
 };
+
+const differenceCell = ({ difference }) =>
+  difference ? make("span", {}, make("span", { class: "whole" }, difference[0]), make("small", {}, difference[1])) : "–";
 
 function resultCell(group, key) {
   const result = group.results[key];
   if (!result) return "–";
   const [mean, deviation, low, high] = result;
-  const bounds = low === null ? null : make("small", {}, `${digits(low)} to ${digits(high)}`);
+  const bounds = low === null ? null : make("small", {}, `${fixed(low)} to ${fixed(high)}`);
   return make("span", {}, make("span", { class: "mean" }, withSpread(mean, deviation)), bounds);
 }
 
@@ -114,6 +117,6 @@ function showTable() {
   const some = visible.length < groups.length ? `${visible.length.toLocaleString("en")} of ` : "";
   byId("count").textContent = visible.length ? `${some}${plural(groups.length, "group")}, ${plural(runs, "run")}` : "No group matches.";
   byId("more").hidden = visible.length <= rowsShown;
-  byId("more").textContent = `Show ${Math.min(ROWS, visible.length - rowsShown).toLocaleString("en")} more`;
+  byId("more").textContent = `Show ${Math.min(10 * ROWS, visible.length - rowsShown).toLocaleString("en")} more`;
   byId("clear").hidden = brushes.size === 0;
 }
