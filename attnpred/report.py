@@ -113,7 +113,7 @@ def _classes(classes: Sequence[Mapping[str, Any]], split: str) -> str:
         shown = sorted(classes, key=lambda c: (not c["support"], c["f1"]))[:MOST_CLASSES]
         head = f"{split}, worst {MOST_CLASSES} of {len(classes):,} classes by f1"
     rows = [
-        [_plain(c["name"]), *(_number(c[key]) for key in ("precision", "recall", "f1")), f"{c['support']:,}"]
+        [printable(c["name"]), *(_number(c[key]) for key in ("precision", "recall", "f1")), f"{c['support']:,}"]
         for c in shown
     ]
     return align([[head, "precision", "recall", "f1", "examples"], *rows])
@@ -175,7 +175,7 @@ def align(rows: Iterable[Sequence[str]]) -> str:
     return "\n".join(lines)
 
 
-def _plain(name: str) -> str:
+def printable(name: str) -> str:
     """A class name on one line and of bearable length; what a terminal would obey rather than show is replaced."""
     text = "".join(c if c.isprintable() else " " for c in str(name))
     return text if len(text) <= LONGEST_NAME else text[: LONGEST_NAME - 3] + "..."

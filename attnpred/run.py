@@ -173,7 +173,15 @@ class Run:
         for name in ("best.ckpt", "last.ckpt", "before.ckpt"):
             if (self.checkpoints / name).is_file():
                 return self.checkpoints / name
+        if (when := self.description().get("pruned")) is not None:
+            raise UserError(f"{self.path}: its checkpoints were pruned on {when[:10]}; use another, or train it again")
         raise UserError(f"{self.path}: holds no checkpoint yet; let the run reach its first validation")
+
+    def give_up_checkpoints(self, files: list[Path]) -> None:
+        """Deletes them; why they are missing is written down before."""
+        self.describe(pruned=_now())
+        for file in files:
+            file.unlink(missing_ok=True)
 
     def reader(self) -> TextReader | ImageReader:
         """What makes batches of new input, as in training."""

@@ -17,6 +17,7 @@ from attnpred.callbacks.checkpoints import Checkpoints
 from attnpred.callbacks.gallery import Gallery
 from attnpred.callbacks.guard import Guard
 from attnpred.callbacks.monitor import Monitor
+from attnpred.callbacks.plan import Plan
 from attnpred.callbacks.position import Position
 from attnpred.callbacks.profile import Profile
 from attnpred.callbacks.progress import Progress
@@ -172,7 +173,7 @@ def fit(config: Config, chosen: Chosen, run: Run, data: Any, learner: Learner, r
         callbacks.append(Average(config.optimizer.ema))
     if options.attention_examples and chosen.strategy != "fsdp":  # a part of the model cannot be asked alone
         callbacks.append(Trust(list(data.loader("val").sample(options.attention_examples)), monitor, chosen))
-    callbacks.append(checkpoints)
+    callbacks += [checkpoints, Plan(run)]
     if options.profile:
         callbacks.append(Profile(run.path))
     if options.patience is not None:

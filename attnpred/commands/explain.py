@@ -43,6 +43,7 @@ def main(args: argparse.Namespace) -> int:
     from attnpred.explain.page import render
     from attnpred.explain.run import explain
     from attnpred.inputs import Inputs
+    from attnpred.page import write_page
 
     inputs = Inputs(args.inputs, saved_modality(run.path))
     try:
@@ -73,15 +74,6 @@ def main(args: argparse.Namespace) -> int:
         return 0
     default = run.path / "explanations" / f"{story['split'] or 'inputs'}.html"
     file = Path(args.output).expanduser() if args.output else default
-    _write(file, render(story))
+    write_page(file, render(story), "--output")
     stdout.write(str(file))
     return 0
-
-
-def _write(file: Path, page: str) -> None:
-    try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(page, encoding="utf-8")
-    except (OSError, ValueError) as error:  # ValueError for a name that none can have
-        reason = getattr(error, "strerror", None) or error
-        raise UserError(f"--output {file}: cannot be written ({reason}); name another file") from None

@@ -19,18 +19,16 @@ The page gets it as JSON, with maps as base64 of small integers: a thousand revi
 """
 
 import base64
-import hashlib
-import html
-import json
 import re
 from collections.abc import Mapping, Sequence
-from importlib.resources import files
 from typing import Any
 
 import numpy as np
 
-STYLES = ("colours.css", "page.css", "faithfulness.css", "examples.css", "heads.css", "media.css")
-SCRIPTS = ("base.js", "maps.js", "heads.js", "charts.js", "faithfulness.js", "examples.js", "main.js")
+from attnpred.page import fill
+
+STYLES = ("colours.css", "page.css", "pieces.css", "faithfulness.css", "examples.css", "heads.css", "media.css")
+SCRIPTS = ("dom.js", "base.js", "maps.js", "heads.js", "charts.js", "faithfulness.js", "examples.js", "main.js")
 MOST_CLASSES = 5  # whose probabilities an example shows
 HEADS_BUDGET = 6_000_000  # bytes of base64; a page that opens in two seconds has room for them
 PICTURE = re.compile(r"data:image/(png|jpeg|webp|gif);base64,[A-Za-z0-9+/]+={0,2}")
@@ -38,44 +36,8 @@ PICTURE = re.compile(r"data:image/(png|jpeg|webp|gif);base64,[A-Za-z0-9+/]+={0,2
 
 def render(story: Mapping[str, Any]) -> str:
     """The whole page. Examples come mistakes first, and of each kind the surest first."""
-    style, script = _assets(*STYLES), _assets(*SCRIPTS)
-    parts = {
-        "title": html.escape(f"{story['title']}: explanations"),
-        "policy": "; ".join(
-            [
-                "default-src 'none'",
-                "img-src data:",
-                f"style-src {_digest(style)}",
-                f"script-src {_digest(script)}",
-                "base-uri 'none'",
-                "form-action 'none'",
-                # even a careless change of the script could then make no element out of text
-                "require-trusted-types-for 'script'",
-                "trusted-types 'none'",
-            ]
-        ),
-        "style": style,
-        "script": script,
-        "story": _embedded(_compact(story)),
-    }
-    # in one pass, so that nothing in a part is taken for a place of another
-    filled = re.sub(r"\{\{(\w+)\}\}", lambda found: parts[found[1]], _assets("page.html"))
-    return re.sub("[\ud800-\udfff]", "\ufffd", filled)  # half a character, which no file can hold
-
-
-def _assets(*names: str) -> str:
-    folder = files("attnpred.explain") / "assets"
-    return "\n".join((folder / name).read_text(encoding="utf-8") for name in names)
-
-
-def _digest(text: str) -> str:
-    return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
-
-
-def _embedded(value: Any) -> str:
-    """JSON that cannot end the script element around it, nor a line in it."""
-    text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-    return re.sub("[<>&\u2028\u2029]", lambda found: f"\\u{ord(found[0]):04x}", text)
+    title = f"{story['title']}: explanations"
+    return fill("attnpred.explain", "page.html", title, STYLES, SCRIPTS, _compact(story))
 
 
 def _compact(story: Mapping[str, Any]) -> dict[str, Any]:

@@ -5,13 +5,13 @@ import hashlib
 import json
 import re
 from html.parser import HTMLParser
-from importlib.resources import files
 
 import numpy as np
 import pytest
 
 from attnpred.explain import page
 from attnpred.explain.page import STYLES, _packed, render
+from attnpred.page import assets
 from tests.explain.stories import EXPLAINERS, faithfulness, image_story, mixed_examples, text_example, text_story
 
 HOSTILE = [
@@ -144,7 +144,7 @@ def test_map_of_another_length_is_refused():
 
 
 def colours():
-    css = "".join((files("attnpred.explain") / "assets" / name).read_text() for name in STYLES)
+    css = assets("attnpred.explain", *STYLES)
     pairs = re.findall(r"--([\w-]+): light-dark\((#\w{6}), (#\w{6})\);", css)
     return {name: (light, dark) for name, light, dark in pairs}
 

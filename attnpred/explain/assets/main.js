@@ -118,21 +118,6 @@ function onKey(event) {
   act();
 }
 
-function keepTheme() {
-  const theme = byId("theme");
-  try {
-    theme.value = localStorage.getItem("attnpred-theme") ?? "auto";
-  } catch {} // a page opened from a mail may have no storage
-  const apply = () => (document.documentElement.dataset.theme = theme.value);
-  theme.addEventListener("change", () => {
-    apply();
-    try {
-      localStorage.setItem("attnpred-theme", theme.value);
-    } catch {}
-  });
-  apply();
-}
-
 keepTheme();
 showTools();
 showHead();
