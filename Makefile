@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup train test lint check bench tensorboard clean
+.PHONY: help setup train test lint check audit bench tensorboard clean
 
 help: ## list the targets
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -29,6 +29,10 @@ lint: .venv/ready ## check style, format and types
 
 check: .venv/ready ## validate every shipped config
 	$(BIN)/attnpred check
+
+audit: .venv/ready ## ask whether holes are known in the packages of .venv (3: nobody could be asked)
+	$(BIN)/python -m pip install --quiet --editable '.[audit]'
+	$(BIN)/python -m scripts.audit
 
 bench: .venv/ready ## measure speed against peers; writes the README's table (ARGS="--only start")
 	$(BIN)/python -m pip install --quiet --editable '.[bench,minilm]'

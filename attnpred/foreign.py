@@ -13,7 +13,7 @@ from omegaconf import DictConfig, OmegaConf
 from attnpred import guarded
 from attnpred.errors import UserError
 
-OURS_ALONE = ("output_dir", "data.cache_dir")  # where a launch writes
+OURS_ALONE = ("output_dir", "data.cache_dir", "logger.tracking_uri")  # where a launch writes
 # of Hydra's own settings, what differs with every choice and steers nothing
 HARMLESS = {"hydra": ("overrides", "runtime", "searchpath"), "job": ("override_dirname",)}
 

@@ -1,11 +1,22 @@
 """Standard output, which programs read: it may be full, or nobody reads on."""
 
+import json
 import os
+import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from attnpred.errors import UserError
+
+# What JSON leaves as it is though a terminal may obey it, and halves of characters, which no file can hold
+ODD = re.compile("[\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+
+
+def write_json(value: Any) -> None:
+    """An object a line."""
+    write(ODD.sub(lambda found: f"\\u{ord(found[0]):04x}", json.dumps(value, ensure_ascii=False)))
 
 
 def write(line: str) -> None:

@@ -1,7 +1,6 @@
 """Explain a trained run's answers, measure how far that can be believed, and write it as one HTML page."""
 
 import argparse
-import json
 import sys
 from pathlib import Path
 
@@ -70,7 +69,7 @@ def main(args: argparse.Namespace) -> int:
                 f"{run.path / 'tensorboard'}: cannot be written ({error.strerror}); leave out --tensorboard"
             ) from None
     if args.json:
-        stdout.write(json.dumps(story, ensure_ascii=False))
+        stdout.write_json(story)
         return 0
     default = run.path / "explanations" / f"{story['split'] or 'inputs'}.html"
     file = Path(args.output).expanduser() if args.output else default

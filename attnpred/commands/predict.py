@@ -1,8 +1,6 @@
 """Label new input with a trained run: a JSON line an input, with the parts of the input and their attention."""
 
 import argparse
-import json
-from typing import Any
 
 from attnpred import compose, stdout
 from attnpred.errors import BadInput
@@ -31,16 +29,7 @@ def main(args: argparse.Namespace) -> int:
     inputs = Inputs(args.inputs, saved_modality(run.path))
     try:
         for result in predict(run, config, inputs, args.explainer):
-            stdout.write(_json(result))
+            stdout.write_json(result)
     except BadInput as error:
         raise inputs.named(error) from None
     return 0
-
-
-def _json(result: dict[str, Any]) -> str:
-    text = json.dumps(result, ensure_ascii=False)
-    try:
-        text.encode()
-        return text
-    except UnicodeEncodeError:  # half a character, from a name that is no UTF-8
-        return json.dumps(result)

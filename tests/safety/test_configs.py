@@ -216,6 +216,7 @@ def test_a_group_of_hydras_is_not_a_strangers(folder, given):
         ("data:\n  name: /tmp/elsewhere\n", "data.name=/tmp/elsewhere: "),
         ("data:\n  name: ..\n", "data.name=..: "),
         ('data:\n  name: "a\\0b"\n', "data.name="),
+        ("logger:\n  mlflow: true\n  tracking_uri: http://example.org\n", "logger.tracking_uri=http://example.org: "),
         ("logger:\n  mlflow: true\n  tracking_uri: file:///tmp/elsewhere\n", "logger.tracking_uri="),
         ("logger:\n  mlflow: true\n  tracking_uri: sqlite:////tmp/elsewhere.db\n", "logger.tracking_uri="),
     ],
@@ -253,14 +254,14 @@ def test_files_lie_within_the_directory(way, folder, given, tmp_path):
 
 
 def test_children_import_nothing_from_where_they_are_started(tmp_path, monkeypatch):
-    """A run directory may bring a torch.py; who stands in it and resumes on two processes must not run that."""
+    """A run directory may bring a module's name; who stands in it and resumes on two processes must not run that."""
     from attnpred import processes
 
-    (tmp_path / "torch.py").write_text(f"open({str(tmp_path / 'ran')!r}, 'w')\nraise SystemExit(7)\n")
+    (tmp_path / "colorsys.py").write_text(f"open({str(tmp_path / 'ran')!r}, 'w')\nraise SystemExit(7)\n")
     monkeypatch.chdir(tmp_path)
-    assert processes.run([sys.executable, "-c", "import torch.nn"]) == 0
+    assert processes.run([sys.executable, "-c", "import colorsys"]) == 0
     assert not (tmp_path / "ran").exists()
-    subprocess.run([sys.executable, "-c", "import torch"], cwd=tmp_path, check=False)
+    subprocess.run([sys.executable, "-c", "import colorsys"], cwd=tmp_path, check=False)
     assert (tmp_path / "ran").exists()  # the attack works where nothing is done against it
 
 

@@ -178,6 +178,23 @@ def test_a_resumed_run_writes_into_itself_alone(image_run, tmp_path, monkeypatch
     assert json.loads((image_run / "run.json").read_text())["status"] == "done"
 
 
+def test_a_strangers_server_is_sent_nothing(image_run, refused, monkeypatch):
+    """With the metrics would go the password that MLflow takes from the environment."""
+    edit_config(image_run, logger__mlflow=True, logger__tracking_uri="http://example.org:5000")
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    assert "logger.tracking_uri=http://example.org:5000: is what the run says" in refused("resume", image_run)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://example.org:5000")
+    assert main(["resume", str(image_run)]) == 0  # it is done: nothing is sent
+
+
+@pytest.mark.parametrize("uri", ["file:///tmp/x", "sqlite:////tmp/x.db", "/tmp/x", "https://name:word@example.org"])
+def test_a_server_is_an_address(uri, image_run, refused):
+    edit_config(image_run, logger__mlflow=True, logger__tracking_uri=uri)
+    line = refused("resume", image_run)
+    assert "logger.tracking_uri=" in line
+    assert "word@" not in line
+
+
 @pytest.mark.parametrize("name", ["spec.json", "run.json", "config.yaml"])
 @pytest.mark.parametrize("content", ["", "{", "[]", "null", "7", '"x"', "{}", "\0\1\2", "[" * 100_000, "9" * 5000])
 def test_a_damaged_file_is_named(name, content, refused, image_run, picture):
