@@ -1,5 +1,6 @@
 """Jobs on a Ray cluster, which finds cores and GPUs for them, and others when a machine is lost."""
 
+import logging
 import os
 import signal
 from dataclasses import dataclass
@@ -46,7 +47,7 @@ class Ray:
             ray.init(
                 address=config.address,
                 runtime_env={"env_vars": environment},
-                logging_level="WARNING",
+                logging_level=logging.WARNING,
                 log_to_driver=False,
             )
         except (ConnectionError, ValueError) as error:
