@@ -1,9 +1,6 @@
 """Searches: what they draw, what they write down, and that every trial is done once whatever dies when."""
 
-import json
-import math
-import time
-from functools import partial
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
@@ -14,7 +11,7 @@ from attnpred import compose  # noqa: E402
 from attnpred.sweep import parent, space, state, trials  # noqa: E402
 from attnpred.sweep.space import Dimension  # noqa: E402
 from attnpred.sweep.study import Place  # noqa: E402
-from tests.sweep.test_sweep import Died, driven, wait_for  # noqa: E402
+from tests.sweep.made import Died, assert_shared, driven, wait_for, workers  # noqa: E402
 
 OPTUNA = "hydra/sweeper=optuna"
 LR = "optimizer.lr=interval(0.01,1)"
@@ -23,7 +20,7 @@ LR = "optimizer.lr=interval(0.01,1)"
 @pytest.fixture(autouse=True)
 def no_pictures(request, monkeypatch):
     """They take a second each, and one test looks at them."""
-    if "pictures" not in request.keywords:
+    if "pictures" not in request.fixturenames:
         monkeypatch.setattr(trials.Trials, "plot", lambda self: None)
 
 
@@ -45,21 +42,16 @@ def study_of(sweeps, storage=None, name=None):
         ("data.batch_size=tag(log,range(8,65))", Dimension("data.batch_size", low=8, high=64, log=True)),
         ("optimizer.lr=range(0.1,0.5,0.1)", Dimension("optimizer.lr", low=0.1, high=0.4, step=0.1)),
         ("model.width=8,16", Dimension("model.width", choices={8: "8", 16: "16"})),
-        ("trainer.patience=choice(3,null)", Dimension("trainer.patience", choices={3: "3", None: "null"})),
-        (
-            "model=transformer,resnet_attention",
-            Dimension("model", choices={n: n for n in ("transformer", "resnet_attention")}),
-        ),
+        ("trainer.patience=3,null", Dimension("trainer.patience", choices={3: "3", None: "null"})),
+        ("model=transformer,bert", Dimension("model", choices={"transformer": "transformer", "bert": "bert"})),
         ("model.frozen=[],[head]", Dimension("model.frozen", choices={"[]": "[]", "[head]": "[head]"})),
-        (
-            "trainer.compile=bool(choice(false,true))",
-            Dimension("trainer.compile", choices={False: "false", True: "true"}),
-        ),
+        ("trainer.compile=bool(choice(0,1))", Dimension("trainer.compile", choices={False: "False", True: "True"})),
     ],
 )
 def test_spaces_in_hydras_syntax(typed, expected):
-    fixed, dimensions = space.split(["seed=1", typed])
-    assert fixed == ["seed=1"]
+    base = ["seed=1", "data=imdb" if typed.startswith("model=") else "data=digits"]
+    fixed, dimensions = space.split([*base, typed])
+    assert fixed == base
     (found,), config = space.checked(fixed, dimensions, None)
     assert found.key == expected.key
     assert (found.choices, found.step, found.log) == (expected.choices, expected.step, expected.log)
@@ -69,7 +61,7 @@ def test_spaces_in_hydras_syntax(typed, expected):
     for value in found.ends():  # what is drawn can be typed, and is known again
         override = found.override(value)
         assert found.value(override) == value
-        compose.compose([override])
+        compose.compose([*fixed, override])
 
 
 @pytest.mark.parametrize(
@@ -89,7 +81,7 @@ def test_spaces_in_hydras_syntax(typed, expected):
         ([LR, "hydra.sweeper.sampler=grid"], "optimizer.lr: an interval has no end of values for a grid"),
         (
             [LR, "hydra.sweeper.objective=val/nothing"],
-            "hydra.sweeper.objective=val/nothing: must be one of val/accuracy",
+            "objective=val/nothing: must be one of val/accuracy",
         ),
         ([LR, "hydra.sweeper.objective=test/accuracy"], "chosen by the test split"),
         ([LR, "hydra.sweeper.objective=seconds"], "hydra.sweeper.direction=null"),
@@ -97,7 +89,7 @@ def test_spaces_in_hydras_syntax(typed, expected):
         ([LR, "hydra.sweeper.objective=[seconds,steps]", "hydra.sweeper.pruner=median"], "with several objectives"),
         (
             [LR, "hydra.sweeper.storage=mysql://host/db"],
-            "hydra.sweeper.storage=mysql://host/db: must be null, or one of",
+            "storage=mysql://host/db: must be null, or one of",
         ),
         ([LR, "hydra.sweeper.storage=sqlite:///none/study.db"], "none is no directory"),
     ],
@@ -219,41 +211,38 @@ def test_pruners_are_optunas(sweeps, name):
 
 
 STORAGES = ["journal:///study.journal", "sqlite:///study.db", "memory"]
+PLACES = [
+    (state, "write_json"),
+    (optuna.study.Study, "ask"),
+    (optuna.study.Study, "tell"),
+    (optuna.trial.Trial, "set_user_attr"),
+    (optuna.trial.Trial, "suggest_float"),
+    (parent.Parent, "_start"),
+    (parent.Parent, "_ended"),
+]
+MOMENTS = [
+    *((STORAGES[1], owner, name, after) for owner, name in PLACES for after in (False, True)),
+    *((storage, owner, name, True) for storage in (STORAGES[0], STORAGES[2]) for owner, name in PLACES[:3]),
+]
 
 
-def finish(sweeps, storage, n_trials, *more):
-    """The same command until it comes to an end; how many parents that took."""
-    command = [OPTUNA, LR, f"hydra.sweeper.n_trials={n_trials}", f"hydra.sweeper.storage={storage}", *more]
-    return sweeps.train(*command)
-
-
-@pytest.mark.parametrize("storage", STORAGES)
-def test_wherever_the_parent_dies_every_trial_is_done_once(sweeps, storage):
-    """It dies at every place, one after another, where something is written, just before and just after."""
-    places = [
-        (state, "write_json"),
-        (optuna.study.Study, "ask"),
-        (optuna.study.Study, "tell"),
-        (optuna.trial.Trial, "set_user_attr"),
-        (optuna.trial.Trial, "suggest_float"),
-        (parent.Parent, "_start"),
-        (parent.Parent, "_ended"),
-    ]
-    for owner, name in places:
-        for after in (False, True):
-            with pytest.MonkeyPatch.context() as patch:
-                patch.setattr(owner, name, dying(getattr(owner, name), at=3, after=after))
-                with pytest.raises(Died):
-                    finish(sweeps, storage, 4)
-            assert finish(sweeps, storage, 4) == 0
-            done = sweeps.statuses()
-            assert done == ["done"] * 4, (name, after)
-            drawn = [job["overrides"][-1] for job in sweeps.jobs()]
-            assert len(set(drawn)) == 4
-            if storage != "memory":
-                found = study_of(sweeps, storage).get_trials()
-                assert [trial.state.name for trial in found] == ["COMPLETE"] * 4, (name, after)
-                assert [f"optimizer.lr={trial.params['optimizer.lr']}" for trial in found] == drawn
+@pytest.mark.parametrize(("storage", "owner", "name", "after"), MOMENTS)
+def test_wherever_the_parent_dies_every_trial_is_done_once(sweeps, storage, owner, name, after):
+    """It dies just before or just after something is written for the second time."""
+    search = [OPTUNA, LR, "hydra.sweeper.n_trials=3", f"hydra.sweeper.storage={storage}"]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(owner, name, dying(getattr(owner, name), at=2, after=after))
+        with pytest.raises(Died):
+            sweeps.train(*search)
+    assert sweeps.train(*search) == 0
+    assert len(list((sweeps.place / "outputs").glob("*/*-sweep-*"))) == 1
+    assert sweeps.statuses() == ["done"] * 3
+    drawn = [job["overrides"][-1] for job in sweeps.jobs()]
+    assert len(set(drawn)) == 3
+    if storage != "memory":
+        found = study_of(sweeps, storage).get_trials()
+        assert [trial.state.name for trial in found] == ["COMPLETE"] * 3
+        assert [f"optimizer.lr={trial.params['optimizer.lr']}" for trial in found] == drawn
 
 
 def dying(original, *, at, after):
@@ -288,7 +277,7 @@ def test_killed_at_any_moment_a_search_has_as_many_trials_as_asked(sweeps):
     _, err = child.communicate(timeout=100)
     assert child.returncode == 0, err
     assert sweeps.statuses() == ["done"] * 7
-    assert [trial.state.name for trial in study_of(sweeps, "sqlite:///study.db").get_trials()] == ["COMPLETE"] * 7
+    assert [trial.state.name for trial in study_of(sweeps).get_trials()] == ["COMPLETE"] * 7
     assert sorted(sweeps.noted("end")) == [str(number) for number in range(7)]
 
 
@@ -302,37 +291,11 @@ def test_a_torn_line_of_a_journal_is_cut(tmp_path):
     assert [trial.value for trial in optuna.load_study(study_name="s", storage=place.open()).trials] == [1.0, 2.0]
 
 
-def workers(sweeps, storage, *, n_trials, environment=None):
-    """Two sweeps, each a process, that share a study; their exit codes, and what each wrote to stderr."""
-    shared = [
-        f"hydra.sweeper.storage={storage}",
-        "hydra.sweeper.study_name=shared",
-        f"hydra.sweeper.n_trials={n_trials}",
-    ]
-    children = [driven(sweeps, OPTUNA, LR, *shared, f"hydra.launcher.n_jobs={count}") for count in (1, 2)]
-    told = [child.communicate(timeout=120)[1] for child in children]
-    return [child.returncode for child in children], told
-
-
-def assert_shared(sweeps, study, n_trials):
-    found = study.get_trials()
-    assert [trial.state.name for trial in found] == ["COMPLETE"] * n_trials
-    assert len({trial.params["optimizer.lr"] for trial in found}) == n_trials
-    jobs = [
-        job["trial"]
-        for file in (sweeps.place / "outputs").glob("*/*-sweep-*/sweep.json")
-        for job in json.loads(file.read_text())["jobs"]
-    ]
-    assert sorted(jobs) == list(range(n_trials))
-    assert len(sweeps.noted("end")) == n_trials
-
-
-@pytest.mark.parametrize("storage", STORAGES[:2])
-def test_two_workers_share_a_study_in_a_file(sweeps, storage):
+def test_two_workers_share_a_study_in_a_file(sweeps):
     sweeps.tell(seconds=0.2)
-    codes, told = workers(sweeps, storage, n_trials=9)
+    codes, told = workers(sweeps, "sqlite:///study.db", n_trials=8)
     assert codes == [0, 0], told
-    assert_shared(sweeps, study_of(sweeps, storage, "shared"), 9)
+    assert_shared(sweeps, study_of(sweeps, "sqlite:///study.db", "shared"), 8)
 
 
 def test_a_study_of_another_search_is_refused(sweeps):
@@ -347,7 +310,12 @@ def test_a_study_of_another_search_is_refused(sweeps):
     assert sweeps.directory == first
 
 
-@pytest.mark.pictures
+@pytest.fixture
+def pictures():
+    """Are made."""
+
+
+@pytest.mark.usefixtures("pictures")
 def test_pictures_of_a_finished_search(sweeps):
     assert sweeps.train(OPTUNA, LR, "model.depth=interval(1,3)", "hydra.sweeper.n_trials=4") == 0
     names = {"history", "importance", "slice", "parallel_coordinate"}
@@ -362,7 +330,7 @@ def test_pictures_of_a_finished_search(sweeps):
 def test_a_password_is_written_nowhere(sweeps, monkeypatch):
     """The storage is replaced by one in memory, since there is no such server."""
     monkeypatch.setattr(Place, "open", lambda self: optuna.storages.InMemoryStorage())
-    monkeypatch.setattr(Place, "_turn_at_server", partial(__import__("contextlib").nullcontext))
+    monkeypatch.setattr(Place, "_turn_at_server", lambda self: nullcontext())
     storage = "hydra.sweeper.storage=postgresql://me:hush@nowhere/db"
     assert sweeps.train(OPTUNA, LR, storage, "hydra.sweeper.n_trials=2") == 0
     assert "hush" not in sweeps.err + sweeps.out
@@ -370,4 +338,3 @@ def test_a_password_is_written_nowhere(sweeps, monkeypatch):
     assert "postgresql://me:***@nowhere/db" in (sweeps.directory / "sweep.json").read_text()
     # gone on with by its directory, the password is for libpq to find
     assert Place("postgresql://me:***@nowhere/db", Path()).address == "postgresql+psycopg://me@nowhere/db"
-    assert math.isfinite(time.monotonic())

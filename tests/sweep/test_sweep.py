@@ -1,9 +1,7 @@
 """Sweeps of every combination: what runs when, what is told, and how they go on after whatever stopped them."""
 
 import json
-import os
 import signal
-import subprocess
 import sys
 import time
 from pathlib import Path
@@ -15,14 +13,9 @@ from attnpred.sweep.job import Job
 from attnpred.sweep.launchers.processes import Processes
 from attnpred.sweep.state import Sweep, held, masked, what
 from attnpred.sweep.table import Table
-from tests.sweep.conftest import FAKE
+from tests.sweep.made import Died, driven, wait_for
 
-REPOSITORY = Path(__file__).parents[2]
 LRS = "optimizer.lr=0.1,0.2,0.3,0.4"
-
-
-class Died(BaseException):
-    pass
 
 
 def test_every_combination_runs_once_and_is_written_down(sweeps):
@@ -178,30 +171,6 @@ def test_a_moved_sweep_goes_on(sweeps):
     sweeps.tell()
     assert sweeps.command("resume", str(moved)) == 0
     assert {job["status"] for job in json.loads((moved / "sweep.json").read_text())["jobs"]} == {"done"}
-
-
-DRIVER = f"""
-import sys
-from attnpred.sweep import job
-job.PROGRAM[:] = {FAKE!r}
-from attnpred.cli import main
-sys.exit(main(sys.argv[1:]))
-"""
-
-
-def driven(sweeps, *overrides: str) -> subprocess.Popen:
-    """The parent as a process of its own."""
-    command = [sys.executable, "-c", DRIVER, "train", "-m", f"output_dir={sweeps.place / 'outputs'}", *overrides]
-    own = {**os.environ, "PYTHONPATH": str(REPOSITORY)}
-    return subprocess.Popen(command, env=own, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-
-
-def wait_for(condition, child):
-    deadline = time.monotonic() + 120
-    while not condition():
-        assert child.poll() is None, child.stderr.read()
-        assert time.monotonic() < deadline, "never got there"
-        time.sleep(0.01)
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])

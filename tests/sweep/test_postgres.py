@@ -1,0 +1,124 @@
+"""Workers that share a study by a real PostgreSQL server, started here on loopback by whoever may not be root."""
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+
+import pytest
+
+from attnpred import processes
+from tests.sweep.made import assert_shared, driven, wait_for, workers
+
+optuna = pytest.importorskip("optuna", reason="needs the extra optuna")
+psycopg = pytest.importorskip("psycopg", reason="needs the extra optuna")
+
+from attnpred.sweep.study import Place  # noqa: E402
+
+PASSWORD = "not-to-be-written-anywhere"
+SEARCH = ["hydra/sweeper=optuna", "optimizer.lr=interval(0.01,1)", "hydra.sweeper.study_name=shared"]
+
+
+def programs() -> Path | None:
+    """Where the server's programs lie: on the path, or where Debian puts them."""
+    found = [Path(name).parent for name in filter(None, [shutil.which("initdb")])]
+    found += sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)
+    return next((place for place in found if (place / "initdb").exists()), None)
+
+
+@pytest.fixture(scope="module")
+def server():
+    """Its address, with a password, for as long as these tests run."""
+    place = programs()
+    if place is None:
+        pytest.skip("no PostgreSQL server is installed (Debian: postgresql)")
+    # it refuses to be run by root
+    own = {"user": "postgres", "group": "postgres", "extra_groups": []} if os.geteuid() == 0 else {}
+    home = Path(tempfile.mkdtemp(prefix="attnpred-postgres-"))
+    (home / "password").write_text(PASSWORD)
+    if own:
+        for path in (home, home / "password"):
+            shutil.chown(path, "postgres", "postgres")
+    made = [place / "initdb", "-D", home / "data", "-U", "me", "-A", "scram-sha-256", f"--pwfile={home / 'password'}"]
+    subprocess.run(made, check=True, stdout=subprocess.DEVNULL, cwd=home, **own)
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    settings = [f"-cport={port}", "-clisten_addresses=127.0.0.1", f"-cunix_socket_directories={home}", "-cfsync=off"]
+    with (home / "log").open("w") as log:
+        running = subprocess.Popen(
+            [place / "postgres", "-D", home / "data", *settings],
+            stdout=log,
+            stderr=log,
+            cwd=home,
+            preexec_fn=processes.leave_with_parent(),
+            **own,
+        )
+    address = f"postgresql://me:{PASSWORD}@127.0.0.1:{port}/postgres"
+    try:
+        await_server(address, running, home / "log")
+        yield address
+    finally:
+        running.send_signal(signal.SIGINT)
+        running.wait(timeout=60)
+        shutil.rmtree(home)
+
+
+def await_server(address, running, log):
+    deadline = time.monotonic() + 60
+    while True:
+        try:
+            psycopg.connect(address).close()
+            return
+        except psycopg.OperationalError:
+            assert running.poll() is None, log.read_text()
+            assert time.monotonic() < deadline, log.read_text()
+            time.sleep(0.1)
+
+
+@pytest.fixture
+def clean(server):
+    """The server without a study of earlier tests."""
+    with psycopg.connect(server, autocommit=True) as connection:
+        connection.execute("DROP SCHEMA public CASCADE")
+        connection.execute("CREATE SCHEMA public")
+    return server
+
+
+def test_two_workers_share_a_study_killed_or_not(sweeps, clean):
+    sweeps.tell(seconds=0.3)
+    codes, told = workers(sweeps, clean, n_trials=6)
+    assert codes == [0, 0], told
+    study = optuna.load_study(study_name="shared", storage=Place(clean, Path()).open())
+    assert_shared(sweeps, study, 6)
+    assert not [file for file in sweeps.place.rglob("*") if file.is_file() and PASSWORD in file.read_text()]
+    assert PASSWORD not in "".join(told)
+    # more trials; one worker dies, the other takes what is left but those, and the first goes on with its own
+    more = [*SEARCH, f"hydra.sweeper.storage={clean}", "hydra.sweeper.n_trials=12"]
+    first = driven(sweeps, *more, "hydra.launcher.n_jobs=2")
+    wait_for(lambda: len(sweeps.noted("end")) > 6, first)
+    first.kill()
+    first.communicate()
+    lost = sweeps.directory
+    assert sweeps.train(*more, "resume=never") == 0
+    states = [trial.state.name for trial in study.get_trials()]
+    assert len(states) == 12
+    assert set(states) == {"COMPLETE", "RUNNING"}
+    with pytest.MonkeyPatch.context() as patch:  # the directory does not tell the password
+        patch.setenv("PGPASSWORD", PASSWORD)
+        assert sweeps.command("resume", str(lost)) == 0
+    assert_shared(sweeps, study, 12)
+
+
+def test_a_server_that_refuses_is_named_without_the_password(sweeps, clean):
+    wrong = clean.replace(PASSWORD, "mistyped-secret")
+    assert sweeps.train(*SEARCH, f"hydra.sweeper.storage={wrong}") == 2
+    assert "hydra.sweeper.storage=postgresql+psycopg://me:***@" in sweeps.err
+    assert "cannot be used" in sweeps.err
+    assert "mistyped-secret" not in sweeps.err
+    assert sweeps.err.count("\n") == 1
+    assert list(sweeps.place.iterdir()) == []
