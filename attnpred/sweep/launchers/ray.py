@@ -14,7 +14,7 @@ from attnpred.sweep.errand import Errand
 from attnpred.sweep.job import Job
 
 HANDED_ON = ("ATTNPRED_", "HF_")  # what begins so in the environment holds on all machines
-ANSWERS = 10.0  # seconds in which whoever runs a job answers
+ANSWERS = 5.0  # seconds in which whoever runs a job answers
 LOST = -signal.SIGKILL  # the exit code of a job that was lost with its machines, as often as it was tried
 
 
