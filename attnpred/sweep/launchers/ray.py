@@ -1,5 +1,6 @@
 """Jobs on a Ray cluster, which finds cores and GPUs for them, and others when a machine is lost."""
 
+import logging
 import os
 import signal
 from dataclasses import dataclass
@@ -13,7 +14,7 @@ from attnpred.sweep.errand import Errand
 from attnpred.sweep.job import Job
 
 HANDED_ON = ("ATTNPRED_", "HF_")  # what begins so in the environment holds on all machines
-ANSWERS = 10.0  # seconds in which whoever runs a job answers
+ANSWERS = 5.0  # seconds in which whoever runs a job answers
 LOST = -signal.SIGKILL  # the exit code of a job that was lost with its machines, as often as it was tried
 
 
@@ -46,7 +47,7 @@ class Ray:
             ray.init(
                 address=config.address,
                 runtime_env={"env_vars": environment},
-                logging_level="WARNING",
+                logging_level=logging.WARNING,
                 log_to_driver=False,
             )
         except (ConnectionError, ValueError) as error:
