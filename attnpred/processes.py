@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+from pathlib import Path
 from types import FrameType
 
 from attnpred.errors import Interrupted
@@ -22,8 +23,10 @@ def spread(module: str, arguments: list[str], count: int) -> None:
         raise RuntimeError(f"a rank of the run failed (exit code {code}); its error stands above")
 
 
-def _leave_with(parent: int) -> None:
+def leave_with(parent: int) -> None:
     """Has this process end in order when its parent is killed; left alone it would train on, and nobody would know."""
+    if hasattr(signal, "SIGUSR1"):
+        signal.signal(signal.SIGUSR1, signal.SIG_IGN)  # until training knows what to do with it; torchrun never does
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
         if os.getppid() != parent:  # which died meanwhile
@@ -33,11 +36,16 @@ def _leave_with(parent: int) -> None:
 def run(command: list[str], environment: dict[str, str] | None = None) -> int:
     """Runs a child to its end, hands signals on to it, and returns its exit code.
 
-    An interrupt at the terminal reaches the child by itself; a termination reaches only us, so it is passed on.
+    An interrupt at the terminal reaches the child by itself; a termination reaches only us, so it is passed on, as is
+    the wish that all that trains be saved.
     """
     received: list[int] = []
 
     def note(number: int, frame: FrameType | None) -> None:
+        if number not in (signal.SIGINT, signal.SIGTERM):
+            for process in (child.pid, *_children(child.pid)):
+                os.kill(process, number)
+            return
         received.append(number)
         if number == signal.SIGTERM:
             child.terminate()
@@ -46,8 +54,9 @@ def run(command: list[str], environment: dict[str, str] | None = None) -> int:
     path = os.pathsep.join(filter(None, [str(PACKAGE.parent), os.environ.get("PYTHONPATH")]))
     environment = {**os.environ, "PYTHONPATH": path, **(environment or {})}
     ours = os.getpid()
-    child = subprocess.Popen(command, env=environment, preexec_fn=lambda: _leave_with(ours))
-    previous = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
+    child = subprocess.Popen(command, env=environment, preexec_fn=lambda: leave_with(ours))
+    handed_on = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGUSR1") if hasattr(signal, name)]
+    previous = {number: signal.signal(number, note) for number in handed_on}
     try:
         code = child.wait()
     finally:
@@ -56,3 +65,11 @@ def run(command: list[str], environment: dict[str, str] | None = None) -> int:
     if received:
         raise Interrupted(received[0])
     return code
+
+
+def _children(process: int) -> list[int]:
+    """Those it started itself, where the system tells."""
+    try:
+        return [int(number) for number in Path(f"/proc/{process}/task/{process}/children").read_text().split()]
+    except OSError:
+        return []

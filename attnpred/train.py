@@ -1,5 +1,6 @@
 """Training, one linear story: config, data, model, run directory, fit, test, result."""
 
+import os
 import signal
 import sys
 from contextlib import nullcontext, suppress
@@ -276,4 +277,5 @@ def main(path: str) -> None:
 
 
 if __name__ == "__main__":
+    processes.leave_with(os.getppid())
     main(sys.argv[1])
