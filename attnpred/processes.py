@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
 
@@ -16,25 +17,41 @@ PR_SET_PDEATHSIG = 1  # of Linux
 
 def spread(module: str, arguments: list[str], count: int) -> None:
     """Runs `python -m module` as so many ranks of one process group, by torchrun; ends them all when one fails."""
-    threads = max(1, (os.cpu_count() or 1) // count)
+    allowed = os.environ.get("OMP_NUM_THREADS", "").partition(",")[0]  # of a sweep's job, its share of the cores
+    threads = max(1, int(allowed or os.cpu_count() or 1) // count)
     launcher = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={count}", "-m", module]
     code = run([sys.executable, *launcher, *arguments], {"OMP_NUM_THREADS": str(threads)})
     if code:
         raise RuntimeError(f"a rank of the run failed (exit code {code}); its error stands above")
 
 
-def leave_with(parent: int) -> None:
-    """Has this process end in order when its parent is killed; left alone it would train on, and nobody would know."""
-    if hasattr(signal, "SIGUSR1"):
-        signal.signal(signal.SIGUSR1, signal.SIG_IGN)  # until training knows what to do with it; torchrun never does
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
-        if os.getppid() != parent:  # which died meanwhile
-            os.kill(os.getpid(), signal.SIGTERM)
+def leave_with_parent(parent: int | None = None) -> Callable[[], None]:
+    """To be called in a child before its program begins: it ends in order when its parent, this process, is killed.
+
+    Left alone it would train on, and nobody would know.
+    """
+    parent = parent or os.getpid()
+    prctl = ctypes.CDLL(None).prctl if sys.platform == "linux" else None
+
+    def leave_with() -> None:
+        if hasattr(signal, "SIGUSR1"):
+            signal.signal(signal.SIGUSR1, signal.SIG_IGN)  # until training knows what it means; torchrun never does
+        if prctl is not None:
+            prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+            if os.getppid() != parent:  # which died meanwhile
+                os.kill(os.getpid(), signal.SIGTERM)
+
+    return leave_with
 
 
-def run(command: list[str], environment: dict[str, str] | None = None) -> int:
-    """Runs a child to its end, hands signals on to it, and returns its exit code.
+def environment() -> dict[str, str]:
+    """Of a child that finds this package: a checkout may be run from any directory without being installed."""
+    path = os.pathsep.join(filter(None, [str(PACKAGE.parent), os.environ.get("PYTHONPATH")]))
+    return {**os.environ, "PYTHONPATH": path}
+
+
+def run(command: list[str], further: dict[str, str] | None = None) -> int:
+    """Runs a child to its end, with `further` environment, hands signals on to it, and returns its exit code.
 
     An interrupt at the terminal reaches the child by itself; a termination reaches only us, so it is passed on, as is
     the wish that all that trains be saved.
@@ -50,11 +67,7 @@ def run(command: list[str], environment: dict[str, str] | None = None) -> int:
         if number == signal.SIGTERM:
             child.terminate()
 
-    # a checkout may be run from any directory without being installed
-    path = os.pathsep.join(filter(None, [str(PACKAGE.parent), os.environ.get("PYTHONPATH")]))
-    environment = {**os.environ, "PYTHONPATH": path, **(environment or {})}
-    ours = os.getpid()
-    child = subprocess.Popen(command, env=environment, preexec_fn=lambda: leave_with(ours))
+    child = subprocess.Popen(command, env={**environment(), **(further or {})}, preexec_fn=leave_with_parent())
     handed_on = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGUSR1") if hasattr(signal, name)]
     previous = {number: signal.signal(number, note) for number in handed_on}
     try:

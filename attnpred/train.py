@@ -277,5 +277,5 @@ def main(path: str) -> None:
 
 
 if __name__ == "__main__":
-    processes.leave_with(os.getppid())
+    processes.leave_with_parent(os.getppid())()  # torchrun, which may be killed alone
     main(sys.argv[1])

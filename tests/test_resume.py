@@ -16,7 +16,7 @@ from attnpred import finders, vault
 from attnpred.callbacks.monitor import Monitor
 from attnpred.cli import main
 from attnpred.data import cache
-from attnpred.errors import Interrupted, UserError
+from attnpred.errors import Interrupted
 from attnpred.learner import Learner
 from attnpred.run import Run
 from scripts import survive
