@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup train test lint check bench tensorboard clean
+.PHONY: help setup train test lint check fuzz bench tensorboard clean
 
 help: ## list the targets
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -29,6 +29,9 @@ lint: .venv/ready ## check style, format and types
 
 check: .venv/ready ## validate every shipped config
 	$(BIN)/attnpred check
+
+fuzz: .venv/ready ## try 2,000 malformed command lines, and 200 as processes of their own
+	ATTNPRED_FUZZ=2000 $(BIN)/python -m pytest tests/test_fuzz.py $(ARGS)
 
 bench: .venv/ready ## measure speed against peers; writes the README's table (ARGS="--only start")
 	$(BIN)/python -m pip install --quiet --editable '.[bench,minilm]'
