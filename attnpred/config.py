@@ -237,8 +237,8 @@ class Config:
     model: ModelConfig
     data: DataConfig
     task: TaskConfig
+    optimizer: OptimizerConfig  # before the trainer, which takes its epochs: a mistake is named where it was made
     trainer: TrainerConfig
-    optimizer: OptimizerConfig
     checkpoint: CheckpointConfig
     logger: LoggerConfig
     seed: int = option("Seed of weights, order, dropout and augmentation.", ge=0, le=2**32 - 1)

@@ -13,6 +13,14 @@ class BadInput(UserError):
         self.position = position
 
 
+class BadRow(UserError):
+    """A row of the data that cannot be used; whoever knows the files adds which one holds it."""
+
+    def __init__(self, what: str, row: int) -> None:
+        super().__init__(what)
+        self.row = row
+
+
 class Diverged(UserError):
     """A loss or gradient is no number any more."""
 

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from types import FrameType
 
 from attnpred.errors import Interrupted
@@ -24,15 +25,17 @@ def spread(module: str, arguments: list[str], count: int) -> None:
         raise RuntimeError(f"a rank of the run failed (exit code {code}); its error stands above")
 
 
-def leave_with_parent() -> Callable[[], None]:
+def leave_with_parent(parent: int | None = None) -> Callable[[], None]:
     """To be called in a child before its program begins: it ends in order when its parent, this process, is killed.
 
     Left alone it would train on, and nobody would know.
     """
-    parent = os.getpid()
+    parent = parent or os.getpid()
     prctl = ctypes.CDLL(None).prctl if sys.platform == "linux" else None
 
     def leave_with() -> None:
+        if hasattr(signal, "SIGUSR1"):
+            signal.signal(signal.SIGUSR1, signal.SIG_IGN)  # until training knows what it means; torchrun never does
         if prctl is not None:
             prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
             if os.getppid() != parent:  # which died meanwhile
@@ -53,17 +56,23 @@ def environment() -> dict[str, str]:
 def run(command: list[str], further: dict[str, str] | None = None) -> int:
     """Runs a child to its end, with `further` environment, hands signals on to it, and returns its exit code.
 
-    An interrupt at the terminal reaches the child by itself; a termination reaches only us, so it is passed on.
+    An interrupt at the terminal reaches the child by itself; a termination reaches only us, so it is passed on, as is
+    the wish that all that trains be saved.
     """
     received: list[int] = []
 
     def note(number: int, frame: FrameType | None) -> None:
+        if number not in (signal.SIGINT, signal.SIGTERM):
+            for process in (child.pid, *_children(child.pid)):
+                os.kill(process, number)
+            return
         received.append(number)
         if number == signal.SIGTERM:
             child.terminate()
 
     child = subprocess.Popen(command, env={**environment(), **(further or {})}, preexec_fn=leave_with_parent())
-    previous = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
+    handed_on = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGUSR1") if hasattr(signal, name)]
+    previous = {number: signal.signal(number, note) for number in handed_on}
     try:
         code = child.wait()
     finally:
@@ -72,3 +81,11 @@ def run(command: list[str], further: dict[str, str] | None = None) -> int:
     if received:
         raise Interrupted(received[0])
     return code
+
+
+def _children(process: int) -> list[int]:
+    """Those it started itself, where the system tells."""
+    try:
+        return [int(number) for number in Path(f"/proc/{process}/task/{process}/children").read_text().split()]
+    except OSError:
+        return []

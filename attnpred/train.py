@@ -1,5 +1,6 @@
 """Training, one linear story: config, data, model, run directory, fit, test, result."""
 
+import os
 import signal
 import sys
 from contextlib import nullcontext, suppress
@@ -289,4 +290,5 @@ def main(path: str) -> None:
 
 
 if __name__ == "__main__":
+    processes.leave_with_parent(os.getppid())()  # torchrun, which may be killed alone
     main(sys.argv[1])

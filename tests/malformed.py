@@ -1,5 +1,6 @@
 """Command lines with one mistake each, over every group, field and verb, and the word that the answer must name."""
 
+from functools import cache
 from typing import NamedTuple
 
 from hypothesis import strategies as st
@@ -7,7 +8,7 @@ from hypothesis import strategies as st
 from attnpred import compose, schema
 from attnpred.cli import VERBS
 
-PAIRS = (["model=resnet_attention", "data=digits"], ["model=transformer", "data=sst2"], ["model=bert", "data=imdb"])
+PAIRS = (("model=resnet_attention", "data=digits"), ("model=transformer", "data=sst2"), ("model=bert", "data=imdb"))
 # letters that no option, file or verb is made of by chance, and what shells and terminals stumble over
 WORDS = st.text(st.sampled_from("qxzQXZ_0389é☃-"), min_size=3, max_size=12).map(lambda text: "q" + text)
 UNFIT = {
@@ -26,11 +27,17 @@ class Malformed(NamedTuple):
     culprit: str  # stands in the answer
 
 
-def unfit_values() -> list[tuple[list[str], str, str]]:
+@cache
+def options_of(pair: tuple[str, ...]) -> list[schema.Described]:
+    return list(schema.describe(compose.compose(list(pair))))
+
+
+@cache
+def unfit_values() -> list[tuple[tuple[str, ...], str, str]]:
     """For every option of every pair: overrides that choose the pair, its path, and a value that it cannot take."""
     found = []
     for pair in PAIRS:
-        for option in schema.describe(compose.compose(pair)):
+        for option in options_of(pair):
             if "a text" in option.allowed and not option.allowed.startswith("a list"):
                 continue  # takes whatever is typed
             unfit = [value for kind, values in UNFIT.items() if kind in option.allowed for value in values]
@@ -44,7 +51,7 @@ def unfit_values() -> list[tuple[list[str], str, str]]:
 
 def unknown_option(draw: st.DrawFn) -> Malformed:
     pair = draw(st.sampled_from(PAIRS))
-    known = [option.path for option in schema.describe(compose.compose(pair))]
+    known = [option.path for option in options_of(pair)]
     word = draw(WORDS)
     path = draw(st.sampled_from([word, f"model.{word}", f"{draw(st.sampled_from(known))}{word}", f"{word}.lr"]))
     return Malformed(["train", *pair, f"{path}={draw(st.sampled_from(['1', 'x', 'true', 'null']))}"], word)
@@ -96,6 +103,15 @@ KINDS = (
     unknown_flag,
     sweep_with_a_mistake,
 )
+
+
+def one_each() -> list[Malformed]:
+    """A mistake in every option, every group and every verb."""
+    first = {path: (pair, value) for pair, path, value in reversed(unfit_values())}
+    options = [Malformed(["train", *pair, f"{path}={value}"], path) for path, (pair, value) in first.items()]
+    groups = [Malformed(["train", f"{group}=qxz"], "qxz") for group in compose.groups()]
+    verbs = [Malformed([verb, *([] if verb in ("train", "check") else ["run", "x"]), "--qxz"], "qxz") for verb in VERBS]
+    return [*options, *groups, *verbs]
 
 
 @st.composite

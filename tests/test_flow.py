@@ -102,6 +102,97 @@ def test_a_second_interrupt_leaves_at_once():
     assert caught.value.exit_code == 130
 
 
+def test_ranks_hear_one_signal_twice(monkeypatch):
+    from attnpred.callbacks.signals import SAME, Signals
+
+    signals = Signals(checkpoints=None)
+    signals.ranks, now = 2, 100.0
+    monkeypatch.setattr(time, "monotonic", lambda: now)
+    signals._note(signal.SIGINT, None)
+    signals._note(signal.SIGINT, None)  # from the terminal, and from torchrun
+    now += SAME + 0.1
+    with pytest.raises(Interrupted):
+        signals._note(signal.SIGINT, None)
+
+
+def test_ranks_agree_within_seconds_however_long_a_step_takes(monkeypatch):
+    from types import SimpleNamespace
+
+    from attnpred.callbacks.signals import AGREE_SECONDS, AGREE_STEPS, Signals
+
+    now, asked = 0.0, []
+
+    def reduce(told, reduce_op):
+        asked.append(now)
+        return told
+
+    monkeypatch.setattr(time, "monotonic", lambda: now)
+    trainer = SimpleNamespace(world_size=2, strategy=SimpleNamespace(reduce=reduce, root_device="cpu"))
+    signals = Signals(checkpoints=None)
+    for seconds, between in ((0.01, AGREE_STEPS * 0.01), (0.5, AGREE_SECONDS), (30.0, 30.0)):
+        for _ in range(50):
+            now += seconds
+            signals._asked(trainer)
+        assert asked[-1] - asked[-2] == pytest.approx(between)
+    signals.save_asked = True
+    assert signals._asked(trainer) == (False, True)
+
+
+@pytest.mark.parametrize("stage", ["preparing", "testing"])
+def test_a_termination_outside_the_training_loop_is_one_too(stage, place, tmp_path, monkeypatch):
+    from attnpred.data import cache
+    from attnpred.learner import Learner
+
+    def terminate(*_, **__):
+        signal.raise_signal(signal.SIGUSR1)  # nothing to save
+        signal.raise_signal(signal.SIGTERM)
+
+    monkeypatch.setattr(*((cache, "checksum") if stage == "preparing" else (Learner, "test_step")), terminate)
+    before = signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGUSR1)
+    assert main(["train", *place, *QUICK]) == 143
+    assert (signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGUSR1)) == before
+    runs = runs_below(tmp_path / "outputs")
+    assert [json.loads((run / "run.json").read_text())["status"] for run in runs] == ["interrupted"] * len(runs)
+    assert len(runs) == (stage == "testing")
+    assert not list((tmp_path / "cache").glob("*.part-*"))
+
+
+def test_slurm_puts_a_job_back_into_its_queue(place, tmp_path, monkeypatch, capsys):
+    """By Lightning's own handler, but between two steps, and into no file that another run would take for its own."""
+    from attnpred import vault
+    from attnpred.learner import Learner
+
+    tool = tmp_path / "bin" / "scontrol"
+    tool.parent.mkdir()
+    tool.write_text(f"#!/bin/sh\necho $@ >> {tmp_path / 'called'}\n")
+    tool.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tool.parent}:{os.environ['PATH']}")
+    for name, value in {"JOB_ID": "77", "JOB_NAME": "night", "NTASKS": "1", "PROCID": "0", "LOCALID": "0"}.items():
+        monkeypatch.setenv(f"SLURM_{name}", value)
+    monkeypatch.chdir(tmp_path)
+    real, seen = Learner.training_step, []
+
+    def step(self, batch, batch_idx):
+        seen.append(self.trainer.global_step)
+        if len(seen) == 2:
+            signal.raise_signal(signal.SIGUSR1)
+        if len(seen) == 3:  # the step was saved whole before the job went back
+            assert (tmp_path / "called").read_text() == "requeue 77\n"
+            (run,) = runs_below(tmp_path / "outputs")
+            assert vault.load(run / "checkpoints" / "last.ckpt")["global_step"] == 2
+            signal.raise_signal(signal.SIGTERM)  # as SLURM then does
+        return real(self, batch, batch_idx)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Learner, "training_step", step)
+        assert main(["train", *place, *QUICK, "resume=auto"]) == 143
+    assert main(["train", *place, *QUICK, "resume=auto"]) == 0
+    (run,) = runs_below(tmp_path / "outputs")
+    assert json.loads((run / "run.json").read_text())["status"] == "done"
+    assert not list(tmp_path.rglob("hpc_ckpt*"))
+    assert (tmp_path / "called").read_text() == "requeue 77\n"
+
+
 def test_an_interrupt_outside_the_training_loop_is_an_interrupt_too(place, tmp_path, monkeypatch):
     from attnpred.learner import Learner
 
@@ -137,6 +228,35 @@ def test_termination_is_handed_on_to_the_child(tmp_path):
     wait_for(ready.exists, child)
     child.terminate()
     assert child.wait(timeout=30) == 143
+
+
+def grandchild(tmp_path, code):
+    """A process that starts another one, which runs `code` when it has left its number in a file."""
+    ready = tmp_path / "ready"
+    inner = f"import os, pathlib, signal, time; place = pathlib.Path({str(tmp_path)!r})\n{code}\n"
+    inner += "(place / 'draft').write_text(str(os.getpid())); (place / 'draft').rename(place / 'ready'); time.sleep(60)"
+    outer = f"import sys; from attnpred import processes; processes.run([sys.executable, '-c', {inner!r}])"
+    child = subprocess.Popen([sys.executable, "-c", outer], cwd=REPOSITORY)
+    wait_for(ready.exists, child)
+    return child, int(ready.read_text())
+
+
+def test_a_child_leaves_with_a_parent_that_is_killed(tmp_path):
+    child, inner = grandchild(tmp_path, "")
+    child.kill()
+    child.wait()
+    deadline = time.monotonic() + 30
+    while Path(f"/proc/{inner}").exists():
+        assert time.monotonic() < deadline, "works on alone"
+        time.sleep(0.05)
+
+
+def test_who_asks_a_launch_to_save_asks_its_child(tmp_path):
+    child, _ = grandchild(tmp_path, "signal.signal(signal.SIGUSR1, lambda *_: (place / 'heard').touch())")
+    child.send_signal(signal.SIGUSR1)
+    wait_for((tmp_path / "heard").exists, child)
+    child.terminate()
+    child.wait(timeout=30)
 
 
 def test_a_childs_exit_code_is_returned_and_its_environment_given():

@@ -1,6 +1,7 @@
 """Runs that died go on as if they had not: the same weights, to the last bit, and the same records."""
 
 import json
+import os
 import re
 import shutil
 import signal
@@ -15,7 +16,7 @@ from attnpred import finders, vault
 from attnpred.callbacks.monitor import Monitor
 from attnpred.cli import main
 from attnpred.data import cache
-from attnpred.errors import Interrupted, UserError
+from attnpred.errors import Interrupted
 from attnpred.learner import Learner
 from attnpred.run import Run
 from scripts import survive
@@ -321,27 +322,27 @@ def test_two_processes_go_on_too(tmp_path):
     overrides = [*survive.IMAGES, *two, *plain]
     whole = survive.finished(tmp_path / "whole", overrides)
     directory = tmp_path / "died"
-    child = subprocess.Popen(
-        survive.command(directory, overrides),
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    deadline = time.monotonic() + 120
-    while not list(directory.rglob("before.ckpt")):
-        assert child.poll() is None
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
-    child.kill()  # the launching process alone: its ranks leave with it
-    child.wait()
+
+    child = survive.start(directory, overrides)
+    wait_for(lambda: list(directory.rglob("before.ckpt")), child)
     run = the_run(directory)
-    while True:
-        try:
-            with run.held():
-                break
-        except UserError:
-            assert time.monotonic() < deadline
-    while subprocess.run(["pgrep", "-f", str(run.path)], capture_output=True, check=False).returncode == 0:
-        assert time.monotonic() < deadline, "ranks train on"
-        time.sleep(0.1)
-    assert survive.outcome(directory) is None
+    os.kill(ranks_of(run)[1], signal.SIGKILL)
+    assert child.wait(60) == 1  # the other rank, torchrun and the launching process do not wait for it
+    wait_for(lambda: not ranks_of(run))
+    assert run.description()["status"] == "failed"
+    assert "a rank of the run failed" in run.description()["error"]
     assert survive.differences(survive.finished(directory, overrides), whole) == ""
+
+
+def ranks_of(run):
+    """The processes that train it, torchrun among them, which comes first."""
+    found = subprocess.run(["pgrep", "-f", f"attnpred.train {run.path}"], capture_output=True, text=True, check=False)
+    return [int(number) for number in found.stdout.split()]
+
+
+def wait_for(condition, child=None):
+    deadline = time.monotonic() + 120
+    while not condition():
+        assert child is None or child.poll() is None, "ended before its time"
+        assert time.monotonic() < deadline, "never got there"
+        time.sleep(0.02)

@@ -115,13 +115,19 @@ class Signals(Callback):
 
 @contextmanager
 def in_order() -> Iterator[None]:
-    """Outside of training, too, a termination cleans up behind itself, and is written down as one."""
+    """Outside of training, too, a termination cleans up behind itself, and is written down as one.
+
+    There is nothing to save there: who asks for that is not heard.
+    """
 
     def leave(number: int, frame: FrameType | None) -> None:
         raise Interrupted(number)
 
-    previous = signal.signal(signal.SIGTERM, leave)
+    previous = {signal.SIGTERM: signal.signal(signal.SIGTERM, leave)}
+    if hasattr(signal, "SIGUSR1"):
+        previous[signal.SIGUSR1] = signal.signal(signal.SIGUSR1, signal.SIG_IGN)
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, previous)
+        for number, handler in previous.items():
+            signal.signal(number, handler)

@@ -1,7 +1,8 @@
 """What every kind of data does alike: find the source, prepare each split once, share rows out, batch."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Generic, TypeVar
@@ -17,7 +18,7 @@ from attnpred.data.progress import say
 from attnpred.data.sources import Source, open_source
 from attnpred.data.splits import Rows, Split, rows_of, source_split
 from attnpred.data.store import Store
-from attnpred.errors import UserError
+from attnpred.errors import BadRow, UserError
 
 C = TypeVar("C", bound=DataConfig)
 R = TypeVar("R")  # the reader
@@ -83,7 +84,19 @@ class Data(ABC, Generic[C, R, S]):
         """An entry of the cache, made of `columns` of the source's `split` (its name, and the option that named it)."""
         known = {"source": self.source.fingerprint, "split": split[0], "columns": list(columns.values()), **key}
         what = f"{what} of {self.config.source}"
-        return cache.entry(self.config.cache_dir, kind, known, what, lambda: self.source.check(*split, columns), build)
+        with self._naming_file(split[0]):
+            return cache.entry(
+                self.config.cache_dir, kind, known, what, lambda: self.source.check(*split, columns), build
+            )
+
+    @contextmanager
+    def _naming_file(self, split: str) -> Iterator[None]:
+        """Adds to what is wrong with a row of the source's split the file that holds it, where that is known."""
+        try:
+            yield
+        except BadRow as error:
+            file = self.source.file_of(split, error.row)
+            raise UserError(f"{error} (in {file})" if file else str(error)) from error
 
     def _evidence(self, name: str, option: str) -> EvidenceColumn | None:
         """What reads the evidence of the source's split `name`, which `option` named; None where none is asked for."""
@@ -103,13 +116,24 @@ class Data(ABC, Generic[C, R, S]):
         store = self._store(split)
         place, own = f"{option}={name}", store.labels
         if self.config.on_bad_row == "fail":
+            with self._naming_file(name):
+                labels = translate(own, store.classes, classes, place)
             # carved by the source's own numbers, which do not change with the model that looks at them
-            return store, rows_of(self.config, split, own), translate(own, store.classes, classes, place)
+            return store, self._some(split, rows_of(self.config, split, own), labels, classes, place), labels
         good = np.flatnonzero((own >= 0) & (own < len(store.classes))).astype(np.uint32)
         self._tell_skipped(place, store, len(own) - len(good))
         labels = np.full(len(own), MISSING, np.int32)
         labels[good] = translate(own[good], store.classes, classes, place)
-        return store, good[rows_of(self.config, split, own[good])], labels
+        return store, self._some(split, good[rows_of(self.config, split, own[good])], labels, classes, place), labels
+
+    def _some(self, split: Split, rows: Rows, labels: Labels, classes: tuple[str, ...], place: str) -> Rows:
+        """The rows, of which those to learn from must be of more than one class."""
+        if split == "train" and self._given is None and len(only := np.unique(labels[rows])) == 1:
+            raise UserError(
+                f"{place}: every row has the label {classes[only[0]]}, from which nothing can be learned; give rows of "
+                f"other classes, or choose another column than data.label_column={self.config.label_column}"
+            )
+        return rows
 
     def _tell_skipped(self, place: str, store: S, count: int) -> None:
         if count == len(store.labels):

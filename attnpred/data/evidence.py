@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from attnpred.errors import UserError
+from attnpred.errors import BadRow
 
 EVIDENCE_FILE = "evidence.bin"
 Marks = NDArray[np.bool_]
@@ -47,9 +47,10 @@ class EvidenceColumn:
         try:
             marks = mark(value, *example)
         except ValueError as error:
-            raise UserError(
+            raise BadRow(
                 f"data.evidence_column={self._column}: row {self._row} of {self._place} {error}; "
-                "mend it, or name another column"
+                "mend it, or name another column",
+                self._row,
             ) from error
         self._row += 1
         return marks

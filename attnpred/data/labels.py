@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from attnpred.data.progress import say
-from attnpred.errors import UserError
+from attnpred.errors import BadRow, UserError
 
 MISSING = -1
 Labels = NDArray[np.int32]
@@ -57,7 +57,7 @@ def translate(numbers: Labels, own: Sequence[str], classes: Sequence[str], place
     if len(wrong):
         row, value = int(wrong[0]), int(numbers[wrong[0]])
         problem = "has no label (-1)" if value == MISSING else f"has label {value}, outside 0 to {len(own) - 1}"
-        raise UserError(f"{place}: row {row} {problem}; choose a split whose every row has a label")
+        raise BadRow(f"{place}: row {row} {problem}; choose a split whose every row has a label", row)
     if list(own) == list(classes):
         return numbers
     if set(own) <= set(classes):

@@ -17,7 +17,7 @@ from attnpred.data.labels import LabelColumn
 from attnpred.data.loader import Integers
 from attnpred.data.splits import Rows
 from attnpred.data.store import Store, save_store
-from attnpred.errors import UserError
+from attnpred.errors import BadRow
 
 Pixels = NDArray[np.uint8]
 PIXELS_FILE = "pixels.bin"
@@ -61,6 +61,8 @@ def open_image(source: str | Path | io.BytesIO) -> Any:
             raise ValueError(f"{image.width:,} × {image.height:,} pixels are more than {most:,}")
         image.load()
         ImageOps.exif_transpose(image, in_place=True)
+        if image.mode == "F" and not np.isfinite(np.asarray(image)).all():
+            raise ValueError("has pixels that are no numbers")
         return image
     except OSError:
         raise
@@ -132,7 +134,7 @@ def write_pixels(
                     )
                 if isinstance(image, str):
                     if not skip or shape is None:
-                        raise UserError(f"data.image_column={column}: {image}; or set data.on_bad_row=skip")
+                        raise BadRow(f"data.image_column={column}: {image}; or set data.on_bad_row=skip", row)
                     bad.append(image)
                     chunk_labels[row - start] = None
                     image = np.zeros(shape, np.uint8)

@@ -23,6 +23,7 @@ from attnpred.schema import suggest
 BUILTIN = "builtin:"
 PARQUET_ROWS = 256
 FORMATS = ("parquet", "arrow", "csv", "json", "text", "imagefolder", "webdataset")
+TEXT_FILES = (".csv", ".tsv", ".json", ".jsonl", ".txt")
 
 
 def open_source(config: DataConfig) -> "Source":
@@ -80,6 +81,10 @@ class Source(ABC):
             yield [chunk[column] for column in columns.values()]
         if empty:
             raise UserError(f"{option}={split}: this split of {self.config.source} has no rows; name another split")
+
+    def file_of(self, split: str, row: int) -> str | None:
+        """The file that holds the row, as it is called below the source's directory; None where that is not known."""
+        return None
 
     def check(self, split: str, option: str, columns: dict[str, str]) -> None:
         """Raises what `chunks` would for a source, split or column that is not there."""
@@ -156,29 +161,50 @@ class DatasetSource(Source):
             # as Arrow, images stay the encoded bytes that they are
             for table in self._tables[split].with_format("arrow").iter(batch_size=size):
                 if len(table):
-                    yield table.to_pydict()
+                    yield columns_of(table)
+
+    def file_of(self, split: str, row: int) -> str | None:
+        import pyarrow.parquet as pq
+
+        if self._local is None:
+            return None
+        of_splits = {str(name): paths for name, paths in (self._builder.config.data_files or {}).items()}
+        files = [Path(path) for path in of_splits.get(split, [])]
+        for file in files:
+            rows = row + 1 if len(files) == 1 else pq.read_metadata(file).num_rows if file.suffix == ".parquet" else 0
+            if row < rows:
+                return str(
+                    file.relative_to(self._local.resolve()) if file.is_relative_to(self._local.resolve()) else file
+                )
+            row -= rows
+        return None
+
+    @cached_property
+    def _builder(self) -> Any:
+        """Of a local directory: streams its own files, without a second copy, and only the splits asked for."""
+        import datasets
+        from pyarrow.dataset import ParquetFragmentScanOptions
+
+        with tempfile.TemporaryDirectory() as scratch:  # the builder wants a directory for its lock
+            builder = datasets.load_dataset_builder(str(self._local), self.config.subset, cache_dir=scratch)
+        self._check(builder)
+        if hasattr(builder.config, "batch_size"):
+            # Parquet goes by row groups otherwise, and those may be of any size, large or 0
+            builder.config.batch_size = PARQUET_ROWS
+        if hasattr(builder.config, "fragment_scan_options"):
+            # read ahead, a file stays in memory nearly whole, however large it is
+            builder.config.fragment_scan_options = ParquetFragmentScanOptions(pre_buffer=False)
+        return builder
 
     @cached_property
     def _tables(self) -> Any:
         """Split → streamed dataset."""
         config = self.config
         with self._readable():
-            import datasets
-            from pyarrow.dataset import ParquetFragmentScanOptions
-
             if self._local is not None:
-                # streamed from its own files: no second copy, and only the splits that are asked for; the builder wants
-                # a directory for its lock
-                with tempfile.TemporaryDirectory() as scratch:
-                    builder = datasets.load_dataset_builder(str(self._local), config.subset, cache_dir=scratch)
-                self._check(builder)
-                if hasattr(builder.config, "batch_size"):
-                    # Parquet goes by row groups otherwise, and those may be of any size, large or 0
-                    builder.config.batch_size = PARQUET_ROWS
-                if hasattr(builder.config, "fragment_scan_options"):
-                    # read ahead, a file stays in memory nearly whole, however large it is
-                    builder.config.fragment_scan_options = ParquetFragmentScanOptions(pre_buffer=False)
-                return builder.as_streaming_dataset()
+                return self._builder.as_streaming_dataset()
+            import datasets
+
             if (cached := self._from_hub_cache()) is not None:
                 return cached
             hub.require(config.source, config.revision, place="data.source", kind="dataset")
@@ -232,6 +258,8 @@ class DatasetSource(Source):
         except (OSError, ValueError, RuntimeError, DatasetsError) as error:
             subset = f" with data.subset={self.config.subset}" if self.config.subset else ""
             reason = " ".join(str(error).split())
+            if self._local is not None and (place := not_utf8(self._local)):
+                reason = f"{place} is not UTF-8; convert the file"
             raise UserError(f"data.source={self.config.source}: cannot be read{subset}: {reason}") from error
         finally:
             logging.set_verbosity(level)
@@ -240,6 +268,39 @@ class DatasetSource(Source):
 def _within(file: str, directory: Path) -> bool:
     """Whether the path, as it is written, stays in the directory; links in it are the user's own."""
     return "://" not in file and Path(os.path.normpath(file)).is_relative_to(directory)
+
+
+def columns_of(table: Any) -> dict[str, list[Any]]:
+    """An Arrow table's columns; a text that is not UTF-8 stays the bytes that it is."""
+    try:
+        found: dict[str, list[Any]] = table.to_pydict()
+        return found
+    except UnicodeDecodeError:
+        import pyarrow as pa
+
+        texts = [pa.types.is_string(field.type) or pa.types.is_large_string(field.type) for field in table.schema]
+        columns = zip(table.column_names, table.columns, texts, strict=True)
+        return {
+            name: list(map(decoded, column.cast(pa.large_binary()).to_pylist())) if text else column.to_pylist()
+            for name, column, text in columns
+        }
+
+
+def decoded(value: bytes | None) -> str | bytes | None:
+    try:
+        return value if value is None else value.decode()
+    except UnicodeDecodeError:
+        return value
+
+
+def not_utf8(directory: Path) -> str | None:
+    """The first line below the directory that should be text and is none, and the file it stands in."""
+    for file in sorted(path for path in directory.rglob("*") if path.suffix in TEXT_FILES):
+        with file.open("rb") as lines:
+            for number, line in enumerate(lines, 1):
+                if isinstance(decoded(line), bytes):
+                    return f"line {number} of {file.relative_to(directory)}"
+    return None
 
 
 def files_digest(directory: Path) -> str:

@@ -22,12 +22,12 @@ from attnpred.data.splits import Split, carving, rows_of, source_split
 from attnpred.data.text_reader import TextReader, drop_words
 from attnpred.data.tokens import PLACE, TokenStore, Vocabulary, checkpoint_vocabulary, clean, write_tokens
 from attnpred.data.training import train_vocabulary
-from attnpred.errors import UserError
+from attnpred.errors import BadRow, UserError
 from attnpred.hub import locate
 from attnpred.schema import Invalid, option
 
 # raised when the code makes other files of the same input
-VOCABULARY_VERSION, TOKENS_VERSION = 2, 2
+VOCABULARY_VERSION, TOKENS_VERSION = 2, 3
 CHUNK = 2000  # texts in memory at once
 
 
@@ -168,17 +168,25 @@ class TextData(Data[TextDataConfig, TextReader, TokenStore]):
     def _rows(self, name: str, option: str, columns: dict[str, str], strip_html: bool) -> Iterator[list[list[Any]]]:
         """Chunks of `columns` of a source's split, the first being texts, which come clean."""
         chunks = self.source.chunks(name, option, columns, CHUNK)
+        start = 0
         for texts, labels, *others in counted(f"reading {name} of {self.config.source}", chunks):
             if self.config.on_bad_row == "skip":
                 bad = [not isinstance(text, str) or not text.strip() for text in texts]
                 # they keep their place, and are left out by having no label
                 labels = [None if b else label for b, label in zip(bad, labels, strict=True)]
                 texts = ["" if b else text for b, text in zip(bad, texts, strict=True)]
-            strange = [type(text).__name__ for text in texts if not isinstance(text, str | None)]
-            if strange:
-                place = f"data.text_column={self.config.text_column}"
-                raise UserError(f"{place}: holds {strange[0]} values; choose a column of texts")
-            yield [[clean(text or "", strip_html) for text in texts], labels, *others]
+            row = next((row for row, text in enumerate(texts, start) if not isinstance(text, str)), None)
+            if row is not None:
+                raise self._no_text(texts[row - start], row, f"{option}={name}")
+            yield [[clean(text, strip_html) for text in texts], labels, *others]
+            start += len(texts)
+
+    def _no_text(self, value: Any, row: int, place: str) -> UserError:
+        column = f"data.text_column={self.config.text_column}"
+        if value is not None and not isinstance(value, bytes):
+            return UserError(f"{column}: holds {type(value).__name__} values; choose a column of texts")
+        problem = "has no text" if value is None else "is no text in UTF-8"
+        return BadRow(f"{column}: row {row} of {place} {problem}; mend it, or set data.on_bad_row=skip", row)
 
     def _labels(self, name: str, option: str) -> Iterator[tuple[None, list[Any]]]:
         """Chunks as `_rows` gives them, of labels alone, which is quicker."""
