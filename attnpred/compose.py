@@ -17,7 +17,7 @@ from hydra.core.config_store import ConfigStore
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
 from hydra.errors import HydraException
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
 from attnpred import foreign, guarded, schema
@@ -126,7 +126,6 @@ def _merged(parsed: list[Override], extra_dir: str | None) -> dict[str, Any]:
     try:
         config = _from_files(tuple(choices), extra_dir).copy()
         OmegaConf.set_struct(config, False)
-        config.hydra = {part: config.hydra[part] for part in ENGINE}
         for override in values:
             OmegaConf.update(config, override.key_or_group, override.value(), merge=True)
         guarded.refuse_functions(OmegaConf.to_container(config))
@@ -165,15 +164,22 @@ def checked(plain: dict[Any, Any], extra_dir: str | None = None) -> Config:
 
 @cache
 def _from_files(choices: tuple[str, ...], extra_dir: str | None) -> DictConfig:
+    """What the files say, and of Hydra's own part what is used."""
+    composed = _composed(choices, extra_dir)
+    if extra_dir:
+        engine = tuple(choice for choice in choices if choice.startswith("hydra/"))
+        foreign.refuse_reach(composed, _composed(engine, None), extra_dir)
+    with open_dict(composed):
+        composed.hydra = {part: composed.hydra[part] for part in ENGINE}
+    return composed
+
+
+def _composed(choices: tuple[str, ...], extra_dir: str | None) -> DictConfig:
     search = [foreign.search_path(Path(extra_dir))] if extra_dir else []
     try:
         with initialize_config_dir(str(CONF), version_base="1.3"):
             _forget_namesakes()
-            composed = hydra_compose("config", overrides=[*choices, *search], return_hydra_config=True)
-        if extra_dir:
-            engine = tuple(choice for choice in choices if choice.startswith("hydra/"))
-            foreign.refuse_reach(composed, _from_files(engine, None), extra_dir)
-        return composed
+            return hydra_compose("config", overrides=[*choices, *search], return_hydra_config=True)
     except (HydraException, OmegaConfBaseException) as error:
         reason = " ".join(line.strip() for line in str(error).splitlines() if line.strip())
         raise UserError(f"{' '.join(choices) or 'config.yaml'}: {reason}") from None
