@@ -238,11 +238,11 @@ def test_brushes_choose_groups(show, tree):
     names = "[...document.querySelectorAll('.axis-name')].map(e => e.textContent)"
     assert browser.ask(names) == ["width", "lr", "accuracy", "accuracy"]
     x, top, bottom = middle(browser, ".ground", 0)
-    drag(browser, x, top + 16, (top + bottom) / 2)  # the upper half of the widths
+    drag(browser, x + 12, top + 4, (top + bottom) / 2)  # the upper half of the widths
     assert browser.ask(COUNT) == "3 of 6 groups, 9 runs"
     assert browser.ask("document.querySelectorAll('.parallel .out').length") == 3
     x, top, bottom = middle(browser, ".ground", 1)
-    drag(browser, x, bottom - 20, (top + bottom) / 2 + 20)  # the least rate
+    drag(browser, x + 12, bottom - 4, (top + bottom) / 2 + 20)  # the least rate
     assert browser.ask(COUNT) == "1 of 6 groups, 3 runs"
     x, top, bottom = middle(browser, "#handle-1-0")
     drag(browser, x, (top + bottom) / 2, (top + bottom) / 2 - 400)  # all rates from there up
@@ -250,7 +250,7 @@ def test_brushes_choose_groups(show, tree):
     browser.ask("document.getElementById('clear').click()")
     assert browser.ask(COUNT) == "6 groups, 18 runs"
     x, top, bottom = middle(browser, ".ground", 0)
-    drag(browser, x, top + 16, (top + bottom) / 2)
+    drag(browser, x + 12, top + 4, (top + bottom) / 2)
     browser.ask("document.querySelector('.ground').dispatchEvent(new MouseEvent('dblclick', {bubbles: true}))")
     assert browser.ask(COUNT) == "6 groups, 18 runs"
 
