@@ -167,7 +167,8 @@ def _from_files(choices: tuple[str, ...], extra_dir: str | None) -> DictConfig:
     """What the files say, and of Hydra's own part what is used."""
     composed = _composed(choices, extra_dir)
     if extra_dir:
-        engine = tuple(choice for choice in choices if choice.startswith("hydra/"))
+        pairs = [choice.partition("=") for choice in choices if choice.startswith("hydra/")]
+        engine = tuple(f"{group}={name}" for group, _, name in pairs if name in group_options(group))
         foreign.refuse_reach(composed, _composed(engine, None), extra_dir)
     with open_dict(composed):
         composed.hydra = {part: composed.hydra[part] for part in ENGINE}

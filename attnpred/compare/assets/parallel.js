@@ -103,16 +103,17 @@ function axisOf(one, x) {
   return whole;
 }
 
-function drag(ground, one) {
+// From where the pointer goes down, or from the brush's other end where it takes hold of one.
+function drag(element, one, anchor) {
   const placeIn = (event) => {
     const svg = document.querySelector(".parallel");
     const box = svg.getBoundingClientRect();
     const y = ((event.clientY - box.top) / box.height) * AXES.height;
     return Math.max(AXES.top, Math.min(AXES.height - AXES.bottom, y));
   };
-  ground.addEventListener("pointerdown", (down) => {
+  element.addEventListener("pointerdown", (down) => {
     down.preventDefault();
-    const start = placeIn(down);
+    const start = anchor ?? placeIn(down);
     const move = (event) => {
       const now = placeIn(event);
       if (Math.abs(now - start) > 3) brush(one, [Math.min(start, now), Math.max(start, now)]);
@@ -126,7 +127,7 @@ function drag(ground, one) {
     window.addEventListener("pointerup", up);
     window.addEventListener("pointercancel", up);
   });
-  ground.addEventListener("dblclick", () => brush(one, null));
+  element.addEventListener("dblclick", () => brush(one, null));
 }
 
 function brush(one, range) {
@@ -156,6 +157,7 @@ function handle(one, x, y, end) {
     d: end ? `M${x - 6},${y + 4}h12l-6,8z` : `M${x - 6},${y - 4}h12l-6,-8z`,
   };
   const element = draw("path", about);
+  drag(element, one, range[1 - end]);
   element.addEventListener("keydown", (event) => {
     if (event.key === "Escape") brush(one, null);
     const other = inside.length ? inside.at(end ? 0 : -1)[1] : now;
