@@ -30,7 +30,8 @@ class GuardedSource(FileConfigSource):
         if not file.is_relative_to(Path(self.path).resolve()):
             raise UserError(f"{file}: lies outside of --config-dir={self.path}; put the file itself there")
         guarded.refuse_functions(guarded.read_yaml(file), str(file))
-        return super().load_config(config_path)
+        with guarded.reading(file):  # Hydra wants more of it: no key twice
+            return super().load_config(config_path)
 
 
 def search_path(directory: Path) -> str:

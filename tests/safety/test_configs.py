@@ -96,6 +96,18 @@ def test_yaml_is_plain_and_within_bounds_in_a_run_directory(kind, image_run, ref
     assert "config.yaml" in line
 
 
+@pytest.mark.parametrize("content", ["seed: 1\nseed: 2\n", "- 1\n", "seed: ${\n", "[]: 1\n", "1: 2\n", "null\n", "x\n"])
+def test_odd_files_are_one_line(content, folder, given, refused):
+    if content == "null\n":  # which is an empty file
+        assert compose.compose(["experiment=theirs"], str(folder(content))).seed == 0
+    else:
+        assert given(folder(content))
+
+
+def test_a_deeply_nested_value_is_one_line(refused):
+    assert "seed=" in refused("train", "seed=" + "[" * 500 + "]" * 500)
+
+
 def test_aliases_within_bounds_are_read(tmp_path):
     file = tmp_path / "a.yaml"
     file.write_text("a: &a {x: 1}\nb: *a\nc:\n  <<: *a\n  y: 2\n")
