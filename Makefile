@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup train test lint check fuzz bench tensorboard clean
+.PHONY: help setup train test lint check fuzz audit bench tensorboard clean
 
 help: ## list the targets
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -32,6 +32,10 @@ check: .venv/ready ## validate every shipped config
 
 fuzz: .venv/ready ## try 2,000 malformed command lines, and 200 as processes of their own
 	ATTNPRED_FUZZ=2000 $(BIN)/python -m pytest tests/test_fuzz.py $(ARGS)
+
+audit: .venv/ready ## ask whether holes are known in the packages of .venv (3: nobody could be asked)
+	$(BIN)/python -m pip install --quiet --editable '.[audit]'
+	$(BIN)/python -m scripts.audit
 
 bench: .venv/ready ## measure speed against peers; writes the README's table (ARGS="--only start")
 	$(BIN)/python -m pip install --quiet --editable '.[bench,minilm]'

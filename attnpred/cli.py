@@ -12,6 +12,7 @@ import sys
 from pathlib import Path
 from types import ModuleType
 
+from attnpred import stdout
 from attnpred.errors import Interrupted, UserError
 from attnpred.schema import suggest
 from attnpred.scrub import shown
@@ -25,12 +26,13 @@ def main(argv: list[str] | None = None) -> int:
     arguments = sys.argv[1:] if argv is None else argv
     os.environ.update({name: value for name, value in ENVIRONMENT.items() if name not in os.environ})
     try:
-        return _run(arguments)
+        code = _run(arguments)
+        stdout.flush()
+        return code
     except UserError as error:
         print(f"error: {shown(str(error))}", file=sys.stderr)
         return 2
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or the interpreter complains at its end
         return 128 + signal.SIGPIPE
     except Interrupted as error:
         return error.exit_code

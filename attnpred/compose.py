@@ -60,7 +60,7 @@ def parse(overrides: list[str]) -> list[Override]:
     for text in overrides:
         try:
             override = parser.parse_override(text)
-        except (HydraException, OmegaConfBaseException, ValueError):
+        except (HydraException, OmegaConfBaseException, ValueError, RecursionError):
             override = None
         if override is None or not override.key_or_group.strip():
             raise UserError(f"{text}: not an override; write key=value (quote values that hold =, spaces or brackets)")

@@ -1,7 +1,7 @@
 """What the rooms hand one another: batches, the input's specification, and a model's output."""
 
 from dataclasses import asdict, dataclass, fields, replace
-from typing import Any, Self
+from typing import Any, Self, get_args, get_origin, get_type_hints
 
 import torch
 from torch import Tensor
@@ -81,6 +81,11 @@ class InputSpec:
     def as_dict(self) -> dict[str, Any]:
         return asdict(self)
 
+    def check(self) -> None:
+        """Raises ValueError where the numbers do not belong together."""
+        if not self.classes or len(set(self.classes)) < len(self.classes):
+            raise ValueError("it has no classes, or one twice")
+
 
 @dataclass(frozen=True, kw_only=True)
 class TextSpec(InputSpec):
@@ -92,6 +97,13 @@ class TextSpec(InputSpec):
     prefix: tuple[int, ...] = ()  # ids of the special tokens before every text
     suffix: tuple[int, ...] = ()
 
+    def check(self) -> None:
+        super().check()
+        if not all(0 <= one < self.vocab_size for one in (self.pad_id, self.mask_id, *self.prefix, *self.suffix)):
+            raise ValueError("a special token lies outside of the vocabulary")
+        if self.max_length <= len(self.prefix) + len(self.suffix):
+            raise ValueError("max_length leaves no room beside the special tokens")
+
 
 @dataclass(frozen=True, kw_only=True)
 class ImageSpec(InputSpec):
@@ -102,12 +114,34 @@ class ImageSpec(InputSpec):
     mean: tuple[float, ...]  # a channel, in units of 0 to 255, of the training pixels
     std: tuple[float, ...]
 
+    def check(self) -> None:
+        super().check()
+        if self.channels not in (1, 3) or min(self.height, self.width) < 1:
+            raise ValueError("its images have no such size")
+        if not len(self.mean) == len(self.std) == self.channels:
+            raise ValueError("mean and std need a number a channel")
+
 
 def spec_from_dict(values: dict[str, Any]) -> InputSpec:
-    """The specification that `as_dict` described, as it comes back from JSON."""
+    """The specification that `as_dict` described, as it comes back from JSON; ValueError where it is none."""
     kinds: dict[str, type[InputSpec]] = {"text": TextSpec, "image": ImageSpec}
+    kind = kinds.get(str(values.get("modality")))
+    if kind is None:
+        raise ValueError("its modality is neither text nor image")
     given: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}
-    return kinds[values["modality"]](**given)
+    hints = get_type_hints(kind)
+    for name in [*hints, *given]:
+        if name not in hints or name not in given or not _is(given[name], hints[name]):
+            raise ValueError(f"{name} is missing, unknown, or of another type")
+    spec = kind(**given)
+    spec.check()
+    return spec
+
+
+def _is(value: Any, hint: Any) -> bool:
+    if get_origin(hint) is tuple:
+        return isinstance(value, tuple) and all(_is(one, get_args(hint)[0]) for one in value)
+    return type(value) is hint or (hint is float and type(value) is int)
 
 
 @dataclass(frozen=True)

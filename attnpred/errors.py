@@ -13,6 +13,14 @@ class BadRow(UserError):
         self.row = row
 
 
+class BadInput(UserError):
+    """One of the inputs that were given cannot be read; `position` counts them from 0."""
+
+    def __init__(self, what: str, position: int) -> None:
+        super().__init__(what)
+        self.position = position
+
+
 class Diverged(UserError):
     """A loss or gradient is no number any more."""
 

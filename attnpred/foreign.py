@@ -12,7 +12,7 @@ from omegaconf import DictConfig, OmegaConf
 from attnpred import guarded
 from attnpred.errors import UserError
 
-OURS_ALONE = ("output_dir", "data.cache_dir")  # where a launch writes
+OURS_ALONE = ("output_dir", "data.cache_dir", "logger.tracking_uri")  # where a launch writes
 # of Hydra's own settings, what differs with every choice and steers nothing
 HARMLESS = {"hydra": ("overrides", "runtime", "searchpath"), "job": ("override_dirname",)}
 
@@ -29,7 +29,8 @@ class GuardedSource(FileConfigSource):
         if not file.is_relative_to(Path(self.path).resolve()):
             raise UserError(f"{file}: lies outside of --config-dir={self.path}; put the file itself there")
         guarded.refuse_functions(guarded.read_yaml(file), str(file))
-        return super().load_config(config_path)
+        with guarded.reading(file):  # Hydra wants more of it: no key twice
+            return super().load_config(config_path)
 
 
 def search_path(directory: Path) -> str:
@@ -39,7 +40,7 @@ def search_path(directory: Path) -> str:
 
 
 def refuse_reach(composed: DictConfig, shipped: DictConfig, directory: str) -> None:
-    """Raises where a file reached beyond the experiment: what Hydra starts, and where is written, only its user says."""
+    """Raises where a file reached beyond the experiment, to what Hydra starts or to where is written."""
     if _steering(composed) != _steering(shipped):
         raise UserError(
             f"--config-dir={directory}: a file there changes Hydra's own settings, which can start programs; "

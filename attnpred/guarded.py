@@ -4,6 +4,7 @@ import os
 import re
 import stat
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -21,12 +22,19 @@ OPTION = re.compile(r"\$\{[\w.\[\]]+\}")
 
 def read_yaml(file: Path) -> Any:
     """What a YAML file holds, as plain containers."""
-    try:
+    with reading(file):
         if file.stat().st_size > LARGEST_FILE:
-            raise UserError(f"{file}: holds more than {LARGEST_FILE // 2**20} MiB, which is no config; give another file")
+            raise UserError(f"{file}: holds more than {LARGEST_FILE // 2**20} MiB, too much for a config")
         text = file.read_text(encoding="utf-8")
         _bound(text, file)
         return yaml.load(text, LOADER)
+
+
+@contextmanager
+def reading(file: Path) -> Iterator[None]:
+    """Turns what can be wrong with a YAML file into the user's one line."""
+    try:
+        yield
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         line = f", line {mark.line + 1}" if mark else ""

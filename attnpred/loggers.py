@@ -15,8 +15,11 @@ from pytorch_lightning.utilities import rank_zero_only
 from attnpred.config import LoggerConfig
 from attnpred.errors import UserError
 from attnpred.files import to_disk
+from attnpred.scrub import scrub
 
 METRICS, TENSORBOARD = "metrics.jsonl", "tensorboard"
+# W&B would keep the command line, paths, the state of a repository and what the terminal shows
+UNTOLD = {"x_disable_meta": True, "console": "off", "disable_git": True, "disable_code": True, "save_code": False}
 
 
 class MetricsFile(Logger):
@@ -68,13 +71,15 @@ def make(options: LoggerConfig, directory: Path) -> list[Logger]:
                 offline=options.offline,
                 id=directory.name,
                 resume="allow",
+                settings=UNTOLD,
             )
         )
     if options.mlflow:
         from pytorch_lightning.loggers import MLFlowLogger
 
         tracking = options.tracking_uri or f"sqlite:///{(directory / 'mlflow.db').resolve()}"
-        loggers.append(MLFlowLogger(options.project, run_name=directory.name, tracking_uri=tracking))
+        tags = {"mlflow.source.name": "attnpred"}  # in place of where the program lies, below somebody's home
+        loggers.append(MLFlowLogger(options.project, run_name=directory.name, tracking_uri=tracking, tags=tags))
     return loggers
 
 
@@ -130,6 +135,7 @@ def tensorboard(loggers: list[Logger]) -> Any | None:
 
 def hyperparameters(loggers: list[Logger], chosen: dict[str, Any], results: dict[str, float]) -> None:
     """Fills the HPARAMS tab, once, with what was chosen and how the run ended."""
+    chosen = scrub(chosen)
     for logger in loggers:
         if isinstance(logger, TensorBoardLogger):
             logger.log_hyperparams(chosen, results)

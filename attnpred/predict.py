@@ -9,6 +9,7 @@ import torch
 from attnpred import schema
 from attnpred.config import Config
 from attnpred.device import choose
+from attnpred.errors import BadInput
 from attnpred.explain.base import make
 from attnpred.models.views import look
 from attnpred.run import Run
@@ -17,7 +18,8 @@ from attnpred.run import Run
 def predict(run: Run, config: Config, inputs: Iterable[str], explainer: str | None = None) -> Iterator[dict[str, Any]]:
     """One plain description an input, in the order given, as soon as it and those before it are done.
 
-    With the name of an `explainer` its map of the predicted class takes the place of the model's own attention.
+    Where an input cannot be read, those before it are described, and then BadInput is raised. With the name of an
+    `explainer` its map of the predicted class takes the place of the model's own attention.
     """
     reader: Any = run.reader()
     chosen = choose(config.trainer)
@@ -26,7 +28,8 @@ def predict(run: Run, config: Config, inputs: Iterable[str], explainer: str | No
     chosen_one = None if explainer is None else make(explainer, model)
     done: dict[int, dict[str, Any]] = {}
     turn = 0
-    for reading in reader.readings(inputs, config.data.eval_batch_size):
+    bad: list[BadInput] = []
+    for reading in reader.readings(_until_bad(inputs, bad), config.data.eval_batch_size):
         with torch.inference_mode(), chosen.autocast():
             batch = reading.batch.to(chosen.device_type)
             output = look(model, batch, mirror=config.data.mirrors(), need_attention=True)
@@ -42,3 +45,12 @@ def predict(run: Run, config: Config, inputs: Iterable[str], explainer: str | No
             while turn in done:
                 yield done.pop(turn)
                 turn += 1
+    if bad:
+        raise bad[0]
+
+
+def _until_bad(inputs: Iterable[str], bad: list[BadInput]) -> Iterator[str]:
+    try:
+        yield from inputs
+    except BadInput as error:
+        bad.append(error)

@@ -47,7 +47,8 @@ def leave_with_parent(parent: int | None = None) -> Callable[[], None]:
 def environment() -> dict[str, str]:
     """Of a child that finds this package: a checkout may be run from any directory without being installed."""
     path = os.pathsep.join(filter(None, [str(PACKAGE.parent), os.environ.get("PYTHONPATH")]))
-    return {**os.environ, "PYTHONPATH": path}
+    # not so from where it happens to be started, which may be a directory from a stranger
+    return {**os.environ, "PYTHONPATH": path, "PYTHONSAFEPATH": "1"}
 
 
 def run(command: list[str], further: dict[str, str] | None = None) -> int:

@@ -14,6 +14,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from attnpred import stdout
 from attnpred.errors import Interrupted, UserError
 
 if TYPE_CHECKING:
@@ -127,7 +128,7 @@ def together(work: Callable[[Lead | None], Run]) -> int:
 
 def _done(run: Run) -> int:
     sys.stderr.flush()
-    print(run.path)
+    stdout.write(str(run.path))
     return 0
 
 

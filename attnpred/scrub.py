@@ -42,7 +42,11 @@ def _homeless(text: str) -> str:
     return text
 
 
+def printable(line: str) -> str:
+    return line if line.isprintable() else "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in line)
+
+
 def shown(text: str, most: int = 2000) -> str:
     """One line that a terminal shows and does not obey, of bearable length, without secrets."""
-    line = "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in " ".join(hide(text).split()))
+    line = printable(" ".join(hide(text).split()))
     return line if len(line) <= most else f"{line[: most // 2]} … {line[-most // 2 :]}"

@@ -32,6 +32,7 @@ from attnpred.errors import Interrupted, UserError
 from attnpred.files import tidy, unwritable, write_json
 from attnpred.learner import Learner
 from attnpred.run import Run
+from attnpred.scrub import scrub, shown
 from attnpred.settle import settle
 from attnpred.vault import Vault
 
@@ -256,7 +257,8 @@ def _describe(trainer: lightning.Trainer, config: Config) -> None:
     """The config as text beside the curves."""
     writer = loggers.tensorboard(trainer.loggers)
     if writer is not None:
-        lines = "\n".join(f"    {o.path}: {schema.show(o.value)}" for o in schema.describe(config))
+        # each on one line, where indentation keeps it from being read as Markdown
+        lines = "\n".join(f"    {o.path}: {shown(scrub(schema.show(o.value)))}" for o in schema.describe(config))
         writer.add_text("config", lines)
 
 

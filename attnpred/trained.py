@@ -51,10 +51,11 @@ def _image(answer: dict[str, Any]) -> str:
     from PIL import Image
 
     from attnpred import pictures
+    from attnpred.data.pixels import as_pixels, open_image
 
     attention = np.maximum(np.array(answer["attention"]), 0)  # (height, width)
     height, width = answer["size"]
-    pixels = np.asarray(Image.open(answer["input"]).convert("RGB").resize((width, height))).transpose(2, 0, 1)
+    pixels = as_pixels(open_image(answer["input"]).convert("RGB").resize((width, height)), 3)
     caption = pictures.Caption(None, answer["label"], answer["probabilities"][answer["label"]])
     picture = pictures.image_grid(pixels[None], attention.reshape(1, -1), (height, width), [caption])
     file = io.BytesIO()

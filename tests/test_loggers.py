@@ -33,7 +33,8 @@ def test_a_chosen_logger_gets_what_was_asked(name, kind, monkeypatch, tmp_path):
     monkeypatch.setattr(f"pytorch_lightning.loggers.{kind}", make)
     loggers.make(options(f"logger={name}", "logger.project=mine", "logger.offline=true"), tmp_path / "run")
     if name == "wandb":
-        again = {"id": "run", "resume": "allow"}  # a run that goes on stays one run
+        again = {"id": "run", "resume": "allow", "settings": loggers.UNTOLD}  # a run that goes on stays one run
         assert made == {"values": ("run",), "save_dir": tmp_path / "run", "project": "mine", "offline": True, **again}
     else:
-        assert made == {"values": ("mine",), "run_name": "run", "tracking_uri": f"sqlite:///{tmp_path}/run/mlflow.db"}
+        own = {"run_name": "run", "tags": {"mlflow.source.name": "attnpred"}}
+        assert made == {"values": ("mine",), "tracking_uri": f"sqlite:///{tmp_path}/run/mlflow.db", **own}

@@ -169,7 +169,7 @@ def test_predictions_read_standard_input_line_by_line(train, tmp_path, capsys, m
 
     image = tmp_path / "image.png"
     Image.new("L", (8, 8), 200).save(image)
-    monkeypatch.setattr("sys.stdin", io.StringIO(f"{image}\n{image}\n"))
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(f"{image}\n{image}\n".encode())))
     assert main(["predict", str(train()), "-"]) == 0
     assert [json.loads(line)["input"] for line in capsys.readouterr().out.splitlines()] == [str(image)] * 2
 

@@ -4,7 +4,7 @@ import argparse
 import itertools
 import sys
 
-from attnpred import compose
+from attnpred import compose, stdout
 from attnpred.errors import UserError
 
 
@@ -16,16 +16,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def main(args: argparse.Namespace) -> int:
     if args.overrides:
         compose.compose(args.overrides, args.config_dir)
-        print(f"ok: {' '.join(args.overrides)}")
+        stdout.write(f"ok: {' '.join(args.overrides)}")
         return 0
     failures = 0
     for name in compose.group_options(compose.APART):
         compose.explainer(name)
-        print(f"ok: --explainer {name}")
+        stdout.write(f"ok: --explainer {name}")
     for overrides in shipped(args.config_dir):
         try:
             compose.compose(overrides, args.config_dir)
-            print(f"ok: {' '.join(overrides)}")
+            stdout.write(f"ok: {' '.join(overrides)}")
         except UserError as error:
             failures += 1
             print(f"error: {' '.join(overrides)}: {error}", file=sys.stderr)

@@ -1,10 +1,9 @@
 """Measure a trained run on a split: metrics as JSON on stdout, as a table on stderr."""
 
 import argparse
-import json
 import sys
 
-from attnpred import compose
+from attnpred import compose, stdout
 from attnpred.run import Run
 
 
@@ -26,5 +25,5 @@ def main(args: argparse.Namespace) -> int:
 
     result = evaluate(run, config, args.split)
     print(report.evaluation_table(result, args.split), file=sys.stderr)
-    print(json.dumps({"run": str(run.path), "split": args.split, **result}, ensure_ascii=False))
+    stdout.write_json({"run": str(run.path), "split": args.split, **result})
     return 0

@@ -1,12 +1,11 @@
 """Explain a trained run's answers, measure how far that can be believed, and write it as one HTML page."""
 
 import argparse
-import json
 import sys
 from pathlib import Path
 
-from attnpred import compose
-from attnpred.errors import UserError
+from attnpred import compose, stdout
+from attnpred.errors import BadInput, UserError
 from attnpred.run import Run
 
 DEFAULT = ["attention", "integrated_gradients"]
@@ -39,31 +38,42 @@ def main(args: argparse.Namespace) -> int:
 
     settle()
     from attnpred import report
+    from attnpred.data.reader import saved_modality
     from attnpred.explain.page import render
     from attnpred.explain.run import explain
+    from attnpred.inputs import Inputs
 
-    story = explain(
-        run,
-        config,
-        names=names,
-        inputs=args.inputs or None,
-        split=args.split,
-        limit=args.limit,
-        removal=args.removal,
-    )
+    inputs = Inputs(args.inputs, saved_modality(run.path))
+    try:
+        story = explain(
+            run,
+            config,
+            names=names,
+            inputs=inputs if args.inputs else None,
+            split=args.split,
+            limit=args.limit,
+            removal=args.removal,
+        )
+    except BadInput as error:
+        raise inputs.named(error) from None
     if story["faithfulness"] is not None:
         print(report.faithfulness_table(story["faithfulness"]), file=sys.stderr)
     if args.tensorboard:
         from attnpred.explain.tensorboard import draw
 
-        draw(run, story)
+        try:
+            draw(run, story)
+        except OSError as error:
+            raise UserError(
+                f"{run.path / 'tensorboard'}: cannot be written ({error.strerror}); leave out --tensorboard"
+            ) from None
     if args.json:
-        print(json.dumps(story, ensure_ascii=False))
+        stdout.write_json(story)
         return 0
     default = run.path / "explanations" / f"{story['split'] or 'inputs'}.html"
     file = Path(args.output).expanduser() if args.output else default
     _write(file, render(story))
-    print(file)
+    stdout.write(str(file))
     return 0
 
 
@@ -71,5 +81,6 @@ def _write(file: Path, page: str) -> None:
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(page, encoding="utf-8")
-    except OSError as error:
-        raise UserError(f"--output {file}: cannot be written ({error.strerror}); name another file") from None
+    except (OSError, ValueError) as error:  # ValueError for a name that none can have
+        reason = getattr(error, "strerror", None) or error
+        raise UserError(f"--output {file}: cannot be written ({reason}); name another file") from None

@@ -1,12 +1,9 @@
 """Label new input with a trained run: a JSON line an input, with the parts of the input and their attention."""
 
 import argparse
-import json
-import sys
-from collections.abc import Iterator
-from typing import Any
 
-from attnpred import compose
+from attnpred import compose, stdout
+from attnpred.errors import BadInput
 from attnpred.run import Run
 
 
@@ -25,20 +22,14 @@ def main(args: argparse.Namespace) -> int:
     from attnpred.settle import settle
 
     settle()
+    from attnpred.data.reader import saved_modality
+    from attnpred.inputs import Inputs
     from attnpred.predict import predict
 
-    for result in predict(run, config, _inputs(args.inputs), args.explainer):
-        _print(result)
+    inputs = Inputs(args.inputs, saved_modality(run.path))
+    try:
+        for result in predict(run, config, inputs, args.explainer):
+            stdout.write_json(result)
+    except BadInput as error:
+        raise inputs.named(error) from None
     return 0
-
-
-def _inputs(given: list[str]) -> Iterator[str]:
-    for value in given:
-        if value == "-":
-            yield from (line.rstrip("\n") for line in sys.stdin)
-        else:
-            yield value
-
-
-def _print(result: dict[str, Any]) -> None:
-    print(json.dumps(result, ensure_ascii=False), flush=True)

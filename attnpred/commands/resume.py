@@ -1,8 +1,11 @@
 """Go on with a run that was interrupted or failed, exactly where it was last saved, in its own directory."""
 
 import argparse
+import os
 
 from attnpred import ranks
+from attnpred.config import LoggerConfig
+from attnpred.errors import UserError
 from attnpred.run import Run
 
 
@@ -13,7 +16,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def main(args: argparse.Namespace) -> int:
     def work(lead: ranks.Lead | None) -> Run:
         run = Run.find(args.run)
-        run.config()
+        _confirm(run.config().logger)
 
         from attnpred.settle import settle
 
@@ -23,3 +26,13 @@ def main(args: argparse.Namespace) -> int:
         return resume(run, lead)
 
     return ranks.together(work)
+
+
+def _confirm(logger: LoggerConfig) -> None:
+    """The run may be a stranger's, whose server would be sent what is measured, and the password of one's own."""
+    address = logger.tracking_uri if logger.mlflow else None
+    if address is not None and address != os.environ.get("MLFLOW_TRACKING_URI"):
+        raise UserError(
+            f"logger.tracking_uri={address}: is what the run says; if you trust that server, say so by "
+            f"MLFLOW_TRACKING_URI={address}"
+        )

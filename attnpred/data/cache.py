@@ -20,7 +20,8 @@ from attnpred.files import to_disk
 
 USUAL = "~/.cache/attnpred"
 # Marks the directory for backup programs, which leave it out, and as one that was once chosen by this machine's user
-TAG, MARK = "CACHEDIR.TAG", "Signature: 8a477f597d28d172789f06886806bc55\n# Data prepared by attnpred; can be removed.\n"
+TAG = "CACHEDIR.TAG"
+MARK = "Signature: 8a477f597d28d172789f06886806bc55\n# Data prepared by attnpred; can be removed.\n"
 MANIFEST = "manifest.json"
 WHOLE_FILE = 32 * 2**20
 SAMPLES, SAMPLE = 32, 2**18

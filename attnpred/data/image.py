@@ -4,7 +4,7 @@ import os
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from itertools import islice
+from itertools import islice, takewhile
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -30,7 +30,7 @@ from attnpred.data.pixels import (
 from attnpred.data.progress import counted
 from attnpred.data.reader import Reading, load_spec, save_spec
 from attnpred.data.splits import Split, carving, source_split
-from attnpred.errors import UserError
+from attnpred.errors import BadInput, UserError
 from attnpred.files import read_json, write_json
 from attnpred.schema import option
 
@@ -74,20 +74,25 @@ class ImageReader:
         stream, start = iter(inputs), 0
         with ThreadPoolExecutor(os.cpu_count()) as threads:
             while paths := list(islice(stream, size)):
-                first = self._read(paths[0])
                 # threads take longer over small files than one alone, since they wait for one another
-                together = Path(paths[0]).stat().st_size > SMALL_FILE
-                rest = (threads.map if together else map)(self._read, paths[1:])
-                pixels = torch.from_numpy(np.stack([first, *rest]))
-                ids = torch.arange(start, start + len(paths))
-                yield Reading(paths, ImageBatch(labels=None, ids=ids, pixels=pixels), self._explain)
+                together = _bytes(paths[0]) > SMALL_FILE
+                found = list((threads.map if together else map)(self._read, paths))
+                good = list(takewhile(lambda one: not isinstance(one, str), found))
+                if good:
+                    pixels = torch.from_numpy(np.stack(good))
+                    ids = torch.arange(start, start + len(good))
+                    batch = ImageBatch(labels=None, ids=ids, pixels=pixels)
+                    yield Reading(paths[: len(good)], batch, self._explain)
+                if len(good) < len(paths):
+                    raise BadInput(str(found[len(good)]), start + len(good))
                 start += len(paths)
 
     def describe(self, batch: ImageBatch) -> Callable[[Attention], Iterator[dict[str, Any]]]:
         """As a reading's `explain`, for a batch of the data."""
         return self._explain
 
-    def _read(self, path: str) -> Pixels:
+    def _read(self, path: str) -> Pixels | str:
+        """The file's pixels, or what is wrong with it."""
         from PIL import Image
 
         try:
@@ -99,7 +104,7 @@ class ImageReader:
             )
         except (OSError, ValueError) as error:
             reason = "no such file" if isinstance(error, FileNotFoundError) else f"no image that can be read ({error})"
-            raise UserError(f"{path}: {reason}; give the path of an image file") from error
+            return f"{path}: {reason}; give the path of an image file"
 
     def _explain(self, attention: Attention) -> Iterator[dict[str, Any]]:
         """Attention a pixel of the model's input, from its regions'."""
@@ -109,6 +114,13 @@ class ImageReader:
         pixels = F.interpolate(regions, size, mode="bilinear", align_corners=False)[:, 0]  # (batch, height, width)
         for one in (pixels if attention.signed else pixels / pixels.sum((1, 2), keepdim=True)).numpy():
             yield {"size": list(size), "attention": one.tolist()}
+
+
+def _bytes(path: str) -> int:
+    try:
+        return Path(path).stat().st_size
+    except (OSError, ValueError):
+        return 0
 
 
 class ImageData(Data[ImageDataConfig, ImageReader, PixelStore]):

@@ -2,6 +2,8 @@
 
 import io
 import os
+import stat
+import warnings
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -20,6 +22,8 @@ from attnpred.errors import BadRow
 Pixels = NDArray[np.uint8]
 PIXELS_FILE = "pixels.bin"
 SHOWN = 3  # bad rows that a warning describes
+# All that pictures come in. Pillow reads more, by programs that it starts (EPS) or decoders that few files test.
+FORMATS = ("PNG", "JPEG", "GIF", "BMP", "TIFF", "WEBP", "AVIF", "JPEG2000", "PPM", "ICO", "TGA")
 GREY_MODES = {"1", "L", "LA", "I", "I;16", "F"}
 
 
@@ -44,13 +48,25 @@ def open_image(source: str | Path | io.BytesIO) -> Any:
     """The image upright, as a camera's note in the file says; OSError or ValueError where there is none to be read."""
     from PIL import Image, ImageOps
 
+    if not isinstance(source, io.BytesIO) and not stat.S_ISREG(Path(source).stat().st_mode):
+        raise ValueError("not a file")
     try:
-        image = Image.open(source)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+            Image.init()
+            image = Image.open(source, formats=[one for one in FORMATS if one in Image.OPEN])
+        most = Image.MAX_IMAGE_PIXELS
+        if most is not None and image.width * image.height > most:
+            image.close()
+            raise ValueError(f"{image.width:,} × {image.height:,} pixels are more than {most:,}")
+        image.load()
         ImageOps.exif_transpose(image, in_place=True)
         if image.mode == "F" and not np.isfinite(np.asarray(image)).all():
             raise ValueError("has pixels that are no numbers")
         return image
-    except (SyntaxError, Image.DecompressionBombError) as error:
+    except OSError:
+        raise
+    except Exception as error:  # of any type, by where the file is damaged
         raise ValueError(str(error)) from error
 
 

@@ -5,11 +5,13 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
+from attnpred.scrub import hide, printable
+
 SECONDS_BETWEEN_LINES = 3.0
 
 
-def say(line: str) -> None:
-    print(line, file=sys.stderr, flush=True)
+def say(text: str) -> None:
+    print("\n".join(map(printable, hide(text).split("\n"))), file=sys.stderr, flush=True)
 
 
 def counted(what: str, chunks: Iterator[list[list[Any]]]) -> Iterator[list[list[Any]]]:

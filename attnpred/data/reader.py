@@ -8,6 +8,7 @@ from typing import Any, Generic, TypeVar
 
 from attnpred.contracts import Attention, Batch, InputSpec, spec_from_dict
 from attnpred.errors import UserError
+from attnpred.files import read_json
 
 B = TypeVar("B", bound=Batch)
 SPEC_FILE = "spec.json"
@@ -30,18 +31,24 @@ def save_spec(directory: Path, spec: InputSpec, **reader: Any) -> None:
 
 def load_spec(directory: Path) -> tuple[InputSpec, dict[str, Any]]:
     values = _read(directory)
-    return spec_from_dict(values["spec"]), values["reader"]
+    try:
+        return spec_from_dict(values["spec"]), values["reader"]
+    except ValueError as error:
+        raise damaged(directory, str(error)) from None
+
+
+def damaged(directory: Path, reason: str) -> UserError:
+    return UserError(f"{directory / SPEC_FILE}: describes no input of a model ({reason}); restore the file")
 
 
 def saved_modality(directory: Path) -> str:
-    return str(_read(directory)["spec"]["modality"])
+    return str(_read(directory)["spec"].get("modality"))
 
 
 def _read(directory: Path) -> dict[str, Any]:
-    try:
-        values: dict[str, Any] = json.loads((directory / SPEC_FILE).read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise UserError(
-            f"{directory}: has no {SPEC_FILE}; give the directory of a run that got as far as its data"
-        ) from None
+    if not (directory / SPEC_FILE).is_file():
+        raise UserError(f"{directory}: has no {SPEC_FILE}; give the directory of a run that got as far as its data")
+    values = read_json(directory / SPEC_FILE)
+    if not isinstance(values, dict) or not all(isinstance(values.get(key), dict) for key in ("spec", "reader")):
+        raise damaged(directory, "spec or reader is missing")
     return values

@@ -23,6 +23,7 @@ from attnpred.schema import suggest
 BUILTIN = "builtin:"
 PARQUET_ROWS = 256
 TEXT_FILES = (".csv", ".tsv", ".json", ".jsonl", ".txt")
+FORMATS = ("parquet", "arrow", "csv", "json", "text", "imagefolder", "webdataset")
 
 
 def open_source(config: DataConfig) -> "Source":
@@ -186,6 +187,7 @@ class DatasetSource(Source):
 
         with tempfile.TemporaryDirectory() as scratch:  # the builder wants a directory for its lock
             builder = datasets.load_dataset_builder(str(self._local), self.config.subset, cache_dir=scratch)
+        self._check(builder)
         if hasattr(builder.config, "batch_size"):
             # Parquet goes by row groups otherwise, and those may be of any size, large or 0
             builder.config.batch_size = PARQUET_ROWS
@@ -206,6 +208,7 @@ class DatasetSource(Source):
             if (cached := self._from_hub_cache()) is not None:
                 return cached
             hub.require(config.source, config.revision, place="data.source", kind="dataset")
+            self._check(datasets.load_dataset_builder(config.source, config.subset, revision=config.revision))
             found = datasets.load_dataset(config.source, config.subset, revision=config.revision)
             return {name: split.to_iterable_dataset() for name, split in found.items()}
 
@@ -226,6 +229,22 @@ class DatasetSource(Source):
         finally:
             datasets.config.HF_HUB_OFFLINE = offline
 
+    def _check(self, builder: Any) -> None:
+        """Refuses formats that are more than rows, and files of elsewhere: the source's own card names both."""
+        kind = type(builder).__module__.rpartition(".")[2]
+        if kind not in FORMATS:
+            raise UserError(
+                f"data.source={self.config.source}: its files are of a kind ({kind}) that is not read; "
+                f"bring them into one of {', '.join(FORMATS)}"
+            )
+        files = [str(file) for found in (builder.config.data_files or {}).values() for file in found]
+        outside = [file for file in files if self._local and not _within(file, self._local)]
+        if outside:
+            raise UserError(
+                f"data.source={self.config.source}: its card names a file outside of the directory ({outside[0]}); "
+                "put the file there"
+            )
+
     @contextmanager
     def _readable(self) -> Iterator[None]:
         """Turns what `datasets` raises and logs for bad files, names and subsets into the user's one line."""
@@ -236,10 +255,10 @@ class DatasetSource(Source):
         logging.set_verbosity(logging.CRITICAL)
         try:
             yield
-        except (OSError, ValueError, DatasetsError) as error:
+        except (OSError, ValueError, RuntimeError, DatasetsError) as error:
             subset = f" with data.subset={self.config.subset}" if self.config.subset else ""
             reason = " ".join(str(error).split())
-            if self._local is not None and (place := not_utf8(self._local)):
+            if self._local is not None and "utf-8" in reason.lower() and (place := not_utf8(self._local)):
                 reason = f"{place} is not UTF-8; convert the file"
             raise UserError(f"data.source={self.config.source}: cannot be read{subset}: {reason}") from error
         finally:
@@ -277,6 +296,11 @@ def not_utf8(directory: Path) -> str | None:
                 if isinstance(decoded(line), bytes):
                     return f"line {number} of {file.relative_to(directory)}"
     return None
+
+
+def _within(file: str, directory: Path) -> bool:
+    """Whether the path, as it is written, stays in the directory; links in it are the user's own."""
+    return "://" not in file and Path(os.path.normpath(file)).is_relative_to(directory)
 
 
 def files_digest(directory: Path) -> str:

@@ -14,12 +14,15 @@ from numpy.typing import NDArray
 from attnpred.contracts import Attention, TextBatch, TextSpec
 from attnpred.data.evidence import Marks
 from attnpred.data.loader import Integers, cut_by_tokens, padded, tokens_at_once
-from attnpred.data.reader import Reading, load_spec, save_spec
+from attnpred.data.reader import Reading, damaged, load_spec, save_spec
 from attnpred.data.tokens import TOKENIZER_FILE, Vocabulary, clean
+from attnpred.errors import UserError
 
 T = TypeVar("T")
 BEYOND_SPACES = 0x3001  # no character from here on parts words
 SPACE = np.array([*(chr(point).isspace() for point in range(BEYOND_SPACES)), False])
+TRUNCATES = ("head", "tail", "both")
+CHARACTERS = 64  # of new input are read for each token that may be kept
 LARGEST_WINDOW = 16  # of texts that are sorted together, in sizes of the first
 
 
@@ -47,8 +50,18 @@ class TextReader:
     def load(cls, directory: Path) -> "TextReader":
         spec, own = load_spec(directory)
         assert isinstance(spec, TextSpec)
-        text = (directory / TOKENIZER_FILE).read_text(encoding="utf-8")
-        vocabulary = Vocabulary(text, spec.pad_id, own.pop("unknown_id"), spec.prefix, spec.suffix)
+        kinds = {"strip_html": bool, "truncate": str, "unknown_id": int}
+        if {name: type(value) for name, value in own.items()} != kinds or own["truncate"] not in TRUNCATES:
+            raise damaged(directory, "reader has other options")
+        file = directory / TOKENIZER_FILE
+        try:
+            text = file.read_text(encoding="utf-8")
+            vocabulary = Vocabulary(text, spec.pad_id, own.pop("unknown_id"), spec.prefix, spec.suffix)
+            size = vocabulary.size
+        except Exception as error:  # of no type of its own where the library cannot read it
+            raise UserError(f"{file}: no tokenizer can be read from there ({error}); restore the file") from None
+        if not 0 <= vocabulary.unknown_id < spec.vocab_size or size > spec.vocab_size:
+            raise damaged(directory, f"its tokenizer has {size} entries, the model {spec.vocab_size}")
         return cls(spec, vocabulary, **own)
 
     def readings(self, inputs: Iterable[str], size: int) -> Iterator[Reading[TextBatch]]:
@@ -58,7 +71,7 @@ class TextReader:
         """
         budget = tokens_at_once(size, self.spec.max_length)
         start = 0
-        for given in _windows(inputs, size):
+        for given in _windows(map(self._shortened, inputs), size):
             read = self._read(given)
             lengths = self.lengths(np.array([len(r.ids) for r in read]))
             order = np.argsort(lengths, kind="stable")
@@ -121,6 +134,13 @@ class TextReader:
         if count <= room or self.truncate == "head":
             return min(count, room), 0
         return (0, room) if self.truncate == "tail" else (room - room // 2, room // 2)
+
+    def _shortened(self, text: str) -> str:
+        """The part of a very long text in which what is kept of it lies, so that the rest costs nothing."""
+        most = CHARACTERS * self.spec.max_length
+        if len(text) <= most or self.truncate == "head":
+            return text[:most]
+        return text[-most:] if self.truncate == "tail" else f"{text[: most // 2]} {text[-most // 2 :]}"
 
     def _read(self, inputs: list[str]) -> list[ReadText]:
         texts = [clean(text, self.strip_html) for text in inputs]

@@ -91,14 +91,14 @@ def checkpoint_vocabulary(source: str) -> Vocabulary:
 
     local = hub.locate(source, place=PLACE)
     try:
-        found = AutoTokenizer.from_pretrained(str(local or source), local_files_only=True)
+        found = AutoTokenizer.from_pretrained(str(local or source), local_files_only=True, trust_remote_code=False)
     except Exception as error:  # of many types, by what is missing
         if local is not None:
             raise UserError(
                 f"{PLACE}={source}: no tokenizer can be read there: {' '.join(str(error).split())}"
             ) from error
         hub.require(source, None, place=PLACE, kind="model")
-        found = AutoTokenizer.from_pretrained(source)
+        found = AutoTokenizer.from_pretrained(source, trust_remote_code=False)
     backend = getattr(found, "backend_tokenizer", None)
     if backend is None:
         raise UserError(

@@ -95,7 +95,4 @@ class Bert(Model):
 
     @classmethod
     def restore(cls, config: Any, spec: InputSpec, directory: Path) -> Self:
-        from transformers import AutoConfig
-
-        values = json.loads((directory / ENCODER_FILE).read_text(encoding="utf-8"))
-        return cls(config, spec, architecture=AutoConfig.for_model(**values))
+        return cls(config, spec, architecture=encoders.architecture(directory / ENCODER_FILE))

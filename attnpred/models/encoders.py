@@ -2,6 +2,8 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any, Protocol
 
 import torch
@@ -14,12 +16,15 @@ from transformers.utils import logging
 from attnpred import hub
 from attnpred.contracts import TextSpec
 from attnpred.errors import UserError
+from attnpred.files import read_json
 from attnpred.models.attention import attend
 from attnpred.models.dropout import Dropout
 from attnpred.models.embedding import Embedding
 
 INTERFACE = "attnpred"  # the name under which transformers knows `attend`
 PLACE = "model.source"
+# parts of the keys by which a config would have transformers fetch and run something, in one way or another
+FOREIGN_CODE = ("auto_map", "_implementation", "quantization_config")
 
 
 class Wanted(Protocol):
@@ -37,8 +42,20 @@ class Wanted(Protocol):
 
 def make(architecture: Any) -> Any:
     """An encoder of the given architecture, a transformers config, with fresh weights."""
-    encoder = AutoModel.from_config(architecture, attn_implementation="eager", dtype=torch.get_default_dtype())
+    own: dict[str, Any] = {"attn_implementation": "eager", "trust_remote_code": False}
+    encoder = AutoModel.from_config(architecture, dtype=torch.get_default_dtype(), **own)
     return _adapted(encoder)
+
+
+def architecture(file: Path) -> Any:
+    """The transformers config that a run keeps; what in it names code, or kernels, of somewhere else is left out."""
+    values = read_json(file)
+    try:
+        own = {key: value for key, value in values.items() if not any(word in key for word in FOREIGN_CODE)}
+        return AutoConfig.for_model(**own)
+    except Exception as error:  # of any type, by what is wrong with it
+        reason = str(error).partition("\n")[0]
+        raise UserError(f"{file}: no encoder can be made of it ({reason}); restore the file") from None
 
 
 def load(config: Wanted) -> Any:
@@ -88,7 +105,7 @@ def _load_from(source: str, config: Wanted, *, local_files_only: bool) -> Any:
                 output_loading_info=True,
                 **where,
             )
-    except (OSError, ValueError, SafetensorError) as error:
+    except (OSError, ValueError, SafetensorError, UnpicklingError) as error:
         reason = str(error).strip().partition("\n")[0]
         raise NotThereError(
             f"{PLACE}={config.source}: no encoder can be loaded from there ({reason}); give another"

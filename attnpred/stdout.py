@@ -1,0 +1,46 @@
+"""Standard output, which programs read: it may be full, or nobody reads on."""
+
+import json
+import os
+import re
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from attnpred.errors import UserError
+
+# What JSON leaves as it is though a terminal may obey it, and halves of characters, which no file can hold
+ODD = re.compile("[\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+
+
+def write_json(value: Any) -> None:
+    """An object a line."""
+    write(ODD.sub(lambda found: f"\\u{ord(found[0]):04x}", json.dumps(value, ensure_ascii=False)))
+
+
+def write(line: str) -> None:
+    """Hands a line on at once."""
+    with _told():
+        print(line, flush=True)
+
+
+def flush() -> None:
+    """Hands on what was printed so far."""
+    with _told():
+        sys.stdout.flush()
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    """UserError where nothing can be written, BrokenPipeError where the reader has left."""
+    try:
+        yield
+    except OSError as error:
+        # what still waits goes nowhere, or the interpreter would complain of it at its end
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        if isinstance(error, BrokenPipeError):
+            raise
+        raise UserError(
+            f"standard output: cannot be written ({error.strerror}); make room, or write elsewhere"
+        ) from None

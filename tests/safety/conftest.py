@@ -1,0 +1,51 @@
+import pytest
+
+from attnpred.cli import main
+from tests.data.made import make_text_source
+from tests.safety.made import QUICK, Runs
+
+
+@pytest.fixture(scope="session")
+def runs(tmp_path_factory):
+    """Two trained runs, one of texts and one of images, with the data and the cache that they were made with."""
+    place = tmp_path_factory.mktemp("trained")
+    source = make_text_source(place / "imdb")
+    kinds = {
+        "text": ["model=transformer", "data=imdb", f"data.source={source}", "data.max_length=24", "model.heads=2"],
+        "image": ["data=digits"],
+    }
+    for kind, choice in kinds.items():
+        own = [f"output_dir={place / kind}", f"data.cache_dir={place / 'cache'}"]
+        assert main(["train", *choice, *own, *QUICK]) == 0
+    found = {kind: next((place / kind).rglob("run.json")).parent for kind in kinds}
+    return Runs(found["text"], found["image"], source, place / "cache")
+
+
+@pytest.fixture
+def text_run(runs, tmp_path):
+    """A copy that a test may spoil."""
+    return runs.copy("text", tmp_path)
+
+
+@pytest.fixture
+def image_run(runs, tmp_path):
+    return runs.copy("image", tmp_path)
+
+
+@pytest.fixture
+def refused(capfd):
+    """Runs a command that must be refused in one line, and returns that line."""
+
+    def run(*arguments: str) -> str:
+        capfd.readouterr()
+        code = main([str(argument) for argument in arguments])
+        out, err = capfd.readouterr()
+        lines = [line for line in err.splitlines() if line.startswith("error: ")]
+        assert code == 2, (code, err)
+        assert len(lines) == 1
+        assert err.splitlines()[-1] == lines[0]
+        assert "Traceback" not in err
+        assert out == ""
+        return lines[0]
+
+    return run

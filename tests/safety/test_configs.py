@@ -1,0 +1,301 @@
+"""A config from a stranger runs no code, looks nothing up, and says nowhere to write."""
+
+import os
+import subprocess
+import sys
+import time
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+import yaml
+
+from attnpred import compose, guarded
+from attnpred.cli import main
+from attnpred.errors import UserError
+from attnpred.schema import PACKAGE
+from tests.safety.made import edit_config, files
+
+BOMB = "a: &a [x,x,x,x,x,x,x,x,x]\n" + "".join(
+    f"{chr(98 + i)}: &{chr(98 + i)} [{','.join(['*' + chr(97 + i)] * 9)}]\n" for i in range(8)
+)
+BAD_YAML = {
+    "bomb": (BOMB, "stands for more than"),
+    "circle": ("a: &a [*a]\n", "inside what it repeats"),
+    "deep": ("a: " + "[" * 100_000, "nest"),
+    "deep block": ("".join(" " * i + "a:\n" for i in range(200)), "nested more than"),
+    "object": ("a: !!python/object/apply:os.system ['touch ran']\n", "not valid YAML"),
+    "module": ("a: !!python/module:os\n", "not valid YAML"),
+    "long number": ("seed: " + "9" * 5000 + "\n", "not valid YAML"),
+    "no such day": ("seed: 2026-13-45\n", "not valid YAML"),
+    "bytes": (b"a: \xff\xfe\n", "not UTF-8"),
+    "control": ("a: \x07\n", "not valid YAML"),
+    "large": ("# " + "x" * guarded.LARGEST_FILE, "MiB"),
+}
+FUNCTIONS = (
+    "${oc.env:HOME}",
+    "x${oc.env:HOME,none}",
+    "${oc.decode:1}",
+    "${oc.select:seed}",
+    "${oc.create:{a:1}}",
+    "${oc.dict.keys:model}",
+    "${hydra:runtime.cwd}",
+    "${now:%Y}",
+    "${own:1}",
+    "${${oc.env:NAME}}",
+    "${optimizer.${oc.env:NAME}}",
+    "\\\\${oc.env:HOME}",
+)
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """A directory for --config-dir, and what writes an experiment into it."""
+
+    def write(content, name="experiment/theirs.yaml", head="# @package _global_\n"):
+        file = tmp_path / "theirs" / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(head.encode() + content if isinstance(content, bytes) else (head + content).encode())
+        return tmp_path / "theirs"
+
+    return write
+
+
+@pytest.fixture
+def given(refused, tmp_path, monkeypatch):
+    """The answer to an experiment of a stranger's, which must be a refusal and leave nothing behind."""
+
+    def run(folder, *overrides, verb=("train",)):
+        place = tmp_path / "place"
+        place.mkdir(exist_ok=True)
+        monkeypatch.chdir(place)
+        few = ["trainer.max_steps=1", "trainer.limit_batches=1", "model.width=8"]  # where it should not be refused
+        line = refused(*verb, "experiment=theirs", "--config-dir", folder, *few, *overrides)
+        assert files(place) == set()
+        return line
+
+    return run
+
+
+@pytest.mark.parametrize("kind", BAD_YAML)
+def test_yaml_is_plain_and_within_bounds_in_a_config_dir(kind, folder, given):
+    content, expected = BAD_YAML[kind]
+    began = time.monotonic()
+    line = given(folder(content))
+    assert expected in line
+    assert "theirs.yaml" in line
+    assert time.monotonic() - began < 60  # a bomb would take forever
+
+
+@pytest.mark.parametrize("kind", BAD_YAML)
+def test_yaml_is_plain_and_within_bounds_in_a_run_directory(kind, image_run, refused, tmp_path):
+    content, expected = BAD_YAML[kind]
+    (image_run / "config.yaml").write_bytes(content if isinstance(content, bytes) else content.encode())
+    line = refused("predict", image_run, tmp_path / "x.png")
+    assert expected in line
+    assert "config.yaml" in line
+
+
+@pytest.mark.parametrize("content", ["seed: 1\nseed: 2\n", "- 1\n", "seed: ${\n", "[]: 1\n", "1: 2\n", "null\n", "x\n"])
+def test_odd_files_are_one_line(content, folder, given, refused):
+    if content == "null\n":  # which is an empty file
+        assert compose.compose(["experiment=theirs"], str(folder(content))).seed == 0
+    else:
+        assert given(folder(content))
+
+
+def test_a_deeply_nested_value_is_one_line(refused):
+    assert "seed=" in refused("train", "seed=" + "[" * 500 + "]" * 500)
+
+
+def test_aliases_within_bounds_are_read(tmp_path):
+    file = tmp_path / "a.yaml"
+    file.write_text("a: &a {x: 1}\nb: *a\nc:\n  <<: *a\n  y: 2\n")
+    assert guarded.read_yaml(file) == {"a": {"x": 1}, "b": {"x": 1}, "c": {"x": 1, "y": 2}}
+
+
+@pytest.mark.parametrize("text", FUNCTIONS)
+def test_no_function_is_called_for_a_config(text, folder, given, monkeypatch, refused):
+    monkeypatch.setenv("NAME", "lr")
+    from omegaconf import OmegaConf
+
+    called = []
+    OmegaConf.register_new_resolver("own", lambda *_: called.append(1) or "x", replace=True)
+    try:
+        line = given(folder(f"data:\n  source: '{text}'\n"))
+        assert "theirs.yaml: data.source: only other options may be referred to" in line
+        quoted = text.replace("\\", "\\\\")
+        line = refused("train", f"data.source='{quoted}'")
+        assert line.startswith("error: data.source: ")
+        assert os.environ["HOME"] not in line
+        assert called == []
+    finally:
+        OmegaConf.clear_resolver("own")
+
+
+def test_no_function_is_called_for_the_list_of_files(folder, given, monkeypatch):
+    monkeypatch.setenv("ATTNPRED_NAME", "a_secret_name")
+    line = given(folder("defaults:\n  - override /model: ${oc.env:ATTNPRED_NAME}\n"))
+    assert "only other options may be referred to" in line
+    assert "a_secret_name" not in line
+
+
+def test_other_options_are_referred_to(folder):
+    place = folder("trainer:\n  log_every_steps: ${data.batch_size}\n")
+    assert compose.compose(["experiment=theirs"], str(place)).trainer.log_every_steps == 32
+
+
+@pytest.mark.parametrize("text", ["${oc.env:HOME}", "${seed}", "${nothing", "a${.name}"])
+def test_a_runs_config_refers_to_nothing(text, image_run, refused, tmp_path):
+    edit_config(image_run, data__source=text)
+    for verb in (("predict", image_run, tmp_path / "x"), ("evaluate", image_run), ("resume", image_run)):
+        assert "config.yaml: data.source: refers to something" in refused(*verb)
+
+
+def test_a_trained_runs_options_are_given_as_they_are(image_run, refused, monkeypatch):
+    monkeypatch.setenv("ATTNPRED_NAME", "a_secret_name")
+    line = refused("evaluate", image_run, "data.source=${oc.env:ATTNPRED_NAME}")
+    assert "data.source: refers to something" in line
+    assert "a_secret_name" not in line
+
+
+HOLE = "attnpred.models.{}.Evil"
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        "os.system",
+        "builtins.eval",
+        "attnpred.run.Run",
+        "attnpred.models.base.os.system",
+        HOLE.format("{directory}/evil"),
+        HOLE.format("/proc/self/cwd/evil"),
+        HOLE.format("..evil"),
+        "attnpred.models.evil\0.Evil",
+        ["attnpred.models.bert.Bert"],
+        {"a": 1},
+        None,
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("group", ["model", "data", "task"])
+def test_a_class_is_one_of_ours_by_its_plain_name(
+    target, group, image_run, folder, given, refused, tmp_path, monkeypatch
+):
+    """The path of a file is no name, wherever the attacker put that file."""
+    ran = tmp_path / "ran"
+    code = f"from attnpred.config import ModelConfig\nclass EvilConfig(ModelConfig):\n    open({str(ran)!r}, 'w')\n"
+    (tmp_path / "evil.py").write_text(code)
+    monkeypatch.chdir(tmp_path)
+    if isinstance(target, str):
+        target = target.replace("{directory}", str(tmp_path))
+    edit_config(image_run, **{f"{group}___target_": target})
+    assert "_target_" in refused("predict", image_run, "x")
+    given(folder(yaml.safe_dump({group: {"_target_": target}})))
+    assert not ran.exists()
+
+
+STEERING = {
+    "callback": "hydra:\n  callbacks:\n    evil:\n      _target_: os.system\n      command: touch ran\n",
+    "launcher": "hydra:\n  launcher:\n    _target_: subprocess.Popen\n",
+    "sweeper": "defaults:\n  - override /hydra/sweeper: basic\nhydra:\n  sweeper:\n    _target_: subprocess.Popen\n",
+    "logging": "hydra:\n  job_logging:\n    version: 1\n    handlers:\n      h:\n        (): os.system\n",
+    "environment": "hydra:\n  job:\n    env_set:\n      LD_PRELOAD: /tmp/evil.so\n",
+    "directory": "hydra:\n  run:\n    dir: /tmp/elsewhere\n",
+    "sweep": "hydra:\n  sweep:\n    dir: /tmp/elsewhere\n    subdir: ../../x\n",
+}
+
+
+@pytest.mark.parametrize("kind", STEERING)
+@pytest.mark.parametrize("sweep", [False, True])
+def test_hydras_own_settings_are_not_a_strangers(kind, sweep, folder, given):
+    more = ["-m", "seed=0,1"] if sweep else []
+    assert "changes Hydra's own settings" in given(folder(STEERING[kind]), *more)
+
+
+def test_a_group_of_hydras_is_not_a_strangers(folder, given):
+    folder("_target_: os.system\n", "hydra/launcher/evil.yaml", head="# @package hydra.launcher\n")
+    place = folder("defaults:\n  - override /hydra/launcher: evil\n")
+    assert "changes Hydra's own settings" in given(place)
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        ("data:\n  cache_dir: /tmp/elsewhere\n", "data.cache_dir=/tmp/elsewhere: "),
+        ("data:\n  name: ../../../elsewhere\n", "data.name=../../../elsewhere: "),
+        ("data:\n  name: /tmp/elsewhere\n", "data.name=/tmp/elsewhere: "),
+        ("data:\n  name: ..\n", "data.name=..: "),
+        ('data:\n  name: "a\\0b"\n', "data.name="),
+        ("logger:\n  mlflow: true\n  tracking_uri: http://example.org\n", "logger.tracking_uri=http://example.org: "),
+        ("logger:\n  mlflow: true\n  tracking_uri: file:///tmp/elsewhere\n", "logger.tracking_uri="),
+        ("logger:\n  mlflow: true\n  tracking_uri: sqlite:////tmp/elsewhere.db\n", "logger.tracking_uri="),
+    ],
+)
+def test_a_file_does_not_say_where_to_write(content, expected, folder, given):
+    assert expected in given(folder(content))
+
+
+@pytest.mark.parametrize("text", ["/tmp/elsewhere", "../../elsewhere", "${data.name}"])
+@pytest.mark.parametrize("group", ["experiment", "model", "trainer", "debug"])
+def test_a_file_does_not_say_where_runs_are_made(text, group, folder):
+    place = folder(f"output_dir: {text}\n", f"{group}/theirs.yaml")
+    with suppress(UserError):  # which is as good
+        assert compose.compose([f"{group}=theirs"], str(place)).output_dir == "outputs"
+
+
+def test_the_command_line_says_where_to_write(folder, tmp_path):
+    config = compose.compose(
+        ["experiment=theirs", f"output_dir={tmp_path}", "data.cache_dir=/tmp/own"], str(folder("seed: 1\n"))
+    )
+    assert (config.output_dir, config.data.cache_dir) == (str(tmp_path), "/tmp/own")
+
+
+@pytest.mark.parametrize("way", ["../outside/evil", "link", "/outside/evil"])
+def test_files_lie_within_the_directory(way, folder, given, tmp_path):
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    (outside / "evil.yaml").write_text("seed: 3\n")
+    place = folder(f"defaults:\n  - /experiment/../../{way}\n" if way != "link" else "seed: 1\n")
+    if way == "link":
+        (place / "experiment" / "theirs.yaml").unlink()
+        (place / "experiment" / "theirs.yaml").symlink_to(outside / "evil.yaml")
+    line = given(place)
+    assert "lies outside" in line or "Could not" in line or "Config not found" in line
+
+
+def test_children_import_nothing_from_where_they_are_started(tmp_path, monkeypatch):
+    """A run directory may bring a module's name; who stands in it and resumes on two processes must not run that."""
+    from attnpred import processes
+
+    (tmp_path / "colorsys.py").write_text(f"open({str(tmp_path / 'ran')!r}, 'w')\nraise SystemExit(7)\n")
+    monkeypatch.chdir(tmp_path)
+    assert processes.run([sys.executable, "-c", "import colorsys"]) == 0
+    assert not (tmp_path / "ran").exists()
+    subprocess.run([sys.executable, "-c", "import colorsys"], cwd=tmp_path, check=False)
+    assert (tmp_path / "ran").exists()  # the attack works where nothing is done against it
+
+
+def test_every_shipped_cache_is_the_usual_one():
+    from attnpred.data import cache
+
+    for file in (compose.CONF / "data").glob("*.yaml"):
+        assert yaml.safe_load(file.read_text())["cache_dir"] == cache.USUAL
+
+
+def test_nothing_here_reads_what_can_run():
+    """No pickle, no unsafe YAML and no foreign code is asked for anywhere in the package."""
+    for file in PACKAGE.rglob("*.py"):
+        code = file.read_text(encoding="utf-8")
+        for word in ("pickle.load", "joblib", "yaml.unsafe", "yaml.full", "allow_pickle=True", "instantiate("):
+            assert word not in code, (file, word)
+        assert "trust_remote_code=True" not in code.replace(" ", "")
+        assert '"trust_remote_code":True' not in code.replace(" ", "")
+
+
+def test_a_class_of_ours_is_still_found():
+    with pytest.raises(UserError, match="no such class"):
+        compose.compose(["model._target_=attnpred.models.transformer.Nothing"])
+    assert main(["check", "seed=1"]) == 0
+    assert Path(compose.CONF).is_dir()
