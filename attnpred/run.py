@@ -60,8 +60,12 @@ class Run:
             run.checkpoints.mkdir()
         except FileExistsError:
             raise UserError(f"{run.path}: holds a run already; every run needs a directory of its own") from None
-        write_text(run.path / "config.yaml", text)
-        run._write(known)
+        try:
+            write_text(run.path / "config.yaml", text)
+            run._write(known)
+        except OSError as error:
+            shutil.rmtree(run.path, ignore_errors=True)
+            raise _closed(config.output_dir, error) from None
         return run
 
     def rewrite(self, config: Config) -> None:
@@ -229,9 +233,11 @@ def fresh(output_dir: str, name: str) -> Path:
             except FileExistsError:
                 continue
     except OSError as error:
-        raise UserError(
-            f"output_dir={output_dir}: cannot be written ({error.strerror}); choose another directory"
-        ) from None
+        raise _closed(output_dir, error) from None
+
+
+def _closed(output_dir: str, error: OSError) -> UserError:
+    return UserError(f"output_dir={output_dir}: cannot be written ({error.strerror}); choose another directory")
 
 
 def _digest(text: str) -> str:

@@ -3,7 +3,8 @@
 import os
 import signal
 import sys
-from contextlib import nullcontext, suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -53,7 +54,7 @@ def launch(config: Config, overrides: list[str], directory: str | None = None, l
     parts = prepare(config)
     run = Run.create(config, overrides, directory)
     say(f"run: {run.path}")
-    with run.held():
+    with _writable(run), run.held():
         return _train(run, config, chosen, parts, lead)
 
 
@@ -65,7 +66,7 @@ def resume(run: Run, lead: ranks.Lead | None = None) -> Run:
         say(f"{run.path}: is done")
         return run
     chosen = _ready(config)
-    with run.held():
+    with _writable(run), run.held():
         tidy(run.path)
         (run.path / PRUNE).unlink(missing_ok=True)
         vault.tidy(run.checkpoints)
@@ -116,14 +117,23 @@ def _train(run: Run, config: Config, chosen: Chosen, parts: tuple[Any, Learner],
         if isinstance(error, KeyboardInterrupt) or isinstance(error.__context__, KeyboardInterrupt):
             run.finish("interrupted")
             raise Interrupted(signal.SIGINT) from None
-        with suppress(OSError):  # the disk may be what failed
+        with suppress(OSError, UserError):  # the disk may be what failed, with all that was on it
             run.finish("failed", error)
-        if isinstance(error, OSError) and (reason := unwritable(run.path, error)):
-            raise UserError(reason) from error
         raise
     if run.description()["status"] != "pruned":
         run.finish("done")
     return run
+
+
+@contextmanager
+def _writable(run: Run) -> Iterator[None]:
+    """Turns what a full, vanished or closed directory does to a run into the user's one line."""
+    try:
+        yield
+    except OSError as error:
+        if reason := unwritable(run.path, error):
+            raise UserError(reason) from error
+        raise
 
 
 def prepare(config: Config) -> tuple[Any, Learner]:

@@ -3,6 +3,7 @@
 import os
 import shutil
 import subprocess
+from contextlib import nullcontext
 
 import pytest
 
@@ -50,6 +51,83 @@ def test_a_disk_that_fills_up(disk, tmp_path, capsys):
     (disk / "ballast").unlink()
     assert main(["resume", str(run.path)]) == 0
     assert run.description()["status"] == "done"
+
+
+def later(monkeypatch, target, name, spoil, call=1):
+    """Spoils the disk right before the method is called for the time `call`; forgets about it after that."""
+    real, calls = getattr(target, name), []
+
+    def called(*args, **named):
+        calls.append(1)
+        if len(calls) == call:
+            spoil()
+        return real(*args, **named)
+
+    monkeypatch.setattr(target, name, called)
+
+
+def nothing(*_, **__):
+    pass
+
+
+@pytest.mark.parametrize("kind", ["checkpoint", "metric", "event", "metrics.json", "run.json", "before anything"])
+def test_no_room_for(kind, disk, tmp_path, capsys, monkeypatch):
+    from pytorch_lightning.loggers import TensorBoardLogger
+
+    from attnpred import train
+    from attnpred.loggers import MetricsFile
+
+    few = ["trainer.limit_batches=12", "trainer.max_epochs=2", "trainer.attention_examples=0"]
+    command = [*SMALL, *QUICK, *few, f"output_dir={disk / 'o'}", f"data.cache_dir={tmp_path / 'cache'}"]
+    at = {
+        "checkpoint": (vault.Vault, "save_checkpoint", 2),
+        "metric": (MetricsFile, "log_metrics", 1),
+        "event": (TensorBoardLogger, "log_metrics", 4),
+        "metrics.json": (train, "write_json", 1),
+        "run.json": (Run, "finish", 1),
+        "before anything": (train, "prepare", 1),
+    }
+    with monkeypatch.context() as patched:
+        target, name, call = at[kind]
+        later(patched, target, name, lambda: fill(disk, leave=0), call)
+        if kind == "event":  # alone: neither of the others may fail before
+            patched.setattr(MetricsFile, "log_metrics", nothing)
+            patched.setattr(vault.Vault, "save_checkpoint", nothing)
+        assert main(command) == 2
+    message = capsys.readouterr().err.splitlines()[-1]
+    assert message.startswith(f"error: {'output_dir=' if kind == 'before anything' else ''}{disk}"), message
+    assert "No space left on device" in message
+    (disk / "ballast").unlink()
+    if kind == "before anything":
+        assert not list(disk.rglob("run.json"))
+        assert not list(disk.glob("o/*/*"))
+        return
+    run = the_run(disk)
+    newest = vault.newest(run.checkpoints)
+    assert (newest is not None) == (kind not in ("metric", "event"))
+    assert not [file for file in run.path.rglob(".*") if file.name != ".lock"]
+    assert main(["resume", str(run.path)]) == 0
+    assert run.description()["status"] == "done"
+
+
+def test_a_disk_that_takes_no_writes_any_more(disk, tmp_path, capsys, monkeypatch):
+    def remount(how):
+        subprocess.run(["mount", "-o", f"remount,{how}", disk], check=True)
+
+    command = [*SMALL, *QUICK, "logger=none", f"output_dir={disk / 'o'}", f"data.cache_dir={tmp_path / 'cache'}"]
+    with monkeypatch.context() as patched:
+        later(patched, vault.Vault, "save_checkpoint", lambda: remount("ro"), 2)
+        patched.setattr(Run, "held", lambda self: nullcontext())  # a lock that is held keeps a disk from being closed
+        assert main(command) == 2
+    message = capsys.readouterr().err.splitlines()[-1]
+    assert message.startswith(f"error: {disk}")
+    assert "Read-only file system" in message
+    run = the_run(disk)
+    assert vault.load(vault.newest(run.checkpoints))["global_step"] == 3
+    assert main(["resume", str(run.path)]) == 2
+    assert "Read-only file system" in capsys.readouterr().err.splitlines()[-1]
+    remount("rw")
+    assert main(["resume", str(run.path)]) == 0
 
 
 def test_a_cache_without_room(disk, tmp_path, capsys):

@@ -31,8 +31,8 @@ class Calls(TorchDispatchMode):
         return sum(name is operator for name, _, _ in self.seen)
 
 
-def syncs(directory, steps):
-    overrides = [*SMALL, "data=digits", f"trainer.max_steps={steps}", "trainer.log_every_steps=1000"]
+def syncs(directory, steps, log_every=1000):
+    overrides = [*SMALL, "data=digits", f"trainer.max_steps={steps}", f"trainer.log_every_steps={log_every}"]
     overrides += [f"output_dir={directory}", f"data.cache_dir={directory}/cache", "data.batch_size=8"]
     overrides += ["trainer.validate_every_steps=100000", "data.val_fraction=0.01", "data.test_fraction=0.01"]
     with Calls() as calls:
@@ -42,6 +42,17 @@ def syncs(directory, steps):
 
 def test_no_step_waits_for_the_device(tmp_path):
     assert syncs(tmp_path, 30) == syncs(tmp_path, 10)
+
+
+def test_a_point_of_the_curves_waits_once(tmp_path, monkeypatch):
+    real, lists = torch.Tensor.tolist, []
+    monkeypatch.setattr(torch.Tensor, "tolist", lambda self: (lists.append(1), real(self))[1])
+    counts = []
+    for steps in (10, 30):
+        lists.clear()
+        counts.append((syncs(tmp_path, steps, log_every=1), len(lists)))
+    assert counts[1][0] == counts[0][0]
+    assert counts[1][1] - counts[0][1] == 20
 
 
 def trained_step(batch):

@@ -258,7 +258,7 @@ class DatasetSource(Source):
         except (OSError, ValueError, RuntimeError, DatasetsError) as error:
             subset = f" with data.subset={self.config.subset}" if self.config.subset else ""
             reason = " ".join(str(error).split())
-            if self._local is not None and (place := not_utf8(self._local)):
+            if self._local is not None and "utf-8" in reason.lower() and (place := not_utf8(self._local)):
                 reason = f"{place} is not UTF-8; convert the file"
             raise UserError(f"data.source={self.config.source}: cannot be read{subset}: {reason}") from error
         finally:
