@@ -9,6 +9,8 @@ from typing import Any
 from attnpred import compose, schema
 from attnpred.config import LauncherConfig
 from attnpred.data.progress import say
+from attnpred.errors import UserError
+from attnpred.files import unwritable
 from attnpred.sweep import outcome
 from attnpred.sweep.parent import Parent
 from attnpred.sweep.state import Sweep, masked, now, working_directory
@@ -71,6 +73,10 @@ def _run(sweep: Sweep, launcher: LauncherConfig, sweeper: Sweeper, own: list[str
     table = Table(sweep, swept, launcher.n_jobs)
     try:
         code = Parent(sweep, sweeper, schema.load(launcher._target_)(launcher), launcher, table).run()
+    except OSError as error:
+        if reason := unwritable(sweep.path, error):
+            raise UserError(reason) from error
+        raise
     finally:
         sweep.release()
     sys.stderr.flush()
