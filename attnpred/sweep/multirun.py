@@ -12,6 +12,7 @@ from attnpred.data.progress import say
 from attnpred.errors import UserError
 from attnpred.files import unwritable
 from attnpred.sweep import outcome
+from attnpred.sweep.executor import Executor
 from attnpred.sweep.parent import Parent
 from attnpred.sweep.state import Sweep, masked, now, working_directory
 from attnpred.sweep.sweeper import Sweeper
@@ -21,7 +22,7 @@ from attnpred.sweep.table import Table
 def multirun(overrides: list[str], extra_dir: str | None = None) -> int:
     """Runs the sweep that the overrides describe; whatever can be wrong with it shows before the first job starts."""
     extra_dir = extra_dir and str(Path(extra_dir).resolve())
-    launcher, sweeper, own = _engine(overrides, extra_dir)
+    launcher, executor, sweeper, own = _engine(overrides, extra_dir)
     config = sweeper.first
     sweep = None if config.resume == "never" else Sweep.unfinished(config.output_dir, overrides, extra_dir)
     if sweep is None:
@@ -36,32 +37,33 @@ def multirun(overrides: list[str], extra_dir: str | None = None) -> int:
         say(f"sweep: {sweep.path}")
     else:
         say(f"sweep: {sweep.path} was not finished; going on with it (resume=never begins another)")
-    return _run(sweep, launcher, sweeper, own)
+    return _run(sweep, launcher, executor, sweeper, own)
 
 
 def resume(path: Path) -> int:
     """Goes on with a sweep, jobs that failed included."""
     sweep = Sweep.hold(path.resolve())
     os.chdir(working_directory(sweep.directory))  # names of files in its overrides start there
-    launcher, sweeper, own = _engine(sweep.overrides, sweep.config_dir)
+    launcher, executor, sweeper, own = _engine(sweep.overrides, sweep.config_dir)
     for job in sweep.jobs:
         if job.status == "failed":
             job.status = "waiting"
     say(f"sweep: {path}")
-    return _run(sweep, launcher, sweeper, own)
+    return _run(sweep, launcher, executor, sweeper, own)
 
 
-def _engine(overrides: list[str], extra_dir: str | None) -> tuple[LauncherConfig, Sweeper, list[str]]:
-    """Launcher options, sweeper, and the overrides that every job is made of, those of a file included."""
+def _engine(overrides: list[str], extra_dir: str | None) -> tuple[LauncherConfig, Executor, Sweeper, list[str]]:
+    """Launcher options, executor, sweeper, and the overrides that every job is made of, those of a file included."""
     launcher, options = compose.engine(overrides, extra_dir)
     typed = [override for override in compose.parse(overrides) if not compose.steers(override)]
     keys = {override.key_or_group for override in typed}
     filed = [f"{name}={schema.show(value)}" for name, value in options.params.items() if name not in keys]
     own = [*filed, *(str(override.input_line) for override in typed)]
-    return launcher, schema.load(options._target_)(options, own, extra_dir), own
+    sweeper = schema.load(options._target_)(options, own, extra_dir)
+    return launcher, schema.load(launcher._target_)(launcher), sweeper, own
 
 
-def _run(sweep: Sweep, launcher: LauncherConfig, sweeper: Sweeper, own: list[str]) -> int:
+def _run(sweep: Sweep, launcher: LauncherConfig, executor: Executor, sweeper: Sweeper, own: list[str]) -> int:
     if sweep.jobs:
         for job in sweep.unsettled():
             outcome.recover(job, list(sweep.objective))
@@ -72,7 +74,7 @@ def _run(sweep: Sweep, launcher: LauncherConfig, sweeper: Sweeper, own: list[str
     swept = [override.get_key_element() for override in compose.parse(own) if override.is_sweep_override()]
     table = Table(sweep, swept, launcher.n_jobs)
     try:
-        code = Parent(sweep, sweeper, schema.load(launcher._target_)(launcher), launcher, table).run()
+        code = Parent(sweep, sweeper, executor, launcher, table).run()
     except OSError as error:
         if reason := unwritable(sweep.path, error):
             raise UserError(reason) from error
