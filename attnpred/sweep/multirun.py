@@ -9,6 +9,8 @@ from typing import Any
 from attnpred import compose, schema
 from attnpred.config import LauncherConfig
 from attnpred.data.progress import say
+from attnpred.errors import UserError
+from attnpred.files import unwritable
 from attnpred.sweep import outcome
 from attnpred.sweep.executor import Executor
 from attnpred.sweep.parent import Parent
@@ -62,17 +64,20 @@ def _engine(overrides: list[str], extra_dir: str | None) -> tuple[LauncherConfig
 
 
 def _run(sweep: Sweep, launcher: LauncherConfig, executor: Executor, sweeper: Sweeper, own: list[str]) -> int:
-    if sweep.jobs:
-        for job in sweep.unsettled():
-            outcome.recover(job, list(sweep.objective))
-        sweep.resumed.append(now())
-    sweep.launcher, sweep.status, sweep.ended = _recorded(launcher), "running", None
-    sweeper.begin(sweep)
-    sweep.save()
-    swept = [override.get_key_element() for override in compose.parse(own) if override.is_sweep_override()]
-    table = Table(sweep, swept, launcher.n_jobs)
     try:
-        code = Parent(sweep, sweeper, executor, launcher, table).run()
+        if sweep.jobs:
+            for job in sweep.unsettled():
+                outcome.recover(job, list(sweep.objective))
+            sweep.resumed.append(now())
+        sweep.launcher, sweep.status, sweep.ended = _recorded(launcher), "running", None
+        sweeper.begin(sweep)
+        sweep.save()
+        swept = [override.get_key_element() for override in compose.parse(own) if override.is_sweep_override()]
+        code = Parent(sweep, sweeper, executor, launcher, Table(sweep, swept, launcher.n_jobs)).run()
+    except OSError as error:
+        if reason := unwritable(sweep.path, error):
+            raise UserError(reason) from error
+        raise
     finally:
         sweep.release()
     sys.stderr.flush()
