@@ -8,13 +8,12 @@ from typing import Any, Literal
 from attnpred.config import LauncherConfig
 from attnpred.errors import UserError
 from attnpred.schema import option
-from attnpred.sweep.errand import Errand
-from attnpred.sweep.job import LOG, Job
+from attnpred.sweep.errand import LOST, Errand, note
+from attnpred.sweep.job import Job
 
 FOLDER = "submitit"  # in the job's directory: batch script, logs, exit code
 PAUSE = 0.2  # seconds between two looks at what has ended
 SAVING = 90  # seconds before its time is up in which a job saves
-LOST = -signal.SIGKILL  # the exit code of a job that was lost with its machine, as often as it was tried
 
 
 @dataclass(kw_only=True)
@@ -103,8 +102,7 @@ class Submitit:
         try:
             return int(queued.handle.result())
         except self.submitit.core.utils.FailedJobError as error:  # before the job's command could begin
-            with (queued.job.directory / LOG).open("a", encoding="utf-8") as log:
-                log.write(f"{error}\n")
+            note(queued.job, error)
             return 1
         except self.submitit.core.utils.UncompletedJobError:
             if queued.losses == self.config.retries:
