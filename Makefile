@@ -3,10 +3,10 @@ PYTHON ?= python3
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup train test lint check bench tensorboard clean
+.PHONY: help setup train test test-postgres lint check bench tensorboard clean
 
 help: ## list the targets
-	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
 
 .venv/ready: pyproject.toml
 	$(PYTHON) -m venv .venv
@@ -21,6 +21,9 @@ train: .venv/ready ## train the default experiment; ARGS="model=transformer data
 
 test: .venv/ready ## run the tests and measure their coverage
 	$(BIN)/python -m pytest --cov --cov-report=term --cov-fail-under=90 $(ARGS)
+
+test-postgres: .venv/ready ## run the tests of searches that share a PostgreSQL server, which must be installed
+	$(BIN)/python -m pytest tests/sweep/test_postgres.py -rs $(ARGS)
 
 lint: .venv/ready ## check style, format and types
 	$(BIN)/ruff check .

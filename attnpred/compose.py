@@ -17,7 +17,7 @@ from hydra.core.config_store import ConfigStore
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
 from hydra.errors import HydraException
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
 from attnpred import schema
@@ -126,7 +126,6 @@ def _merged(parsed: list[Override], extra_dir: str | None) -> dict[str, Any]:
     try:
         config = _from_files(tuple(choices), extra_dir).copy()
         OmegaConf.set_struct(config, False)
-        config.hydra = {part: config.hydra[part] for part in ENGINE}
         for override in values:
             OmegaConf.update(config, override.key_or_group, override.value(), merge=True)
         plain = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
@@ -167,7 +166,10 @@ def _from_files(choices: tuple[str, ...], extra_dir: str | None) -> DictConfig:
     try:
         with initialize_config_dir(str(CONF), version_base="1.3"):
             _forget_namesakes()
-            return hydra_compose("config", overrides=[*choices, *search], return_hydra_config=True)
+            composed = hydra_compose("config", overrides=[*choices, *search], return_hydra_config=True)
+        with open_dict(composed):
+            composed.hydra = {part: composed.hydra[part] for part in ENGINE}
+        return composed
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         place = f"{mark.name}, line {mark.line + 1}" if mark else "a config file"

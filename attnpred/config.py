@@ -207,7 +207,9 @@ class LauncherConfig:
 
     _target_: str = option("Class that starts the jobs.")
     n_jobs: int = option("Jobs at once.", ge=1)
-    on_failure: Literal["continue", "stop"] = option("What becomes of a sweep in which a job has failed.")
+    on_failure: Literal["continue", "stop"] = option(
+        "When a job has failed: continue with the others, or stop, with those that run saved."
+    )
 
 
 @dataclass(kw_only=True)

@@ -63,6 +63,76 @@ def test_sweep_gives_every_job_a_process_and_a_directory(place, tmp_path, capfd)
     ]
 
 
+NOTE_RATES = """
+import atexit, os
+
+def note():
+    import gc, sys
+    torch = sys.modules.get("torch")
+    for thing in gc.get_objects() if torch and "RANK" in os.environ else []:
+        if isinstance(thing, torch.optim.Optimizer):
+            rate = thing.param_groups[0].get("initial_lr", thing.param_groups[0]["lr"])
+            with open(os.environ["ATTNPRED_RATES"], "a") as stream:
+                print(sys.argv[-1], os.environ["RANK"], rate, file=stream)
+
+atexit.register(note)
+"""
+
+
+def test_every_rank_of_a_sweeps_job_trains_with_that_jobs_options(place, tmp_path, capfd, monkeypatch):
+    (tmp_path / "sitecustomize.py").write_text(NOTE_RATES)  # every process begins with it
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    monkeypatch.setenv("ATTNPRED_RATES", str(tmp_path / "rates"))
+    two = ["trainer=ddp_cpu", "trainer.devices=2", "trainer.max_steps=2", "trainer.attention_examples=0"]
+    assert main(["train", "-m", *place, *QUICK, *two, "optimizer.lr=0.01,0.02", "hydra.launcher.n_jobs=2"]) == 0
+    sweep = Path(capfd.readouterr().out.splitlines()[-1])
+    noted = {(Path(path).name, rank, rate) for path, rank, rate in map(str.split, (tmp_path / "rates").open())}
+    assert noted == {("0", "0", "0.01"), ("0", "1", "0.01"), ("1", "0", "0.02"), ("1", "1", "0.02")}
+    # and the tab of hyperparameters compares them
+    assert [hyperparameter(sweep / name, "optimizer.lr") for name in "01"] == [0.01, 0.02]
+
+
+def hyperparameter(run: Path, name: str) -> float:
+    """As TensorBoard's HPARAMS tab reads it from a run's events."""
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+    from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData
+
+    files = [file.parent for file in run.rglob("events.out.tfevents.*")]
+    for folder in files:
+        events = EventAccumulator(str(folder))
+        events.Reload()
+        contents = events.summary_metadata
+        for tag, metadata in contents.items():
+            if tag == "_hparams_/session_start_info":
+                data = HParamsPluginData.FromString(metadata.plugin_data.content)
+                return data.session_start_info.hparams[name].number_value
+    raise AssertionError(f"{files}: no hyperparameters")
+
+
+def test_a_pruned_run_ends_early_as_pruned_and_can_be_gone_on_with(place, tmp_path, capfd):
+    run = tmp_path / "run"
+    run.mkdir()
+    (run / "prune").touch()
+    arguments = ["train", *place, *QUICK[:-1], "trainer.max_epochs=3", "--run-dir", str(run)]
+    assert main(arguments) == 0
+    assert json.loads((run / "run.json").read_text())["status"] == "pruned"
+    assert not (run / "metrics.json").exists()
+    assert main(["evaluate", str(run)]) == 0  # it was saved
+    assert main(arguments) == 0  # as a job of its sweep it is over
+    assert json.loads((run / "run.json").read_text())["status"] == "pruned"
+    assert main(["resume", str(run)]) == 0
+    assert json.loads((run / "run.json").read_text())["status"] == "done"
+    assert json.loads((run / "metrics.json").read_text())["epochs"] == 3
+
+
+def test_a_job_that_died_as_it_began_begins_anew(place, tmp_path):
+    run = tmp_path / "run"
+    (run / "checkpoints").mkdir(parents=True)
+    (run / "config.yaml").write_text("")
+    assert main(["train", *place, *QUICK, "--run-dir", str(run)]) == 0
+    assert json.loads((run / "run.json").read_text())["status"] == "done"
+
+
 def test_a_mistake_in_any_job_stops_the_sweep_before_it_starts(place, tmp_path, capsys):
     assert main(["train", "-m", *place, "optimizer.lr=0.01,-1"]) == 2
     assert "optimizer.lr=-1.0: must be a number above 0" in capsys.readouterr().err

@@ -220,6 +220,15 @@ def test_a_run_that_is_done_is_left_alone(quick, tmp_path, capsys):
     assert len(list(tmp_path.rglob("run.json"))) == 2
 
 
+def test_a_job_of_a_sweep_goes_on_by_the_command_that_began_it(quick, tmp_path, monkeypatch):
+    whole = train(tmp_path / "whole", quick)
+    job = [*quick, "--run-dir", str(tmp_path / "sweep" / "0")]
+    died(tmp_path / "sweep", job, monkeypatch, Learner, "training_step", 30)
+    check_same(train(tmp_path / "sweep", job), whole)
+    again = train(tmp_path / "sweep", job)  # done, it is left alone
+    assert len(again.description()["resumed"]) == 1
+
+
 def test_no_two_processes_train_one_run(quick, tmp_path, capsys):
     run = train(tmp_path, quick)
     run.describe(status="running")

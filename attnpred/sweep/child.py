@@ -22,11 +22,11 @@ def work(config: Config, overrides: list[str], directory: str) -> Run:
     run.path.mkdir(parents=True, exist_ok=True)
     lock = FileLock(run.path / ".job.lock")
     try:
-        lock.acquire(blocking=False)
+        held = lock.acquire(blocking=False)
     except Timeout:
         say(f"{run.path}: an earlier attempt is still at work; waiting for it")
-        lock.acquire()
-    with lock:
+        held = lock.acquire()
+    with held:
         status = _status(run)
         if status in ("done", "pruned"):
             return run

@@ -18,7 +18,7 @@ class Executor(Protocol):
     def finished(self, timeout: float) -> list[tuple[Job, int]]:
         """Jobs that have ended since the last call, with their exit codes (-N: killed by signal N).
 
-        Waits so many seconds for the first; returns without any when none ended, or when a signal came.
+        Waits at most so many seconds for the first.
         """
 
     def stop(self) -> None:

@@ -9,6 +9,8 @@ from typing import Any
 from attnpred import compose, schema
 from attnpred.config import LauncherConfig
 from attnpred.data.progress import say
+from attnpred.errors import UserError
+from attnpred.files import unwritable
 from attnpred.sweep import outcome
 from attnpred.sweep.executor import Executor
 from attnpred.sweep.parent import Parent
@@ -73,6 +75,10 @@ def _run(sweep: Sweep, launcher: LauncherConfig, executor: Executor, sweeper: Sw
     table = Table(sweep, swept, launcher.n_jobs)
     try:
         code = Parent(sweep, sweeper, executor, launcher, table).run()
+    except OSError as error:
+        if reason := unwritable(sweep.path, error):
+            raise UserError(reason) from error
+        raise
     finally:
         sweep.release()
     sys.stderr.flush()

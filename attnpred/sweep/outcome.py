@@ -59,7 +59,7 @@ def take_values(job: Job, objective: list[str]) -> None:
     found = {name: value(result, name) for name in objective}
     if job.status == "pruned":
         found = {name: newest(job, name) for name in objective}
-    job.values = {name: number for name, number in found.items() if number is not None}
+    job.values = {name: number for name, number in found.items() if number is not None and math.isfinite(number)}
 
 
 def value(result: dict[str, Any], name: str) -> float | None:
@@ -113,12 +113,6 @@ def _point(line: str, name: str) -> float | None:
     except (ValueError, AttributeError):
         return None
     return float(number) if isinstance(number, int | float) else None
-
-
-def finite(numbers: list[float | None]) -> list[float] | None:
-    """The numbers, if all are there and are numbers."""
-    good = [number for number in numbers if number is not None and math.isfinite(number)]
-    return good if len(good) == len(numbers) else None
 
 
 def tail(file: Path) -> list[str]:

@@ -21,8 +21,9 @@ class Parent:
     ) -> None:
         self.sweep, self.sweeper, self.executor, self.launcher, self.table = sweep, sweeper, executor, launcher, table
         self.running: list[Job] = []
-        self.stopping = False
+        self.stopping = False  # no further job is started
         self.signal: int | None = None
+        self.asked = False  # to stop, since the executor was last told
 
     def run(self) -> int:
         """Runs the sweep to its end and returns the exit code; what a signal ends can be gone on with."""
@@ -40,8 +41,8 @@ class Parent:
         return 0 if self.sweep.status == "done" else 1
 
     def _note(self, number: int, frame: FrameType | None) -> None:
-        self.signal, self.stopping = number, True
-        self.executor.stop()
+        self.signal = number
+        self.asked = self.stopping = True
 
     def _loop(self) -> None:
         directory = working_directory(self.sweep.directory)
@@ -50,6 +51,9 @@ class Parent:
                 self._start(job, directory)
             if not self.running:
                 return
+            if self.asked:
+                self.asked = False
+                self.executor.stop()
             for job, code in self.executor.finished(TICK):
                 self._ended(job, code)
             for job in self.running:
@@ -72,8 +76,7 @@ class Parent:
         self.sweep.save(soon=True)
         self.table.ended(job, self.running, self.sweeper.total())
         if job.status == "failed" and self.launcher.on_failure == "stop" and not self.stopping:
-            self.stopping = True
-            self.executor.stop()
+            self.asked = self.stopping = True
 
     def _end(self) -> None:
         left = self.sweeper.total() - sum(job.status in OVER for job in self.sweep.jobs)

@@ -1,5 +1,6 @@
 """A finished search as pictures: how it went, what mattered, and what was tried."""
 
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -33,10 +34,13 @@ def write(study: optuna.Study, names: list[str], directory: Path) -> list[Path]:
         for kind, plot in kinds.items():
             suffix = f"-{objective.replace('/', '-')}" if len(names) > 1 else ""
             try:
-                plot(study, target_name=objective, **several)
+                with warnings.catch_warnings():
+                    warnings.simplefilter("ignore")  # of axes on which all values are alike
+                    plot(study, target_name=objective, **several)
+                    plt.gcf().savefig(directory / f"{kind}{suffix}.svg", bbox_inches="tight")
             except (ValueError, RuntimeError):
-                continue  # all alike, so that nothing can have mattered
+                continue  # results are all alike, so that nothing can have mattered
+            finally:
+                plt.close("all")
             files.append(directory / f"{kind}{suffix}.svg")
-            plt.gcf().savefig(files[-1], bbox_inches="tight")
-            plt.close("all")
     return files

@@ -59,9 +59,11 @@ class Sweep:
     def read(cls, path: Path) -> Sweep:
         try:
             content = read_json(path / FILE)
-            jobs = [
-                Job(**{**values, "directory": path.resolve() / values["directory"]}) for values in content.pop("jobs")
-            ]
+            jobs = [Job(**values) for values in content.pop("jobs")]
+            for number, job in enumerate(jobs):
+                if (job.number, str(job.directory)) != (number, str(number)):
+                    raise ValueError(f"job {number} is not in its place")
+                job.directory = path.resolve() / str(number)
             return cls(path=path, jobs=jobs, **content)
         except OSError as error:
             raise UserError(f"{path / FILE}: cannot be read ({error.strerror}); restore the file") from None

@@ -103,9 +103,8 @@ class Trials:
         self.running.pop(job.number, None)
         state, values = STATES[job.status], None
         if job.status == "done":
-            values = outcome.finite([job.values.get(name) for name in self.names])
-            if values is None:
-                state = TrialState.FAIL
+            values = self._values(job)
+            state = state if values else TrialState.FAIL
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # a pruned trial without a report
             self.study.tell(job.trial, values, state=state, skip_if_finished=True)
@@ -175,7 +174,7 @@ class Trials:
             params = {d.key: d.value(f"{d.key}={given[d.key]}") for d in self.search.dimensions}
             curve = outcome.Curve(job, self.names[0])
             steps = dict(enumerate(curve.further(), 1)) if len(self.names) == 1 else {}
-            values = outcome.finite([job.values.get(name) for name in self.names]) if job.status == "done" else None
+            values = self._values(job) if job.status == "done" else None
             state = STATES.get(job.status, TrialState.RUNNING)
             if state == TrialState.COMPLETE and values is None:
                 state = TrialState.FAIL
@@ -192,6 +191,11 @@ class Trials:
             )
             job.trial = job.number
         self.replayed = len(self.sweep.jobs)
+
+    def _values(self, job: Job) -> list[float] | None:
+        """What the job reached, if every objective is a number."""
+        found = [job.values[name] for name in self.names if name in job.values]
+        return found if len(found) == len(self.names) else None
 
     def _seed(self) -> int:
         return self.search.first.seed if self.config.seed is None else self.config.seed

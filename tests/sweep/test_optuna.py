@@ -101,6 +101,18 @@ def test_mistakes_are_one_line_and_leave_nothing(sweeps, overrides, named):
     assert list(sweeps.place.iterdir()) == []
 
 
+def test_a_whole_search_may_stand_in_a_file(sweeps, tmp_path):
+    (tmp_path / "own" / "experiment").mkdir(parents=True)
+    (tmp_path / "own" / "experiment" / "search.yaml").write_text(
+        "# @package _global_\ndefaults: [{override /hydra/sweeper: optuna}]\n"
+        "hydra:\n  sweeper: {n_trials: 3, params: {optimizer.lr: 'interval(0.1,0.2)', seed: 4}}\n"
+    )
+    assert sweeps.train("experiment=search", "--config-dir", str(tmp_path / "own")) == 0
+    given = [dict(override.split("=") for override in job["overrides"]) for job in sweeps.jobs()]
+    assert len(given) == 3
+    assert all(0.1 <= float(job["optimizer.lr"]) <= 0.2 and job["seed"] == "4" for job in given)
+
+
 @pytest.mark.parametrize("missing", ["optuna", "cmaes"])
 def test_a_missing_package_is_named(sweeps, monkeypatch, missing):
     monkeypatch.setattr("attnpred.sweep.sweepers.optuna.find_spec", lambda name: None if name == missing else name)

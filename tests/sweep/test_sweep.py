@@ -1,5 +1,6 @@
 """Sweeps of every combination: what runs when, what is told, and how they go on after whatever stopped them."""
 
+import errno
 import json
 import signal
 import sys
@@ -8,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from attnpred.sweep import devices, outcome, parent
+from attnpred.sweep import devices, outcome, parent, state
 from attnpred.sweep.job import Job
 from attnpred.sweep.launchers.processes import Processes
 from attnpred.sweep.state import Sweep, held, masked, what
@@ -157,11 +158,30 @@ def test_two_parents_do_not_run_one_sweep(sweeps):
 
 def test_a_damaged_record_is_named(sweeps):
     assert sweeps.train(LRS) == 0
-    for content in ("{", "[]", '{"jobs": [{}]}'):
+    strange = (sweeps.directory / "sweep.json").read_text().replace('"directory": "0"', '"directory": "../.."')
+    for content in ("{", "[]", '{"jobs": [{}]}', strange):
         (sweeps.directory / "sweep.json").write_text(content)
         assert sweeps.command("resume", str(sweeps.directory)) == 2
         assert "restore the file" in sweeps.err
     assert sweeps.train(LRS) == 0  # nor is it in anybody's way
+
+
+def test_a_full_disk_is_named_and_the_sweep_goes_on_later(sweeps):
+    real, written = state.write_json, []
+
+    def full(path, value):
+        written.append(path)
+        if len(written) == 3:
+            raise OSError(errno.ENOSPC, "No space left on device", str(path))
+        real(path, value)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(state, "write_json", full)
+        assert sweeps.train(LRS) == 2
+    assert "cannot be written (No space left on device" in sweeps.err.splitlines()[-1]
+    assert f"attnpred resume {sweeps.directory}" in sweeps.err.splitlines()[-1]
+    assert sweeps.train(LRS) == 0
+    assert len(list((sweeps.place / "outputs").glob("*/*-sweep-*"))) == 1
 
 
 def test_a_moved_sweep_goes_on(sweeps):

@@ -37,7 +37,6 @@ class Ray:
             raise UserError("hydra/launcher=ray: the package is not installed; pip install 'attnpred[ray]'") from None
         self.ray = ray
         self.running: dict[Any, Job] = {}  # by the exit code to come
-        self.stopping = False
         self.handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
         handed = {name: value for name, value in os.environ.items() if name.startswith(HANDED_ON)}
         environment = {**handed, "PYTHONPATH": processes.environment()["PYTHONPATH"]}
@@ -61,16 +60,12 @@ class Ray:
         self.running[self.errand.remote(command, directory, job.directory)] = job
 
     def finished(self, timeout: float) -> list[tuple[Job, int]]:
-        if self.stopping:
-            self.stopping = False
-            for code in self.running:
-                self.ray.cancel(code)
         ready, _ = self.ray.wait(list(self.running), num_returns=1, timeout=timeout)
         return [(job := self.running.pop(code), self._code(job, code)) for code in ready]
 
     def stop(self) -> None:
-        """Noted alone: this may be called within a call of Ray's."""
-        self.stopping = True
+        for code in self.running:
+            self.ray.cancel(code)
 
     def _code(self, job: Job, code: Any) -> int:
         problems = self.ray.exceptions

@@ -53,7 +53,7 @@ class Submitit:
             )
         self.submitit, self.config = submitit, config
         self.queued: list[Queued] = []
-        self.asked = self.stopping = False
+        self.stopping = False
 
     def start(self, job: Job, command: list[str], directory: str) -> None:
         errand = Errand(command, directory, job.directory)
@@ -83,10 +83,6 @@ class Submitit:
     def finished(self, timeout: float) -> list[tuple[Job, int]]:
         deadline = time.monotonic() + timeout
         while True:
-            if self.asked:
-                self.asked = False
-                for queued in self.queued:
-                    queued.handle.cancel(check=False)
             over = [queued for queued in self.queued if queued.handle.done(force_check=self.stopping)]
             ended = [(queued.job, code) for queued in over if (code := self._code(queued)) is not None]
             if ended or time.monotonic() >= deadline:
@@ -112,9 +108,9 @@ class Submitit:
         return None
 
     def stop(self) -> None:
-        """Noted alone: this may be called within a call of submitit's."""
-        self.asked = self.stopping = True
-
-    def close(self) -> None:
+        self.stopping = True
         for queued in self.queued:
             queued.handle.cancel(check=False)
+
+    def close(self) -> None:
+        self.stop()

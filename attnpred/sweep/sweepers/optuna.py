@@ -14,6 +14,7 @@ from attnpred.sweep.state import Direction, Sweep
 from attnpred.sweep.study import Place
 
 OBJECTIVE = "hydra.sweeper.objective"
+TRUST = ("attention/comprehensiveness", "attention/sufficiency")
 COSTS = ("seconds", "steps", "epochs", "parameters", "peak_memory_gib", "examples_per_second", "tokens_per_second")
 
 
@@ -111,12 +112,16 @@ def _objective(config: OptunaConfig, first: Config) -> dict[str, Direction]:
     monitor, best = first.checkpoint.monitor, first.checkpoint.mode
     names = config.objective or monitor
     names = names if isinstance(names, list) else [names]
-    known = [*(f"val/{name}" for name in first.task.metrics), *COSTS]
+    known = [
+        *(f"val/{name}" for name in first.task.metrics),
+        *COSTS,
+        *(TRUST if first.trainer.attention_examples else ()),
+    ]
     for name in names:
         if name.startswith("test/"):
             raise UserError(f"{OBJECTIVE}={name}: what is chosen by the test split is not tested any more; use val/…")
-        if name not in known and not name.startswith("attention/"):
-            raise UserError(f"{OBJECTIVE}={name}: must be one of {', '.join(known)}, attention/…")
+        if name not in known:
+            raise UserError(f"{OBJECTIVE}={name}: must be one of {', '.join(known)}")
     given = config.direction
     if given is None:
         if names != [monitor]:
