@@ -64,17 +64,16 @@ def _engine(overrides: list[str], extra_dir: str | None) -> tuple[LauncherConfig
 
 
 def _run(sweep: Sweep, launcher: LauncherConfig, executor: Executor, sweeper: Sweeper, own: list[str]) -> int:
-    if sweep.jobs:
-        for job in sweep.unsettled():
-            outcome.recover(job, list(sweep.objective))
-        sweep.resumed.append(now())
-    sweep.launcher, sweep.status, sweep.ended = _recorded(launcher), "running", None
-    sweeper.begin(sweep)
-    sweep.save()
-    swept = [override.get_key_element() for override in compose.parse(own) if override.is_sweep_override()]
-    table = Table(sweep, swept, launcher.n_jobs)
     try:
-        code = Parent(sweep, sweeper, executor, launcher, table).run()
+        if sweep.jobs:
+            for job in sweep.unsettled():
+                outcome.recover(job, list(sweep.objective))
+            sweep.resumed.append(now())
+        sweep.launcher, sweep.status, sweep.ended = _recorded(launcher), "running", None
+        sweeper.begin(sweep)
+        sweep.save()
+        swept = [override.get_key_element() for override in compose.parse(own) if override.is_sweep_override()]
+        code = Parent(sweep, sweeper, executor, launcher, Table(sweep, swept, launcher.n_jobs)).run()
     except OSError as error:
         if reason := unwritable(sweep.path, error):
             raise UserError(reason) from error

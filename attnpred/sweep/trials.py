@@ -261,6 +261,7 @@ def sampler(config: OptunaConfig, seed: int, number: int, replayed: int) -> optu
 
 
 def pruner(config: OptunaConfig) -> optuna.pruners.BasePruner:
+    """What finds trials hopeless; its steps are a trial's validations, counted from 1."""
     kinds = optuna.pruners
     if config.pruner == "median":
         return kinds.MedianPruner(n_startup_trials=config.startup_trials, n_warmup_steps=config.warmup)

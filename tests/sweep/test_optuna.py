@@ -273,13 +273,7 @@ def dying(original, *, at, after):
 
 def test_killed_at_any_moment_a_search_has_as_many_trials_as_asked(sweeps):
     sweeps.tell(seconds=0.3)
-    search = [
-        OPTUNA,
-        LR,
-        "hydra.sweeper.n_trials=7",
-        "hydra.launcher.n_jobs=2",
-        "hydra.sweeper.storage=sqlite:///study.db",
-    ]
+    search = [OPTUNA, LR, "hydra.sweeper.n_trials=7", "hydra.launcher.n_jobs=2"]
     for bound in (2, 4):
         child = driven(sweeps, *search)
         wait_for(lambda bound=bound: len(set(sweeps.noted("end"))) >= bound, child)
