@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from attnpred import stdout
 from attnpred.errors import Interrupted, UserError
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 BY_HAND = ("bash", "interactive")  # names of SLURM's jobs in which a person types commands
 RUN, END = "run ", "end "  # what the first says: where the run lies, or with which exit code it ended without one
+PAUSE = 0.2  # seconds between two looks at the store
 PATIENCE = 10.0  # seconds in which the others hear of an end
 
 
@@ -95,12 +96,12 @@ class Lead:
         with suppress(RuntimeError):  # the others may have left already
             if self._store.compare_set("said", "", said.decode()) == said:
                 while self._store.add("heard", 0) < self._others and time.monotonic() < deadline:
-                    time.sleep(0.1)
+                    time.sleep(PAUSE)
 
     def heard(self) -> str:
         """The run directory; leaves where the first process does."""
         while not self._store.check(["said"]):
-            time.sleep(0.1)  # signals are heard meanwhile, as they would not be inside the store
+            time.sleep(PAUSE)  # signals are heard meanwhile, as they would not be inside the store
         said = self._store.get("said").decode()
         self._store.add("heard", 1)
         if said.startswith(END):
@@ -124,12 +125,12 @@ def together(work: Callable[[Lead | None], Run]) -> int:
         main(lead.heard())
         return 0
     except Interrupted as error:
-        lead.end(error.exit_code)
+        if own.rank == 0:
+            lead.end(error.exit_code)
         leave(error)
-        raise
     except BaseException as error:
         if own.rank == 0:
-            lead.end(2 if isinstance(error, UserError) else 1)
+            lead.end(2 if isinstance(error, UserError) else 130 if isinstance(error, KeyboardInterrupt) else 1)
         raise
 
 
@@ -139,7 +140,7 @@ def _done(run: Run) -> int:
     return 0
 
 
-def leave(error: Interrupted) -> None:
+def leave(error: Interrupted) -> NoReturn:
     """Ends this process without waiting for ranks that leave in their own time."""
     sys.stderr.flush()
     os._exit(error.exit_code)

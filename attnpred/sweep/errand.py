@@ -3,12 +3,16 @@
 import os
 import signal
 import subprocess
+import time
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from attnpred import processes
-from attnpred.sweep.job import LOG
+from attnpred.sweep.job import LOG, Job
+
+PAUSE = 0.1  # seconds between two looks at the command; a longer wait would not hear that it should stop
+LOST = -signal.SIGKILL  # the exit code of a job whose machine was lost, as often as it was tried
 
 
 class Errand:
@@ -18,12 +22,9 @@ class Errand:
         """`directory` is where the command runs, `place` the job's own."""
         self.command, self.directory, self.place = command, directory, place
         self.child: subprocess.Popen[bytes] | None = None
-        self.stopped = False
 
     def run(self) -> int:
         """To its end; its exit code."""
-        if self.stopped:
-            return 128 + signal.SIGTERM
         with (self.place / LOG).open("ab") as log:
             self.child = subprocess.Popen(
                 self.command,
@@ -35,15 +36,15 @@ class Errand:
                 start_new_session=True,
                 preexec_fn=processes.leave_with_parent(),
             )
-        try:
-            return self.child.wait()
-        except KeyboardInterrupt:  # how submitit takes back what it started on this machine
-            self.stop()
-            return self.child.wait()
+        while (code := self.child.poll()) is None:
+            try:
+                time.sleep(PAUSE)
+            except KeyboardInterrupt:  # how Ray, and on this machine submitit, take a job back
+                self.stop()
+        return code
 
     def stop(self) -> None:
-        """Has the command save and leave; one that has not begun never will."""
-        self.stopped = True
+        """Has the command save and leave."""
         if self.child is not None:
             self.child.terminate()
 
@@ -59,3 +60,9 @@ class Errand:
                 # not `wait`, within which this signal may have come, and which holds a lock
                 os.waitid(os.P_PID, self.child.pid, os.WEXITED | os.WNOWAIT)
         return DelayedSubmission(Errand(self.command, self.directory, self.place))
+
+
+def note(job: Job, error: Exception) -> None:
+    """Where a job says itself what went wrong, for one that could not."""
+    with (job.directory / LOG).open("a", encoding="utf-8") as log:
+        log.write(f"{error}\n")

@@ -10,12 +10,10 @@ from attnpred import processes
 from attnpred.config import LauncherConfig
 from attnpred.errors import UserError
 from attnpred.schema import option
-from attnpred.sweep.errand import Errand
+from attnpred.sweep.errand import LOST, Errand, note
 from attnpred.sweep.job import Job
 
 HANDED_ON = ("ATTNPRED_", "HF_")  # what begins so in the environment holds on all machines
-ANSWERS = 5.0  # seconds in which whoever runs a job answers
-LOST = -signal.SIGKILL  # the exit code of a job that was lost with its machines, as often as it was tried
 
 
 @dataclass(kw_only=True)
@@ -30,16 +28,15 @@ class RayConfig(LauncherConfig):
 
 
 class Ray:
-    """An actor a job: it runs the job's command, and hears meanwhile that it should stop."""
+    """A task a job, which runs the job's command."""
 
     def __init__(self, config: RayConfig) -> None:
         try:
             import ray
         except ImportError:
             raise UserError("hydra/launcher=ray: the package is not installed; pip install 'attnpred[ray]'") from None
-        self.ray, self.config = ray, config
-        self.running: dict[Any, tuple[Job, Any]] = {}  # the exit code to come → job and actor
-        self.stopping = False
+        self.ray = ray
+        self.running: dict[Any, Job] = {}  # by the exit code to come
         self.handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
         handed = {name: value for name, value in os.environ.items() if name.startswith(HANDED_ON)}
         environment = {**handed, "PYTHONPATH": processes.environment()["PYTHONPATH"]}
@@ -56,47 +53,29 @@ class Ray:
                 f"hydra.launcher.address={config.address}: no cluster answers ({reason}); begin one with ray start "
                 "--head, or leave the address out"
             ) from None
-        self.errand = ray.remote(Errand).options(
-            num_cpus=config.cpus,
-            num_gpus=config.gpus,
-            max_restarts=config.retries,
-            max_task_retries=-1,  # a machine that is being lost takes several tries; restarts are what counts
-            max_concurrency=2,
-        )
+        needs = {"num_cpus": config.cpus, "num_gpus": config.gpus, "max_retries": config.retries}
+        self.errand = ray.remote(lambda *errand: Errand(*errand).run()).options(**needs)
 
     def start(self, job: Job, command: list[str], directory: str) -> None:
-        actor = self.errand.remote(command, directory, job.directory)
-        self.running[actor.run.remote()] = (job, actor)
+        self.running[self.errand.remote(command, directory, job.directory)] = job
 
     def finished(self, timeout: float) -> list[tuple[Job, int]]:
-        if self.stopping:
-            self.stopping = False
-            return self._tell_to_stop()
         ready, _ = self.ray.wait(list(self.running), num_returns=1, timeout=timeout)
-        return [(self.running.pop(code)[0], self._code(code)) for code in ready]
+        return [(job := self.running.pop(code), self._code(job, code)) for code in ready]
 
     def stop(self) -> None:
-        """Noted alone: this may be called within a call of Ray's."""
-        self.stopping = True
+        for code in self.running:
+            self.ray.cancel(code)
 
-    def _tell_to_stop(self) -> list[tuple[Job, int]]:
-        """Jobs that nobody has begun yet are taken back."""
-        answers = {actor.stop.remote(): code for code, (_, actor) in self.running.items()}
-        if not answers:
-            return []
-        _, silent = self.ray.wait(list(answers), num_returns=len(answers), timeout=ANSWERS)
-        ended = []
-        for code in map(answers.__getitem__, silent):
-            job, actor = self.running.pop(code)
-            self.ray.kill(actor)
-            ended.append((job, -signal.SIGTERM))
-        return ended
-
-    def _code(self, code: Any) -> int:
+    def _code(self, job: Job, code: Any) -> int:
+        problems = self.ray.exceptions
         try:
             return int(self.ray.get(code))
-        except self.ray.exceptions.RayActorError:
-            return LOST
+        except problems.TaskCancelledError:
+            return -signal.SIGTERM  # before it began
+        except problems.RayError as error:
+            note(job, error)
+            return 1 if isinstance(error, problems.RayTaskError) else LOST
 
     def close(self) -> None:
         self.ray.shutdown()

@@ -8,13 +8,12 @@ from typing import Any, Literal
 from attnpred.config import LauncherConfig
 from attnpred.errors import UserError
 from attnpred.schema import option
-from attnpred.sweep.errand import Errand
-from attnpred.sweep.job import LOG, Job
+from attnpred.sweep.errand import LOST, Errand, note
+from attnpred.sweep.job import Job
 
 FOLDER = "submitit"  # in the job's directory: batch script, logs, exit code
 PAUSE = 0.2  # seconds between two looks at what has ended
 SAVING = 90  # seconds before its time is up in which a job saves
-LOST = -signal.SIGKILL  # the exit code of a job that was lost with its machine, as often as it was tried
 
 
 @dataclass(kw_only=True)
@@ -54,7 +53,7 @@ class Submitit:
             )
         self.submitit, self.config = submitit, config
         self.queued: list[Queued] = []
-        self.asked = self.stopping = False
+        self.stopping = False
 
     def start(self, job: Job, command: list[str], directory: str) -> None:
         errand = Errand(command, directory, job.directory)
@@ -84,10 +83,6 @@ class Submitit:
     def finished(self, timeout: float) -> list[tuple[Job, int]]:
         deadline = time.monotonic() + timeout
         while True:
-            if self.asked:
-                self.asked = False
-                for queued in self.queued:
-                    queued.handle.cancel(check=False)
             over = [queued for queued in self.queued if queued.handle.done(force_check=self.stopping)]
             ended = [(queued.job, code) for queued in over if (code := self._code(queued)) is not None]
             if ended or time.monotonic() >= deadline:
@@ -103,8 +98,7 @@ class Submitit:
         try:
             return int(queued.handle.result())
         except self.submitit.core.utils.FailedJobError as error:  # before the job's command could begin
-            with (queued.job.directory / LOG).open("a", encoding="utf-8") as log:
-                log.write(f"{error}\n")
+            note(queued.job, error)
             return 1
         except self.submitit.core.utils.UncompletedJobError:
             if queued.losses == self.config.retries:
@@ -114,9 +108,9 @@ class Submitit:
         return None
 
     def stop(self) -> None:
-        """Noted alone: this may be called within a call of submitit's."""
-        self.asked = self.stopping = True
-
-    def close(self) -> None:
+        self.stopping = True
         for queued in self.queued:
             queued.handle.cancel(check=False)
+
+    def close(self) -> None:
+        self.stop()
