@@ -149,7 +149,7 @@ class Run:
             for name in ("metrics.jsonl", "metrics.csv"):
                 (self.path / name).unlink(missing_ok=True)
             shutil.rmtree(self.path / "tensorboard", ignore_errors=True)
-        known = {key: value for key, value in self.description().items() if key not in ("ended", "error")}
+        known = {key: value for key, value in self.description().items() if key not in ("ended", "error", "pruned")}
         resumed = [*known.get("resumed", []), _now()]
         self._write({**known, "status": "running", "resumed": resumed})
 

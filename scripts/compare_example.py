@@ -21,8 +21,13 @@ def main() -> None:
             stdout=subprocess.DEVNULL,
             check=True,
         )
-        compare = [sys.executable, "-m", "attnpred", "compare", place, "--markdown"]
-        table = subprocess.run(compare, capture_output=True, text=True, check=True).stdout
+        write(place)
+
+
+def write(place: str) -> None:
+    """The table of the runs below the place."""
+    compare = [sys.executable, "-m", "attnpred", "compare", place, "--markdown"]
+    table = subprocess.run(compare, capture_output=True, text=True, check=True).stdout
     typed = f"`attnpred train -m {' '.join(SWEEP)}`, then `attnpred compare outputs --markdown`:"
     put(f"{typed}\n\n{table}\n{machine()}, {date.today()}.", "compare")
 

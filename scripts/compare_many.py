@@ -3,12 +3,15 @@
     python -m scripts.compare_many
 
 Run directories are made in a temporary directory: a search over rates, widths and seeds, records of the usual size, no
-checkpoints. The index goes there too. Each time is that of a whole process, the command and its imports included.
+checkpoints. The index goes there too. Each time is that of a whole process, the command and its imports included, and
+beside it the processor's, which other work on the machine changes less.
 """
 
 import argparse
 import json
 import os
+import resource
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -30,6 +33,7 @@ def main() -> None:
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as place:
         tree = Path(place, "outputs")
+        load = os.getloadavg()[0]
         make(tree, args.runs)
         time.sleep(3)  # files that changed a moment ago are read again
         cold = [seconds(tree, place, fresh=True) for _ in range(ROUNDS)]
@@ -37,9 +41,8 @@ def main() -> None:
         (index,) = Path(place).rglob(".cache/attnpred/runs/*.json")
         size = index.stat().st_size / 2**20
     line = (
-        f"{args.runs:,} runs: {median(cold):.1f} s the first time, {median(warm):.1f} s again (medians of {ROUNDS}; "
-        f"{min(cold):.1f} to {max(cold):.1f}, {min(warm):.1f} to {max(warm):.1f}), index {size:.1f} MiB. "
-        f"{machine()}, {date.today()}."
+        f"{args.runs:,} runs: {told(cold)} the first time, {told(warm)} again, medians of {ROUNDS}; "
+        f"index {size:.1f} MiB. {machine()}, with {load:.0f} other processes at work, {date.today()}."
     )
     put(line, "compare_many")
 
@@ -88,18 +91,22 @@ def result(value: float) -> str:
     return json.dumps({"val": {"best": best, "final": best}, **cost, "test": test}, indent=2)
 
 
-def seconds(tree: Path, home: str, *, fresh: bool = False) -> float:
+def seconds(tree: Path, home: str, *, fresh: bool = False) -> tuple[float, float]:
+    """By the clock, and of the processor."""
     if fresh:
         for file in Path(home).rglob(".cache/attnpred/runs/*.json"):
             file.unlink()
     command = [sys.executable, "-m", "attnpred", "compare", str(tree)]
-    start = time.perf_counter()
+    start, before = time.perf_counter(), resource.getrusage(resource.RUSAGE_CHILDREN)
     subprocess.run(command, env={**os.environ, "HOME": home}, capture_output=True, check=True)
-    return time.perf_counter() - start
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    used = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    return time.perf_counter() - start, used
 
 
-def median(values: list[float]) -> float:
-    return sorted(values)[len(values) // 2]
+def told(rounds: list[tuple[float, float]]) -> str:
+    elapsed, used = (statistics.median(column) for column in zip(*rounds, strict=True))
+    return f"{elapsed:.1f} s ({used:.1f} s of the processor)"
 
 
 if __name__ == "__main__":

@@ -99,13 +99,13 @@ def _summed(made: "Plan") -> str:
 
 def _carry_out(made: "Plan") -> int:
     from attnpred.compare.prune import carry_out
-    from attnpred.compare.status import human_size
+    from attnpred.compare.status import human_size, shown
 
     freed, failures = 0, []
     for victim in made.victims:
         try:
             freed += carry_out(victim.run, made.what)
-            print(victim.run.path, flush=True)
+            print(shown(victim.run.path), flush=True)
         except UserError as error:
             failures.append(str(error))
         except OSError as error:

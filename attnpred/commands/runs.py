@@ -42,7 +42,7 @@ def main(args: argparse.Namespace) -> int:
     index.tell(found, {})
     if args.json:
         for one in chosen:
-            print(json.dumps(_described(one, args.running), ensure_ascii=False, allow_nan=False))
+            print(json.dumps(_described(one, args.running), allow_nan=False))
         return 0
     if not chosen:
         print("no runs", file=sys.stderr)

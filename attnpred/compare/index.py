@@ -136,13 +136,14 @@ def _record(path: Path, entry: list[Any], parts: list[Any]) -> Record:
 def _save(file: Path, tree: Path, entries: dict[str, tuple[Stamp, Record]]) -> None:
     """In one step, so that others meet the old or the new; where the cache cannot be written, there is none."""
     numbers: dict[int, int] = {}
+    places: dict[str, int] = {}
     parts: list[Any] = []
     runs = {}
     for name, (stamp, one) in entries.items():
         for part in one.parts:
-            if id(part) not in numbers:
-                numbers[id(part)] = len(parts)
-                parts.append(part)
+            if id(part) not in numbers:  # most are the same object, others may be alike
+                numbers[id(part)] = places.setdefault(json.dumps(part), len(parts))
+                parts += [part] * (len(places) > len(parts))
         own = [numbers[id(part)] for part in one.parts]
         runs[name] = [stamp, one.about, own, one.results, one.named, one.problem]
     payload = json.dumps({"code": _code(), "tree": str(tree), "parts": parts, "runs": runs}, separators=(",", ":"))

@@ -13,6 +13,7 @@ from typing import Any
 import yaml
 
 from attnpred import compose, schema
+from attnpred.report import printable
 
 Value = str | int | float | bool | None
 
@@ -40,7 +41,7 @@ class Record:
 
     @property
     def status(self) -> str:
-        return str(self.about.get("status"))
+        return printable(str(self.about.get("status")))
 
     def value(self, name: str) -> Value:
         """An option, a result, or something of run.json; None where the run has nothing of that name."""

@@ -156,6 +156,6 @@ def human_size(count: float) -> str:
 
 
 def shown(path: Path) -> str:
-    """As one would type it."""
+    """As one would type it; what a terminal would obey rather than show is replaced."""
     near = os.path.relpath(path)
-    return str(path) if near.startswith("..") else near
+    return "".join(c if c.isprintable() else "\ufffd" for c in (str(path) if near.startswith("..") else near))

@@ -148,7 +148,7 @@ def as_json(found: Comparison) -> str:
         "left_out": dict(found.left_out),
         "notes": found.notes,
     }
-    return json.dumps(whole, ensure_ascii=False, allow_nan=False)
+    return json.dumps(whole, allow_nan=False)  # in ASCII, since a name may hold what no encoding can
 
 
 def as_csv(found: Comparison) -> str:
@@ -164,7 +164,7 @@ def as_csv(found: Comparison) -> str:
         difference = [_flat((one["difference"] or {}).get(word)) for word in tested]
         options = [_option(one["config"], name) for name in found.options.all]
         write([*options, _flat(one["seeds"]), *results, *difference, _flat(one["runs"])])
-    return stream.getvalue().removesuffix("\n")
+    return stream.getvalue().removesuffix("\n").encode("utf-8", "replace").decode()  # half a character has no code
 
 
 def _option(config: dict[str, Value], name: str) -> str:

@@ -161,6 +161,17 @@ def test_one_run_does_not_forget_its_neighbours(tmp_path, settled, reads):
     assert len(reads) == 3
 
 
+def test_what_runs_have_in_common_is_kept_once(tmp_path, settled, home):
+    for i in range(4):
+        make_run(tmp_path / str(i), {"optimizer.lr": 0.5 + i})
+        accuracies(tmp_path)  # each time with what was kept before
+        record._section.cache_clear()
+    (file,) = home.rglob(".cache/attnpred/runs/*.json")
+    parts = json.loads(file.read_text().partition("\n")[2])["parts"]
+    assert len(parts) == len(DEFAULT) + 3
+    assert len({json.dumps(part) for part in parts}) == len(parts)
+
+
 def test_foreign_things_are_counted_and_passed_by(tmp_path):
     make_run(tmp_path / "deep" / "er" / "0", value=0.5)
     (tmp_path / "loop").symlink_to(tmp_path)

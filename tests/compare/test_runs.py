@@ -1,6 +1,7 @@
 """What runs stand at and take, told without touching them."""
 
 import json
+import os
 import platform
 import re
 import time
@@ -118,3 +119,19 @@ def test_words():
         "2.0 TiB",
     ]
     assert [human_time(n) for n in (None, 5, 200, 9000, 10**6)] == ["–", "5 s", "3 min", "2 h", "12 d"]
+
+
+def test_names_that_no_terminal_can_show(tmp_path, capsys):
+    for i, name in enumerate((b"half\xff", b"red\x1b[31m\n")):
+        make_run(tmp_path / os.fsdecode(name), {"optimizer.lr": 1.0 + i}, host="\ud800", seed=i)
+        make_run(tmp_path / f"{i}", status="\ud800\x1b[31m", seed=i)
+    for command in (["runs"], ["runs", "--json"], ["prune", "--keep", "best:0", "--dry-run"]):
+        assert main([*command, str(tmp_path)]) == 0
+    for flags in (["--json"], ["--markdown"], [], ["--html", str(tmp_path / "page.html")]):
+        assert main(["compare", str(tmp_path), *flags]) == 0
+    shown = capsys.readouterr()
+    for text in (shown.out, shown.err):
+        text.encode()
+        assert "\x1b" not in text
+    assert main(["compare", str(tmp_path), "--csv"]) == 0
+    capsys.readouterr().out.encode()  # a program reads what there is, as far as it has a code
