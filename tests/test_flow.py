@@ -49,20 +49,6 @@ def schema(value):
     return {key: schema(inner) for key, inner in value.items()} if isinstance(value, dict) else None
 
 
-def test_sweep_gives_every_job_a_process_and_a_directory(place, tmp_path, capfd):
-    arguments = ["train", "-m", *place, *QUICK, "optimizer.lr=0.01,0.02", "seed=1"]
-    assert main(arguments) == 0
-    sweep = Path(capfd.readouterr().out.splitlines()[-1])
-    runs = runs_below(tmp_path / "outputs")
-    assert [run.parent for run in runs] == [sweep, sweep]
-    described = [json.loads((run / "run.json").read_text()) for run in runs]
-    assert [d["status"] for d in described] == ["done", "done"]
-    assert [[o for o in d["overrides"] if "lr" in o] for d in described] == [
-        ["optimizer.lr=0.01"],
-        ["optimizer.lr=0.02"],
-    ]
-
-
 NOTE_RATES = """
 import atexit, os
 
@@ -70,7 +56,7 @@ def note():
     import gc, sys
     torch = sys.modules.get("torch")
     for thing in gc.get_objects() if torch and "RANK" in os.environ else []:
-        if isinstance(thing, torch.optim.Optimizer):
+        if issubclass(type(thing), torch.optim.Optimizer):
             rate = thing.param_groups[0].get("initial_lr", thing.param_groups[0]["lr"])
             with open(os.environ["ATTNPRED_RATES"], "a") as stream:
                 print(sys.argv[-1], os.environ["RANK"], rate, file=stream)
@@ -79,13 +65,22 @@ atexit.register(note)
 """
 
 
-def test_every_rank_of_a_sweeps_job_trains_with_that_jobs_options(place, tmp_path, capfd, monkeypatch):
+def test_every_job_of_a_sweep_has_a_directory_and_processes_that_train_with_its_options(
+    place, tmp_path, capfd, monkeypatch
+):
     (tmp_path / "sitecustomize.py").write_text(NOTE_RATES)  # every process begins with it
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     monkeypatch.setenv("ATTNPRED_RATES", str(tmp_path / "rates"))
     two = ["trainer=ddp_cpu", "trainer.devices=2", "trainer.max_steps=2", "trainer.attention_examples=0"]
     assert main(["train", "-m", *place, *QUICK, *two, "optimizer.lr=0.01,0.02", "hydra.launcher.n_jobs=2"]) == 0
     sweep = Path(capfd.readouterr().out.splitlines()[-1])
+    runs = runs_below(tmp_path / "outputs")
+    assert runs == [sweep.resolve() / name for name in "01"]
+    described = [json.loads((run / "run.json").read_text()) for run in runs]
+    assert [(d["status"], d["overrides"][-1]) for d in described] == [
+        ("done", "optimizer.lr=0.01"),
+        ("done", "optimizer.lr=0.02"),
+    ]
     noted = {(Path(path).name, rank, rate) for path, rank, rate in map(str.split, (tmp_path / "rates").open())}
     assert noted == {("0", "0", "0.01"), ("0", "1", "0.01"), ("1", "0", "0.02"), ("1", "1", "0.02")}
     # and the tab of hyperparameters compares them

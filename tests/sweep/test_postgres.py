@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from attnpred import processes
-from tests.sweep.made import assert_shared, driven, wait_for, workers
+from tests.sweep.made import assert_shared, driven, wait_for
 
 optuna = pytest.importorskip("optuna", reason="needs the extra optuna")
 psycopg = pytest.importorskip("psycopg", reason="needs the extra optuna")
@@ -89,29 +89,30 @@ def clean(server):
     return server
 
 
-def test_two_workers_share_a_study_killed_or_not(sweeps, clean):
-    sweeps.tell(seconds=0.3)
-    codes, told = workers(sweeps, clean, n_trials=6)
-    assert codes == [0, 0], told
-    study = optuna.load_study(study_name="shared", storage=Place(clean, Path()).open())
-    assert_shared(sweeps, study, 6)
-    assert not [file for file in sweeps.place.rglob("*") if file.is_file() and PASSWORD in file.read_text()]
-    assert PASSWORD not in "".join(told)
-    # more trials; one worker dies, the other takes what is left but those, and the first goes on with its own
-    more = [*SEARCH, f"hydra.sweeper.storage={clean}", "hydra.sweeper.n_trials=12"]
-    first = driven(sweeps, *more, "hydra.launcher.n_jobs=2")
-    wait_for(lambda: len(sweeps.noted("end")) > 6, first)
-    first.kill()
-    first.communicate()
+def test_two_workers_share_a_study_though_one_is_killed(sweeps, clean):
+    sweeps.tell(seconds=0.5)
+    search = [*SEARCH, f"hydra.sweeper.storage={clean}", "hydra.sweeper.n_trials=10", "hydra.launcher.n_jobs=2"]
+    first = driven(sweeps, *search)
+    wait_for(lambda: sweeps.noted("start"), first)
     lost = sweeps.directory
-    assert sweeps.train(*more, "resume=never") == 0
+    second = driven(sweeps, *search)
+    wait_for(
+        lambda: len(set((sweeps.place / "outputs").glob("*/*-sweep-*"))) == 2 and len(sweeps.noted("end")) > 4, first
+    )
+    first.kill()
+    told = [first.communicate()[1], second.communicate(timeout=120)[1]]
+    assert second.returncode == 0, told[1]
+    # the other took what was left, but what the first had in its hands goes on with its own sweep
+    study = optuna.load_study(study_name="shared", storage=Place(clean, Path()).open())
     states = [trial.state.name for trial in study.get_trials()]
-    assert len(states) == 12
+    assert len(states) == 10
     assert set(states) == {"COMPLETE", "RUNNING"}
     with pytest.MonkeyPatch.context() as patch:  # the directory does not tell the password
         patch.setenv("PGPASSWORD", PASSWORD)
         assert sweeps.command("resume", str(lost)) == 0
-    assert_shared(sweeps, study, 12)
+    assert_shared(sweeps, study, 10)
+    assert not [file for file in sweeps.place.rglob("*") if file.is_file() and PASSWORD in file.read_text()]
+    assert PASSWORD not in "".join([*told, sweeps.err])
 
 
 def test_a_server_that_refuses_is_named_without_the_password(sweeps, clean):

@@ -279,6 +279,17 @@ def test_an_exit_code_tells_how_a_job_ended(tmp_path, code, status):
     assert (job.error is None) == (status == "done")
 
 
+def test_objectives_are_found_in_a_result():
+    result = {
+        "val": {"best": {"accuracy": 0.5}, "final": {"accuracy": 0.4}},
+        "attention": {"scores": {"attention": {"comprehensiveness": [0.3, 0.2, 0.4]}, "random": {}}},
+        "seconds": 7,
+    }
+    names = ("val/accuracy", "attention/comprehensiveness", "seconds", "val/f1", "attention/sufficiency", "steps")
+    assert [outcome.value(result, name) for name in names] == [0.5, 0.3, 7.0, None, None, None]
+    assert [outcome.value({}, name) for name in names] == [None] * 6
+
+
 def test_a_curve_is_read_as_it_grows_and_again_where_a_run_went_back(tmp_path):
     file, curve = tmp_path / "metrics.jsonl", outcome.Curve(Job(0, [], tmp_path), "val/accuracy")
     assert curve.further() == []
