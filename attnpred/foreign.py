@@ -15,7 +15,11 @@ from attnpred.errors import UserError
 
 OURS_ALONE = ("output_dir", "data.cache_dir", "logger.tracking_uri")  # where a launch writes
 # of Hydra's own settings, what differs with every choice and steers nothing
-HARMLESS = {"hydra": ("overrides", "runtime", "searchpath"), "job": ("override_dirname",)}
+HARMLESS = {
+    "hydra": ("overrides", "runtime", "searchpath"),
+    "job": ("override_dirname",),
+    "launcher": ("n_jobs", "on_failure"),
+}
 
 
 class GuardedSource(FileConfigSource):
@@ -43,7 +47,7 @@ def search_path(directory: Path) -> str:
 def refuse_reach(composed: DictConfig, shipped: DictConfig, directory: str) -> None:
     """Raises where a file reached beyond the experiment, to what Hydra starts or to where is written.
 
-    Over which values a sweep goes, a file may say.
+    Which sweep is made of it, a file may say.
     """
     swept = composed.hydra.sweeper.get("params") or {}
     if any(re.split("[./]", str(name).lstrip("+~"))[0] == "hydra" or name in OURS_ALONE for name in swept):
@@ -69,8 +73,9 @@ def _steering(config: DictConfig) -> dict[str, Any]:
     """Hydra's settings as they stand, nothing of them resolved."""
     settings: Any = OmegaConf.to_container(config.hydra)
     kept = {key: value for key, value in settings.items() if key not in HARMLESS["hydra"]}
-    kept["job"] = {key: value for key, value in settings["job"].items() if key not in HARMLESS["job"]}
-    kept["sweeper"] = {key: value for key, value in settings["sweeper"].items() if key != "params"}
+    for part in ("job", "launcher"):
+        kept[part] = {key: value for key, value in settings[part].items() if key not in HARMLESS[part]}
+    kept["sweeper"] = settings["sweeper"].get("storage")
     return kept
 
 
