@@ -94,7 +94,7 @@ def _train(run: Run, config: Config, chosen: Chosen, parts: tuple[Any, Learner])
         if isinstance(error, KeyboardInterrupt) or isinstance(error.__context__, KeyboardInterrupt):
             run.finish("interrupted")
             raise Interrupted(signal.SIGINT) from None
-        with suppress(OSError):  # the disk may be what failed
+        with suppress(OSError, UserError):  # the disk may be what failed, and run.json be gone
             run.finish("failed", error)
         if isinstance(error, OSError) and (reason := unwritable(run.path, error)):
             raise UserError(reason) from error
