@@ -16,8 +16,9 @@ def config(tmp_path, *overrides):
 
 
 def test_launches_of_the_same_second_have_a_directory_each(tmp_path):
+    own = config(tmp_path)  # once: Hydra composes for one thread at a time, and launches are processes
     with ThreadPoolExecutor(20) as pool:
-        runs = list(pool.map(lambda _: Run.create(config(tmp_path), []), range(20)))
+        runs = list(pool.map(lambda _: Run.create(own, []), range(20)))
     assert len({run.path for run in runs}) == 20
     assert all(run.path.name[8:].startswith("-resnet_attention-digits-") for run in runs)
 
