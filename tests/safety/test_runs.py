@@ -7,14 +7,12 @@ from pathlib import Path
 
 import pytest
 import torch
-import yaml
 from PIL import Image
 
 from attnpred.cli import main
 from attnpred.data import cache
 from attnpred.run import Run
 from attnpred.vault import load
-from tests.models.made import make_encoder
 from tests.safety.made import Touch, edit_config, edit_json, files, pickled, save_checkpoint, trust
 
 VERBS = {
@@ -203,59 +201,6 @@ def test_a_damaged_file_is_named(name, content, refused, image_run, picture):
     assert f"error: {image_run / name}" in refused(*verb)
 
 
-SPECS = {
-    "classes": [None, [], "ab", [1, 2], ["a", "a"], [["a"]]],
-    "height": [0, -1, "8", None, 8.5],
-    "channels": [2, True, "1"],
-    "mean": [[], [1, 2], ["x"], 3],
-    "modality": ["video", None, 3, "text", ["image"]],
-    "unknown": [1],
-}
-
-
-@pytest.mark.parametrize(("key", "value"), [(key, value) for key, values in SPECS.items() for value in values], ids=str)
-def test_a_wrong_specification_is_named(key, value, attacked, image_run):
-    edit_json(image_run / "spec.json", lambda values: values["spec"].update({key: value}))
-    assert "spec.json" in attacked("predict")
-
-
-TEXTS = {
-    "max_length": [0, "x", -5],
-    "vocab_size": [1, 0],
-    "pad_id": [-1, 10**9],
-    "prefix": [[10**9], ["x"], 1],
-    "mask_id": [None],
-}
-
-
-@pytest.mark.parametrize(("key", "value"), [(key, value) for key, values in TEXTS.items() for value in values], ids=str)
-def test_a_wrong_specification_of_texts_is_named(key, value, refused, text_run):
-    edit_json(text_run / "spec.json", lambda values: values["spec"].update({key: value}))
-    assert "spec.json" in refused("predict", text_run, "a text")
-
-
-@pytest.mark.parametrize(
-    ("key", "value"), [("truncate", "middle"), ("unknown_id", 10**9), ("strip_html", "yes"), ("file", "../../x")]
-)
-def test_a_wrong_reader_is_named(key, value, refused, text_run):
-    edit_json(text_run / "spec.json", lambda values: values["reader"].update({key: value}))
-    assert "spec.json" in refused("predict", text_run, "a text")
-
-
-@pytest.mark.parametrize("content", ["", "{", "[]", "{}", '{"model": {"type": "BPE", "vocab": "/etc/passwd"}}', "\0"])
-def test_a_damaged_tokenizer_is_named(content, refused, text_run):
-    (text_run / "tokenizer.json").write_text(content)
-    assert "tokenizer.json: no tokenizer can be read" in refused("predict", text_run, "a text")
-
-
-def test_a_specification_of_another_model_is_named(runs, refused, text_run):
-    shutil.copy(runs.image / "spec.json", text_run / "spec.json")
-    assert "weights and config do not fit" in refused("predict", text_run, "digit.png")
-    edit_config(text_run, **{"model": yaml.safe_load((runs.image / "config.yaml").read_text())["model"]})
-    shutil.copy(runs.text / "spec.json", text_run / "spec.json")
-    assert "error: " in refused("predict", text_run, "digit.png")
-
-
 @pytest.mark.parametrize(("version", "told"), [("99.0.0", True), ("0.0.1", False), ("nonsense", False), (7, False)])
 def test_a_newer_version_is_told(version, told, attacked, image_run):
     edit_json(image_run / "run.json", lambda values: values.update(attnpred=version))
@@ -313,83 +258,6 @@ def test_a_manifest_names_files_of_its_own_entry(name, runs, tmp_path):
     (tmp_path / "outside").write_text("")
     edit_json(spoilt / cache.MANIFEST, lambda values: values["files"].update({name: {"bytes": 0, "blake2b": ""}}))
     assert "is no file of it" in str(cache.damage(spoilt))
-
-
-@pytest.fixture
-def encoder_run(runs, tmp_path):
-    """A run of a pretrained encoder."""
-    encoder = make_encoder(tmp_path / "encoder")
-    assert main([*train_with(encoder, runs, tmp_path), "trainer.max_steps=1", "trainer.limit_batches=1"]) == 0
-    return next((tmp_path / "outputs").rglob("run.json")).parent
-
-
-def test_an_encoders_config_runs_no_code(encoder_run, tmp_path, refused):
-    """`auto_map` names code, `attn_implementation` a kernel of the hub's; neither is looked at."""
-    file = encoder_run / "encoder.json"
-    whole = json.loads(file.read_text())
-    (tmp_path / "code.py").write_text(f"open({str(tmp_path / 'ran')!r}, 'w')\n")
-    foreign = {
-        "auto_map": {"AutoConfig": f"{tmp_path}--code.Config", "AutoModel": "code.Model"},
-        "_name_or_path": str(tmp_path),
-        "attn_implementation": "evil/kernel",
-        "_attn_implementation": "evil/kernel",
-        "quantization_config": {"quant_method": "evil"},
-    }
-    file.write_text(json.dumps({**whole, **foreign}))
-    assert main(["predict", str(encoder_run), "a fine film"]) == 0
-    assert not (tmp_path / "ran").exists()
-    bad = [[], {}, {"model_type": "evil"}, {**whole, "hidden_size": "x"}, {**whole, "num_hidden_layers": -1}]
-    for content in bad:
-        file.write_text(json.dumps(content))
-        line = refused("predict", encoder_run, "a fine film")
-        assert "encoder.json" in line or "weights and config do not fit" in line
-
-
-@pytest.mark.parametrize("kind", ["bin", "safetensors", "config"])
-def test_a_strangers_encoder_runs_no_code(kind, runs, refused, tmp_path):
-    encoder, ran = make_encoder(tmp_path / "encoder"), tmp_path / "ran"
-    if kind == "bin":
-        (encoder / "model.safetensors").unlink()
-        (encoder / "pytorch_model.bin").write_bytes(pickled(ran))
-    elif kind == "safetensors":
-        (encoder / "model.safetensors").write_bytes(pickled(ran))
-    else:
-        bring_code(encoder / "config.json", {"AutoConfig": "code.Config", "AutoModel": "code.Model"}, ran)
-    assert "model.source=" in refused(*train_with(encoder, runs, tmp_path))
-    assert not ran.exists()
-    assert not (tmp_path / "outputs").exists()
-
-
-def test_a_strangers_tokenizer_runs_no_code(runs, tmp_path):
-    """Its own class is not looked at; the tokenizer is read from tokenizer.json, as any other."""
-    encoder, ran = make_encoder(tmp_path / "encoder"), tmp_path / "ran"
-    bring_code(encoder / "tokenizer_config.json", {"AutoTokenizer": ["code.Slow", "code.Fast"]}, ran)
-    assert main([*train_with(encoder, runs, tmp_path), "trainer.max_steps=1", "trainer.limit_batches=1"]) == 0
-    assert not ran.exists()
-
-
-def bring_code(file, names, ran):
-    (file.parent / "code.py").write_text(f"open({str(ran)!r}, 'w')\n")
-    edit_json(file, lambda values: values.update(auto_map=names, tokenizer_class="Foreign", model_type="foreign"))
-
-
-def train_with(encoder, runs, tmp_path):
-    place = [f"data.cache_dir={tmp_path / 'cache'}", f"output_dir={tmp_path / 'outputs'}", "logger=none"]
-    data = ["data=imdb", f"data.source={runs.source}", "data.max_length=24", "trainer.attention_examples=0"]
-    return ["train", "model=bert", f"model.source={encoder}", *data, *place]
-
-
-def test_weights_of_an_older_kind_are_read_without_unpickling(tmp_path):
-    from transformers import AutoModel
-
-    encoder = make_encoder(tmp_path / "encoder")
-    whole = AutoModel.from_pretrained(encoder)
-    (encoder / "model.safetensors").unlink()
-    torch.save(whole.state_dict(), encoder / "pytorch_model.bin")
-    from attnpred.models.bert import Bert
-    from tests.models.made import TEXT, make_config
-
-    assert Bert(make_config("bert", source=str(encoder)), TEXT).encoder.config.hidden_size == 16
 
 
 def test_init_from_reads_tensors_alone(image_run, tmp_path, capsys):
