@@ -1,6 +1,7 @@
 """A config from a stranger runs no code, looks nothing up, and says nowhere to write."""
 
 import os
+import re
 import subprocess
 import sys
 import time
@@ -199,7 +200,7 @@ def test_a_class_is_one_of_ours_by_its_plain_name(
 STEERING = {
     "callback": "hydra:\n  callbacks:\n    evil:\n      _target_: os.system\n      command: touch ran\n",
     "launcher": "hydra:\n  launcher:\n    _target_: subprocess.Popen\n",
-    "sweeper": "defaults:\n  - override /hydra/sweeper: basic\nhydra:\n  sweeper:\n    _target_: subprocess.Popen\n",
+    "storage": "hydra:\n  sweeper:\n    storage: postgresql://theirs@example.org/study\n",
     "logging": "hydra:\n  job_logging:\n    version: 1\n    handlers:\n      h:\n        (): os.system\n",
     "environment": "hydra:\n  job:\n    env_set:\n      LD_PRELOAD: /tmp/evil.so\n",
     "directory": "hydra:\n  run:\n    dir: /tmp/elsewhere\n",
@@ -214,10 +215,30 @@ def test_hydras_own_settings_are_not_a_strangers(kind, sweep, folder, given):
     assert "changes Hydra's own settings" in given(folder(STEERING[kind]), *more)
 
 
-def test_a_group_of_hydras_is_not_a_strangers(folder, given):
-    folder("_target_: os.system\n", "hydra/launcher/evil.yaml", head="# @package hydra.launcher\n")
-    place = folder("defaults:\n  - override /hydra/launcher: evil\n")
-    assert "changes Hydra's own settings" in given(place)
+@pytest.mark.parametrize("kind", ["launcher", "sweeper"])
+@pytest.mark.parametrize("chooser", ["file", "user"])
+def test_a_group_of_hydras_is_not_a_strangers(kind, chooser, folder):
+    folder("_target_: os.system\n", f"hydra/{kind}/evil.yaml", head="")
+    place = folder(f"defaults:\n  - override /hydra/{kind}: evil\n")
+    chosen = ["experiment=theirs"] if chooser == "file" else [f"hydra/{kind}=evil"]
+    try:
+        named = [options._target_ for options in compose.engine(chosen, str(place))]
+    except UserError as error:
+        assert re.search(r"changes Hydra's own settings|_target_=os\.system: not allowed", str(error))
+    else:  # the file's choice is not heard
+        assert chooser == "file"
+        assert all(target.startswith("attnpred.sweep.") for target in named)
+
+
+def test_a_sweeper_of_a_file_is_one_of_ours(folder, given):
+    place = folder("defaults:\n  - override /hydra/sweeper: basic\nhydra:\n  sweeper:\n    _target_: subprocess.Popen\n")
+    assert "hydra.sweeper._target_=subprocess.Popen: not allowed" in given(place, "-m", "seed=0,1")
+
+
+@pytest.mark.parametrize("name", ["output_dir", "data.cache_dir", "hydra.launcher.n_jobs"])
+def test_a_file_does_not_sweep_over_where_to_write(name, folder, given):
+    place = folder(f"hydra:\n  sweeper:\n    params:\n      {name}: a,b\n")
+    assert "sweeps over where to write" in given(place, "-m")
 
 
 @pytest.mark.parametrize(

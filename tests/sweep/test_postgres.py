@@ -118,7 +118,7 @@ def test_two_workers_share_a_study_though_one_is_killed(sweeps, clean):
 def test_a_server_that_refuses_is_named_without_the_password(sweeps, clean):
     wrong = clean.replace(PASSWORD, "mistyped-secret")
     assert sweeps.train(*SEARCH, f"hydra.sweeper.storage={wrong}") == 2
-    assert "hydra.sweeper.storage=postgresql+psycopg://me:***@" in sweeps.err
+    assert "hydra.sweeper.storage=postgresql+psycopg://***@" in sweeps.err
     assert "cannot be used" in sweeps.err
     assert "mistyped-secret" not in sweeps.err
     assert sweeps.err.count("\n") == 1
