@@ -20,7 +20,7 @@ train: .venv/ready ## train the default experiment; ARGS="model=transformer data
 	$(BIN)/python train.py $(ARGS)
 
 test: .venv/ready ## run the tests and measure their coverage
-	$(BIN)/python -m pytest --cov --cov-report=term --cov-fail-under=90 $(ARGS)
+	$(BIN)/python -m pytest -n 2 --dist worksteal --cov --cov-report=term --cov-fail-under=90 $(ARGS)
 
 test-postgres: .venv/ready ## run the tests of searches that share a PostgreSQL server, which must be installed
 	$(BIN)/python -m pytest tests/sweep/test_postgres.py -rs $(ARGS)

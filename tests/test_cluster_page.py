@@ -53,5 +53,4 @@ def test_the_cost_of_a_sweep_is_measured(tmp_path, monkeypatch, capsys):
     (row,) = [line for line in page.read_text().splitlines() if line.startswith("| processes")]
     seconds, *_, few, all_of_them = (float(n.replace(",", "")) for n in re.findall(r"([\d,.]+) (?:s|MiB) ", row))
     assert seconds >= 0
-    assert 0 < few < 1000
-    assert 0 < all_of_them < 1000
+    assert 0 < few <= all_of_them

@@ -135,6 +135,7 @@ def test_a_cache_without_room(disk, tmp_path, capsys):
     assert main([*SMALL, *QUICK, f"output_dir={tmp_path / 'o'}", f"data.cache_dir={disk / 'cache'}"]) == 2
     message = capsys.readouterr().err.splitlines()[-1]
     assert message.startswith(f"error: data.cache_dir={disk / 'cache'}: cannot keep prepared data there (No space left")
+    assert "MiB; it needs more)" in message
     assert not (tmp_path / "o").exists()
 
 

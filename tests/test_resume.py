@@ -270,7 +270,7 @@ def test_a_directory_without_a_description_is_no_run_to_go_on_with(quick, tmp_pa
 
 
 def test_a_job_of_a_sweep_goes_on_by_the_command_that_began_it(quick, tmp_path, monkeypatch):
-    whole = train(tmp_path / "whole", quick)
+    whole = train(tmp_path / "whole", [*quick, "--run-dir", str(tmp_path / "whole" / "0")])
     job = [*quick, "--run-dir", str(tmp_path / "sweep" / "0")]
     died(tmp_path / "sweep", job, monkeypatch, Learner, "training_step", 30)
     check_same(train(tmp_path / "sweep", job), whole)

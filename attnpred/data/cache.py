@@ -113,6 +113,9 @@ def _build(place: Path, key: str, build: Callable[[Path], None]) -> None:
             place.rename(Path(tempfile.mkdtemp(prefix=f"{place.name}.part-", dir=place.parent)) / "damaged")
         part.rename(place)
         to_disk(place.parent)
+    except OSError as error:
+        written = sum(file.stat().st_size for file in part.glob("*")) / 2**20
+        raise OSError(error.errno, f"{error.strerror} after {written:,.1f} MiB; it needs more") from error
     finally:
         for remains in place.parent.glob(f"{place.name}.part-*"):
             shutil.rmtree(remains, ignore_errors=True)

@@ -17,13 +17,13 @@ from typing import Any
 
 from attnpred import hub
 from attnpred.config import DataConfig
+from attnpred.data.utf8 import columns_of, not_utf8
 from attnpred.errors import UserError
 from attnpred.schema import suggest
 
 BUILTIN = "builtin:"
 PARQUET_ROWS = 256
 FORMATS = ("parquet", "arrow", "csv", "json", "text", "imagefolder", "webdataset")
-TEXT_FILES = (".csv", ".tsv", ".json", ".jsonl", ".txt")
 
 
 def open_source(config: DataConfig) -> "Source":
@@ -268,39 +268,6 @@ class DatasetSource(Source):
 def _within(file: str, directory: Path) -> bool:
     """Whether the path, as it is written, stays in the directory; links in it are the user's own."""
     return "://" not in file and Path(os.path.normpath(file)).is_relative_to(directory)
-
-
-def columns_of(table: Any) -> dict[str, list[Any]]:
-    """An Arrow table's columns; a text that is not UTF-8 stays the bytes that it is."""
-    try:
-        found: dict[str, list[Any]] = table.to_pydict()
-        return found
-    except UnicodeDecodeError:
-        import pyarrow as pa
-
-        texts = [pa.types.is_string(field.type) or pa.types.is_large_string(field.type) for field in table.schema]
-        columns = zip(table.column_names, table.columns, texts, strict=True)
-        return {
-            name: list(map(decoded, column.cast(pa.large_binary()).to_pylist())) if text else column.to_pylist()
-            for name, column, text in columns
-        }
-
-
-def decoded(value: bytes | None) -> str | bytes | None:
-    try:
-        return value if value is None else value.decode()
-    except UnicodeDecodeError:
-        return value
-
-
-def not_utf8(directory: Path) -> str | None:
-    """The first line below the directory that should be text and is none, and the file it stands in."""
-    for file in sorted(path for path in directory.rglob("*") if path.suffix in TEXT_FILES):
-        with file.open("rb") as lines:
-            for number, line in enumerate(lines, 1):
-                if isinstance(decoded(line), bytes):
-                    return f"line {number} of {file.relative_to(directory)}"
-    return None
 
 
 def files_digest(directory: Path) -> str:

@@ -7,7 +7,6 @@ from filelock import FileLock, Timeout
 
 from attnpred.config import Config
 from attnpred.data.progress import say
-from attnpred.files import read_json
 from attnpred.run import Run
 
 
@@ -38,7 +37,5 @@ def work(config: Config, overrides: list[str], directory: str) -> Run:
 
 def _status(run: Run) -> str | None:
     """How the run stands; None where there is none, or none that was wholly made."""
-    try:
-        return str(read_json(run.path / "run.json")["status"]) if (run.path / "config.yaml").is_file() else None
-    except FileNotFoundError:
-        return None
+    made = all((run.path / name).is_file() for name in ("config.yaml", "run.json"))
+    return str(run.description()["status"]) if made else None

@@ -65,8 +65,6 @@ class Sweep:
                     raise ValueError(f"job {number} is not in its place")
                 job.directory = path.resolve() / str(number)
             return cls(path=path, jobs=jobs, **content)
-        except OSError as error:
-            raise UserError(f"{path / FILE}: cannot be read ({error.strerror}); restore the file") from None
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise UserError(f"{path / FILE}: does not describe a sweep ({error}); restore the file") from None
 

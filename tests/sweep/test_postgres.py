@@ -91,7 +91,7 @@ def clean(server):
 
 def test_two_workers_share_a_study_though_one_is_killed(sweeps, clean):
     sweeps.tell(seconds=0.5)
-    search = [*SEARCH, f"hydra.sweeper.storage={clean}", "hydra.sweeper.n_trials=10", "hydra.launcher.n_jobs=2"]
+    search = [*SEARCH, f"hydra.sweeper.storage={clean}", "hydra.sweeper.n_trials=16", "hydra.launcher.n_jobs=2"]
     first = driven(sweeps, *search)
     wait_for(lambda: sweeps.noted("start"), first)
     lost = sweeps.directory
@@ -105,12 +105,12 @@ def test_two_workers_share_a_study_though_one_is_killed(sweeps, clean):
     # the other took what was left, but what the first had in its hands goes on with its own sweep
     study = optuna.load_study(study_name="shared", storage=Place(clean, Path()).open())
     states = [trial.state.name for trial in study.get_trials()]
-    assert len(states) == 10
+    assert len(states) == 16
     assert set(states) == {"COMPLETE", "RUNNING"}
     with pytest.MonkeyPatch.context() as patch:  # the directory does not tell the password
         patch.setenv("PGPASSWORD", PASSWORD)
         assert sweeps.command("resume", str(lost)) == 0
-    assert_shared(sweeps, study, 10)
+    assert_shared(sweeps, study, 16)
     assert not [file for file in sweeps.place.rglob("*") if file.is_file() and PASSWORD in file.read_text()]
     assert PASSWORD not in "".join([*told, sweeps.err])
 
