@@ -122,7 +122,7 @@ def test_a_limit_on_file_size_reads_as_a_full_disk(tmp_path):
     )
     command = [sys.executable, "-c", code, str(tmp_path)]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
-    assert done.stdout.startswith(f"data.cache_dir={tmp_path}: cannot keep prepared data there (File too large)")
+    assert done.stdout.startswith(f"data.cache_dir={tmp_path}: cannot keep prepared data there (File too large after")
 
 
 def test_two_processes_prepare_once(tmp_path):
