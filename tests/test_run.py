@@ -2,6 +2,8 @@
 
 import json
 from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
+from types import SimpleNamespace
 
 import pytest
 
@@ -9,6 +11,8 @@ from attnpred import compose
 from attnpred.errors import UserError
 from attnpred.files import write_text
 from attnpred.run import Run, fresh
+
+MOMENT = datetime(2026, 11, 24, 12)
 
 
 def config(tmp_path, *overrides):
@@ -26,6 +30,7 @@ def test_launches_of_the_same_second_have_a_directory_each(tmp_path):
 def test_names_that_collide_are_drawn_again(tmp_path, monkeypatch):
     names = iter(["aaaa", "aaaa", "bbbb"])
     monkeypatch.setattr("attnpred.run.secrets.token_hex", lambda _: next(names))
+    monkeypatch.setattr("attnpred.run.datetime", SimpleNamespace(now=lambda: MOMENT))  # the same second for both
     first, second = Run.create(config(tmp_path), []), Run.create(config(tmp_path), [])
     assert first.path.name.endswith("aaaa")
     assert second.path.name.endswith("bbbb")
