@@ -60,8 +60,8 @@ def crew() -> Crew | None:
 def environment() -> ClusterEnvironment:
     """What Lightning asks for ranks and addresses.
 
-    A run that was started alone inside a job of SLURM's is no part of it; and no job is put back into the queue by
-    Lightning, which would save to the working directory, where any other run would go on from it.
+    A run that was started alone inside a job of SLURM's is no part of it; and Lightning does not put jobs back into the
+    queue whenever the signal comes, in the midst of a step: callbacks/signals.py has it do so between two.
     """
     from lightning_fabric.plugins.environments import LightningEnvironment, SLURMEnvironment, TorchElasticEnvironment
 

@@ -8,14 +8,11 @@ from attnpred.errors import UserError
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
+    from attnpred.compare import where
+
     parser.add_argument("places", nargs="+", metavar="RUN_OR_DIR", help="run directory, or one that holds some")
-    parser.add_argument(
-        "--where",
-        action="append",
-        default=[],
-        metavar="CONDITION",
-        help="only what it holds of, as model=bert or optimizer.lr<1e-4; of a result's mean, as test/accuracy>0.8; "
-        "operators = != < > <= >=; repeatable",
+    where.declare(
+        parser, "only what it holds of, as model=bert or optimizer.lr<1e-4; of a result's mean, as test/accuracy>0.8"
     )
     parser.add_argument(
         "--metric",

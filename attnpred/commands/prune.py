@@ -18,16 +18,12 @@ MOST_SHOWN = 20
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
+    from attnpred.compare import where
+
     parser.add_argument("places", nargs="+", metavar="DIR", help="where runs lie")
     parser.add_argument("--keep", metavar="best:N", help="how many runs of each model and data stay whole; needed")
     parser.add_argument("--metric", metavar="NAME", help="what is best (default: what checkpoints were chosen by)")
-    parser.add_argument(
-        "--where",
-        action="append",
-        default=[],
-        metavar="CONDITION",
-        help="only among runs of which it holds, as status=failed or model=bert; operators = != < > <= >=; repeatable",
-    )
+    where.declare(parser, "only among runs of which it holds, as status=failed or model=bert")
     parser.add_argument(
         "--what", choices=["checkpoints", "runs"], default="checkpoints", help="what is deleted (default: checkpoints)"
     )

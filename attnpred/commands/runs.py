@@ -10,17 +10,13 @@ if TYPE_CHECKING:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
+    from attnpred.compare import where
+
     parser.add_argument(
         "places", nargs="*", default=["outputs"], metavar="DIR", help="where runs lie (default: outputs)"
     )
     parser.add_argument("--running", action="store_true", help="only those at work, and how far each is")
-    parser.add_argument(
-        "--where",
-        action="append",
-        default=[],
-        metavar="CONDITION",
-        help="only runs of which it holds, as status=failed or model=bert; operators = != < > <= >=; repeatable",
-    )
+    where.declare(parser, "only runs of which it holds, as status=failed or model=bert")
     parser.add_argument("--json", action="store_true", help="print a JSON object a run")
 
 

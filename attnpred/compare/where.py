@@ -1,5 +1,6 @@
 """Conditions on runs as they are typed: `model=bert`, `optimizer.lr<1e-4`, `test/accuracy>=0.8`."""
 
+import argparse
 import operator
 import re
 from collections.abc import Callable, Iterable
@@ -17,6 +18,17 @@ ORDERS: dict[str, Callable[[Any, Any], bool]] = {
     "<=": operator.le,
     ">=": operator.ge,
 }
+
+
+def declare(parser: argparse.ArgumentParser, effect: str) -> None:
+    """Adds the flag by which a verb takes conditions."""
+    parser.add_argument(
+        "--where",
+        action="append",
+        default=[],
+        metavar="CONDITION",
+        help=f"{effect}; operators = != < > <= >=; repeatable",
+    )
 
 
 @dataclass(frozen=True)
