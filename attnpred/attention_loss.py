@@ -1,6 +1,7 @@
 """What is added to the objective to make a model's attention sharper, or truer."""
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from attnpred.config import AttentionLoss
@@ -8,8 +9,8 @@ from attnpred.contracts import Attention, Batch
 from attnpred.explain import truth
 from attnpred.explain.base import FromFeatures, by_part, entrance, of_class, own_parts, untrained
 from attnpred.explain.removal import emptied
-from attnpred.models.attention import normalise
 from attnpred.models.base import Model
+from attnpred.models.predicted import sharpened
 
 SAMPLE = 8  # one in so many examples of a batch tells by what its label was decided
 STEPS = 4  # on the way from an input without content to the input, at which the gradient is taken
@@ -20,7 +21,7 @@ def attention_loss(kind: AttentionLoss, model: Model, batch: Batch, attention: A
     """A scalar, averaged over the examples that it speaks of.
 
     `entropy`: how spread the importance is, 1 where all parts have the same. `supervised`: the logarithm of what falls
-    beside the recorded evidence. `faithful`: the distance from what the model's own gradients say.
+    beside the recorded evidence. `faithful`: how far the shares' logarithms are from what the model's gradients say.
     """
     share = attention.importance  # (batch, parts)
     if kind == "entropy":
@@ -34,13 +35,20 @@ def attention_loss(kind: AttentionLoss, model: Model, batch: Batch, attention: A
         some = evidence.any(1)
         found = (share * evidence).sum(1).clamp(min=LEAST).log()
         return -(found * some).sum() / some.sum().clamp(min=1)
-    rows = torch.randperm(len(batch), device=share.device)[: -(-len(batch) // SAMPLE)]
-    signal = decided_by(model, batch.rows(rows), attention.grid)
-    return -(signal * share[rows].clamp(min=LEAST).log()).sum(1).mean() - _entropy(signal).mean()
+    rows = torch.arange(0, len(batch), SAMPLE, device=share.device)  # batches come shuffled
+    asked = batch.rows(rows)
+    own = own_parts(asked)
+    signal = sharpened(decided_by(model, asked, attention.grid), own)
+    apart = share[rows].clamp(min=LEAST).log() - signal.clamp(min=LEAST).log()  # (rows, parts)
+    # every part counts alike: what matters least is as much part of the order as what matters most
+    kept = torch.ones_like(apart) if own is None else own.float()
+    count = kept.sum(1, keepdim=True)
+    apart = (apart - (apart * kept).sum(1, keepdim=True) / count) * kept
+    return apart.square().sum(1).mean()
 
 
 def decided_by(model: Model, batch: Batch, grid: tuple[int, int] | None) -> Tensor:
-    """What spoke for the label that the model gives, (batch, parts): positive integrated gradients, summing to 1."""
+    """What spoke for the label that the model gives, and against: integrated gradients, (batch, parts) of length 1."""
     training = model.training
     model.eval()  # nothing is dropped, and no statistics move
     try:
@@ -56,7 +64,7 @@ def decided_by(model: Model, batch: Batch, grid: tuple[int, int] | None) -> Tens
     finally:
         model.train(training)
     slope = slopes.unflatten(0, (STEPS, -1)).mean(0)
-    return normalise(by_part(slope * (content - nothing), batch, grid).clamp(min=0), own_parts(batch))
+    return F.normalize(by_part(slope * (content - nothing), batch, grid))
 
 
 def _entropy(share: Tensor) -> Tensor:

@@ -9,8 +9,9 @@ from torch.nn.functional import cross_entropy
 
 from attnpred.attention_loss import attention_loss, decided_by
 from attnpred.contracts import Attention
+from attnpred.models.predicted import sharpened
 from tests.explain.made import Mixer, texts
-from tests.models.made import TEXT, made, make_model, text_batch
+from tests.models.made import LENGTH, TEXT, made, make_model, text_batch
 
 BATCH = texts([2, 3, 4, 5], [6, 2])
 SHARES = Attention(torch.tensor([[0.25] * 4, [1.0, 0, 0, 0]]))
@@ -41,8 +42,19 @@ def test_the_signal_of_a_linear_model_is_each_parts_contribution():
     difference = features.gather(2, target[:, None, None].expand(-1, 4, 1)) - features.gather(
         2, 1 - target[:, None, None].expand(-1, 4, 1)
     )
-    own = (flow * difference[..., 0]).clamp(min=0) * BATCH.own()
-    torch.testing.assert_close(found, own / own.sum(1, keepdim=True), atol=1e-5, rtol=1e-4)
+    contribution = flow * difference[..., 0] * BATCH.own()
+    torch.testing.assert_close(found, contribution / contribution.norm(dim=1, keepdim=True), atol=1e-5, rtol=1e-4)
+
+
+def test_faithful_asks_for_the_order_of_the_signal_in_every_eighth_example():
+    model, batch = Mixer(4, seed=1).eval(), texts([2, 3, 4, 5], [6, 2], *[[2, 3]] * 7, [5, 4, 3])
+    own = batch.own()
+    right = sharpened(decided_by(model, batch, None), own)
+    assert attention_loss("faithful", model, batch, Attention(right)).item() == pytest.approx(0, abs=1e-6)
+    flat = own / own.sum(1, keepdim=True)
+    first, ninth = ((right[row].log() - right[row].log()[own[row]].mean())[own[row]].square().sum() for row in (0, 8))
+    expected = (first + ninth).item() / 2
+    assert attention_loss("faithful", model, batch, Attention(flat)).item() == pytest.approx(expected, rel=1e-4)
 
 
 @pytest.mark.parametrize(("name", "modality"), [("transformer", "text"), ("resnet_attention", "image")])
@@ -53,7 +65,7 @@ def test_the_signal_leaves_the_model_as_it_was(name, modality):
     grid = model(batch, need_attention=True).attention.grid
     model.load_state_dict(before)
     signal = decided_by(model, batch, grid)
-    torch.testing.assert_close(signal.sum(1), torch.ones(len(batch)))
+    torch.testing.assert_close(signal.norm(dim=1), torch.ones(len(batch)))
     assert not signal.requires_grad
     assert model.training
     assert all(p.requires_grad and p.grad is None for p in model.parameters())
@@ -64,7 +76,7 @@ def test_the_signal_leaves_the_model_as_it_was(name, modality):
 @pytest.mark.parametrize("kind", ["entropy", "faithful"])
 def test_training_lowers_it(kind):
     torch.manual_seed(0)
-    model, batch = make_model("transformer", TEXT, dropout=0.0), text_batch()
+    model, batch = make_model("transformer", TEXT, dropout=0.0, attention_loss=kind), text_batch((LENGTH, 8, 9, 5))
     optimizer = torch.optim.Adam(model.parameters(), lr=0.01)
 
     def both():

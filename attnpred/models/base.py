@@ -11,6 +11,7 @@ from torch.utils.checkpoint import checkpoint
 from attnpred.config import ModelConfig
 from attnpred.contracts import Batch, ImageSpec, InputSpec, ModelOutput
 from attnpred.errors import UserError
+from attnpred.models.predicted import PredictedAttention
 
 
 class Model(nn.Module, ABC):
@@ -24,6 +25,7 @@ class Model(nn.Module, ABC):
         self.config = config
         self.spec = spec
         self._frozen: list[nn.Module] = []
+        self.predicted: PredictedAttention | None = None  # set by a model last, once it has drawn its own weights
 
     @abstractmethod
     def forward(self, batch: Batch, *, need_attention: bool = False, need_layers: bool = True) -> ModelOutput:
@@ -48,6 +50,10 @@ class Model(nn.Module, ABC):
     def levels(self) -> list[list[nn.Module]]:
         """The modules from the input to the classes, those at one depth together; what is in none counts as input."""
         return [[self]]
+
+    def beside(self) -> list[nn.Module]:
+        """What predicts the importance, where something does; no layer feels it."""
+        return [] if self.predicted is None else [self.predicted]
 
     def freeze(self, levels: int, names: list[str]) -> None:
         """Trains the lowest `levels` no more, nor what has a name that begins like one of `names`."""

@@ -13,6 +13,7 @@ from attnpred.models import adapters, encoders
 from attnpred.models.attention import Pool, normalise, pass_through
 from attnpred.models.base import Model
 from attnpred.models.dropout import Dropout
+from attnpred.models.predicted import PredictedAttention
 from attnpred.schema import option
 
 ENCODER_FILE = "encoder.json"  # in the run directory: the encoder's architecture
@@ -64,18 +65,21 @@ class Bert(Model):
         self.head = nn.Linear(width, len(spec.classes))
         nn.init.trunc_normal_(self.head.weight, std=0.02)
         nn.init.zeros_(self.head.bias)
+        widths = (self.encoder.get_input_embeddings().embedding_dim, width)
+        self.predicted = PredictedAttention.where_asked(config, widths, width, len(spec.classes))
 
     def entrance(self) -> nn.Module:
         return self.encoder.get_input_embeddings()
 
     def levels(self) -> list[list[nn.Module]]:
-        return [*encoders.levels(self.encoder), [self.pool, self.head]]
+        return [*encoders.levels(self.encoder), [self.pool, self.head, *self.beside()]]
 
     def forward(self, batch: Batch, *, need_attention: bool = False, need_layers: bool = True) -> ModelOutput:
         assert isinstance(batch, TextBatch)
         own = batch.own()
-        # only the pooling `attention` tells the importance without the last layer
-        needed: Any = need_layers or (self.pool.kind != "attention" and encoders.last_layer(self.encoder))
+        # only the importance by `cls` and `mean` is made of the last layer's weights
+        flows = self.predicted is None and self.pool.kind != "attention"
+        needed: Any = need_layers or (flows and encoders.last_layer(self.encoder))
         encoded = self.encoder(
             input_ids=batch.tokens, attention_mask=batch.valid(), output_attentions=need_attention and needed
         )
@@ -84,9 +88,13 @@ class Bert(Model):
         logits = self.head(self.dropout(pooled))
         if share is None:
             return ModelOutput(logits)
-        flowed = share if self.pool.kind == "attention" else pass_through(share, encoded.attentions[-1])
+        if self.predicted is not None:
+            importance = self.predicted((self.entrance()(batch.tokens), features), pooled, logits, own)
+        else:
+            flowed = share if self.pool.kind == "attention" else pass_through(share, encoded.attentions[-1])
+            importance = normalise(flowed, own)
         layers: tuple[Tensor, ...] = tuple(encoded.attentions) if need_layers else ()
-        return ModelOutput(logits, Attention(normalise(flowed, own), layers, read=share))
+        return ModelOutput(logits, Attention(importance, layers, read=share))
 
     def save_assets(self, directory: Path) -> None:
         values = self.encoder.config.to_dict()

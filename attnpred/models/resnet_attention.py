@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import ClassVar, Literal, Self
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from attnpred.config import Modality, ModelConfig
@@ -11,6 +12,7 @@ from attnpred.contracts import Attention, Batch, ImageBatch, ImageSpec, InputSpe
 from attnpred.models.attention import MultiHeadAttention, Pool, normalise, pass_through
 from attnpred.models.base import Model, PixelNorm
 from attnpred.models.dropout import Dropout
+from attnpred.models.predicted import PredictedAttention
 from attnpred.models.resnet_blocks import Block, ConvStem, Foldable, PooledStage, WaveStem
 from attnpred.schema import Invalid, option
 
@@ -82,6 +84,8 @@ class ResnetAttention(Model):
         self.pool = Pool(channels, config.pooling, scale=channels**-0.25)
         self.dropout = Dropout(config.dropout)
         self.head = nn.Linear(channels, len(spec.classes))
+        widths = (self.stem.channels, channels)
+        self.predicted = PredictedAttention.where_asked(config, widths, channels, len(spec.classes))
         if config.recompute:
             for module in self.blocks.modules():
                 if isinstance(module, nn.BatchNorm2d):  # sees each batch twice, and moves half as far each time
@@ -97,7 +101,7 @@ class ResnetAttention(Model):
 
     def levels(self) -> list[list[nn.Module]]:
         mixing: list[list[nn.Module]] = [] if self.self_attention is None else [[self.self_attention]]
-        return [[self.stem], *([block] for block in self.blocks), *mixing, [self.pool, self.head]]
+        return [[self.stem], *([block] for block in self.blocks), *mixing, [self.pool, self.head, *self.beside()]]
 
     def for_inference(self) -> Self:
         self.eval()
@@ -109,7 +113,7 @@ class ResnetAttention(Model):
     def forward(self, batch: Batch, *, need_attention: bool = False, need_layers: bool = True) -> ModelOutput:
         assert isinstance(batch, ImageBatch)
         x = self.normalise(batch.pixels.contiguous(memory_format=torch.channels_last))
-        x = self.stem(x)
+        x = entered = self.stem(x)
         gate = None
         for block in self.blocks:
             x, gate = self.run(block, x)  # (batch, channels, rows, columns); (batch, 1, rows, columns)
@@ -130,7 +134,11 @@ class ResnetAttention(Model):
         elif gate is not None:
             spatial = gate.float().flatten(1)  # (batch, parts)
             flowed, layers = share * spatial, (spatial[:, None, None, :],)
-        return ModelOutput(logits, Attention(normalise(flowed, None), layers if need_layers else (), grid, share))
+        importance = normalise(flowed, None)
+        if self.predicted is not None:
+            entered = F.adaptive_avg_pool2d(entered, grid).flatten(2).transpose(1, 2)  # (batch, parts, channels)
+            importance = self.predicted((entered, x), pooled, logits, None)
+        return ModelOutput(logits, Attention(importance, layers if need_layers else (), grid, share))
 
 
 class SelfAttention(nn.Module):

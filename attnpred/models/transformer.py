@@ -17,6 +17,7 @@ from attnpred.models.dropout import ExampleDropout
 from attnpred.models.embedding import Embedding
 from attnpred.models.fused import linear_gelu
 from attnpred.models.positions import EMBEDDING_DEVIATION, Positions, Rotation
+from attnpred.models.predicted import PredictedAttention
 from attnpred.schema import Invalid, option
 
 LINEAR_DEVIATION = 0.02
@@ -81,6 +82,8 @@ class Transformer(Model):
         self.pool = Pool(config.width, config.pooling)
         self.head = nn.Linear(config.width, len(spec.classes))
         self._initialise()
+        widths = (config.width, config.width)
+        self.predicted = PredictedAttention.where_asked(config, widths, config.width, len(spec.classes))
 
     def _initialise(self) -> None:
         for name, module in self.named_modules():
@@ -100,11 +103,12 @@ class Transformer(Model):
         return self.embed.normalise if isinstance(self.embed, PatchEmbedding) else self.embed
 
     def levels(self) -> list[list[nn.Module]]:
-        return [[self.embed, self.positions], *([layer] for layer in self.layers), [self.pool, self.head]]
+        layers = ([layer] for layer in self.layers)
+        return [[self.embed, self.positions], *layers, [self.pool, self.head, *self.beside()]]
 
     def forward(self, batch: Batch, *, need_attention: bool = False, need_layers: bool = True) -> ModelOutput:
         valid, own = (batch.valid(), batch.own()) if isinstance(batch, TextBatch) else (None, None)
-        x = self.positions(self.embed(batch))  # (batch, parts, width)
+        x = entered = self.positions(self.embed(batch))  # (batch, parts, width)
         before = 0 if self.cls is None else 1
         rotation = self.positions.rotation(x.shape[1], x.device, before=before)
         if self.cls is not None:
@@ -112,9 +116,10 @@ class Transformer(Model):
             valid = None if valid is None else F.pad(valid, (1, 0), value=True)
         x = self.dropout(x)
         weights: list[Tensor] = []
+        flows = self.predicted is None and self.pool.kind != "attention"
         for layer in self.layers:
-            # only the pooling `attention` tells the importance without the last layer
-            needed = need_layers or (layer is self.layers[-1] and self.pool.kind != "attention")
+            # only the importance by `cls` and `mean` is made of the last layer's weights
+            needed = need_layers or (layer is self.layers[-1] and flows)
             x, attended = self.run(layer, x, keep=valid, rotation=rotation, need_weights=need_attention and needed)
             if attended is not None:
                 weights.append(attended)
@@ -122,9 +127,12 @@ class Transformer(Model):
         logits = self.head(pooled)
         if share is None:
             return ModelOutput(logits)
-        flowed = share if self.pool.kind == "attention" else pass_through(share, weights[-1])
-        layers = tuple(weights) if need_layers else ()
-        return ModelOutput(logits, Attention(normalise(flowed[:, before:], own), layers, self.grid, share))
+        if self.predicted is not None:
+            importance = self.predicted((entered, x[:, before:]), pooled, logits, own)
+        else:
+            flowed = share if self.pool.kind == "attention" else pass_through(share, weights[-1])
+            importance = normalise(flowed[:, before:], own)
+        return ModelOutput(logits, Attention(importance, tuple(weights) if need_layers else (), self.grid, share))
 
 
 class Layer(nn.Module):

@@ -50,6 +50,10 @@ CASES: list[tuple[str, str, dict[str, Any]]] = [
         for m, o, p in product(("text", "image"), ("learned", "sinusoidal", "rotary"), POOLINGS)
     ),
     *(("bert", "text", {"pooling": p}) for p in POOLINGS),
+    *(
+        (n, m, {"attention_loss": "faithful", "pooling": p})
+        for n, m, p in (("resnet_attention", "image", "mean"), ("transformer", "text", "mean"), ("bert", "text", "cls"))
+    ),
 ]
 NAMES = ["-".join((name, modality, *map(str, changes.values()))) for name, modality, changes in CASES]
 

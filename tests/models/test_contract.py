@@ -7,15 +7,20 @@ import torch
 from torch.nn.functional import cross_entropy
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from attnpred.attention_loss import attention_loss
 from attnpred.contracts import TextBatch
 from tests.models.made import CASES, LENGTH, NAMES, TEXT, class_of, made, make_model, text_batch
 
 every = pytest.mark.parametrize(("name", "modality", "changes"), CASES, ids=NAMES)
-every_on_text = pytest.mark.parametrize(
-    ("name", "changes"),
-    [(n, c) for n, m, c in CASES if m == "text"],
-    ids=[i for i, (_, m, _) in zip(NAMES, CASES, strict=True) if m == "text"],
-)
+
+
+def some(chosen):
+    found = [pytest.param(n, c, id=i) for i, (n, m, c) in zip(NAMES, CASES, strict=True) if chosen(m, c)]
+    return pytest.mark.parametrize(("name", "changes"), found)
+
+
+every_on_text = some(lambda modality, changes: modality == "text")
+every_on_text_that_flows = some(lambda modality, changes: modality == "text" and "attention_loss" not in changes)
 
 
 @every
@@ -72,7 +77,10 @@ def test_importance_is_the_same_without_the_layers(name, modality, changes):
 def test_every_parameter_gets_a_gradient(name, modality, changes):
     spec, batch = made(modality)
     model = make_model(name, spec, **changes).train()
-    cross_entropy(model(batch).logits, batch.labels).backward()
+    trained = changes.get("attention_loss") is not None
+    output = model(batch, need_attention=trained, need_layers=False)
+    loss = cross_entropy(output.logits, batch.labels)
+    (loss + attention_loss("faithful", model, batch, output.attention) if trained else loss).backward()
     without = [key for key, parameter in model.named_parameters() if parameter.grad is None]
     assert without == []
     # but for a key's bias, which softmax cancels, all have something to learn
@@ -160,11 +168,12 @@ def test_without_the_layers_only_those_are_computed_that_importance_needs(name, 
     with Shapes() as lean:
         model(text_batch(), need_attention=True, need_layers=False)
     assert asked.softmaxes.count((parts, parts)) == 2
-    assert lean.softmaxes.count((parts, parts)) == (changes["pooling"] != "attention")
-    assert ((parts, parts) in lean.seen) == (changes["pooling"] != "attention")
+    flows = changes["pooling"] != "attention" and "attention_loss" not in changes
+    assert lean.softmaxes.count((parts, parts)) == flows
+    assert ((parts, parts) in lean.seen) == flows
 
 
-@every_on_text
+@every_on_text_that_flows
 @torch.no_grad()
 def test_importance_comes_from_where_it_is_said_to(name, changes):
     batch = text_batch()

@@ -1,0 +1,52 @@
+"""Attention as a prediction: a small network beside the answer says how much each part decided it.
+
+What a pooling takes of the places behind the last layer need not be what decided: every place has heard of the others
+by then, and what speaks against the answer is pooled too. Asked to be both, the weights serve neither. So what is
+trained to be true (`model.attention_loss=faithful`) has weights of its own, and the answer is that of a model without.
+"""
+
+from collections.abc import Sequence
+from typing import Self
+
+import torch
+from torch import Tensor, nn
+
+from attnpred.config import ModelConfig
+
+HIDDEN = 64
+SHARPNESS = 5.0  # logarithm of how much larger a share is of what alone decides than of what does nothing
+
+
+class PredictedAttention(nn.Module):
+    """Sees each part as it entered and as it left the layers, and the whole; no gradient flows back from it."""
+
+    def __init__(self, widths: Sequence[int], whole: int, classes: int) -> None:
+        super().__init__()
+        self.norms = nn.ModuleList(nn.LayerNorm(width) for width in (*widths, whole))
+        self.reads = nn.ModuleList(nn.Linear(width, HIDDEN) for width in (*widths, whole))
+        self.tell = nn.Linear(HIDDEN, classes, bias=False)
+        nn.init.zeros_(self.tell.weight)  # at first all parts share alike
+
+    @classmethod
+    def where_asked(cls, config: ModelConfig, widths: Sequence[int], whole: int, classes: int) -> Self | None:
+        """For a model with these options; whatever else the model draws at random is the same with it and without."""
+        if config.attention_loss != "faithful":
+            return None
+        with torch.random.fork_rng(devices=[]):
+            return cls(widths, whole, classes)
+
+    def forward(self, parts: Sequence[Tensor], whole: Tensor, logits: Tensor, own: Tensor | None) -> Tensor:
+        """parts (batch, parts, width) each, whole (batch, width), logits (batch, classes) -> (batch, parts) float32"""
+        seen = [x.detach() for x in (*parts, whole[:, None])]
+        read = [linear(norm(x)) for linear, norm, x in zip(self.reads, self.norms, seen, strict=True)]
+        scores = self.tell(nn.functional.gelu(sum(read[1:], read[0]))).float()  # (batch, parts, classes)
+        answer = logits.argmax(1)[:, None, None].expand(-1, scores.shape[1], 1)
+        return sharpened(scores.gather(2, answer)[..., 0], own)
+
+
+def sharpened(scores: Tensor, own: Tensor | None) -> Tensor:
+    """Scores of any sign, (batch, parts), as shares of the own parts that sum to 1, in the same order."""
+    scores = SHARPNESS * scores.float()
+    if own is not None:
+        scores = scores.masked_fill(~own, -torch.inf)
+    return scores.softmax(1)
