@@ -94,7 +94,7 @@ class Learner(LightningModule):
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         self.batch = batch
         kind = self.model.config.attention_loss
-        output = self.model(batch, need_attention=kind is not None, need_layers=False)
+        output = self.model(batch, need_attention=kind in ("entropy", "supervised"), need_layers=False)
         loss = self.task.loss(output, batch)
         with torch.no_grad():
             self.steps.append((loss.detach(), self.task.hits(output, batch), len(batch)))

@@ -10,6 +10,7 @@ import json
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -121,8 +122,28 @@ def page(run: Run) -> str:
     command = [sys.executable, "-m", "attnpred", "explain", str(run.path), "--split", "test", "--output", str(file)]
     subprocess.run([*command, "--limit", str(PAGE_EXAMPLES)], check=True, capture_output=True)
     size = file.stat().st_size / 2**20
-    Path(file).unlink()
-    return f"a page of up to {PAGE_EXAMPLES:,} examples: {size:.1f} MiB"
+    shown = opened(file)
+    file.unlink()
+    return f"a page of up to {PAGE_EXAMPLES:,} examples: {size:.1f} MiB, {shown}"
+
+
+def opened(file: Path) -> str:
+    """How long Chromium takes from being told the page's name until it is drawn."""
+    from tests.explain import browser
+
+    if browser.executable() is None:
+        return "opened by nobody: no Chromium is installed"
+    with tempfile.TemporaryDirectory() as profile:
+        window = browser.Browser(Path(profile))
+        try:
+            seconds = []
+            for _ in range(PAIRS):
+                started = time.perf_counter()
+                window.open(file)
+                seconds.append(time.perf_counter() - started)
+        finally:
+            window.close()
+    return f"opens in {statistics.median(seconds):.2f} s ({min(seconds):.2f} to {max(seconds):.2f}, {PAIRS} times)"
 
 
 if __name__ == "__main__":

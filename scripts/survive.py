@@ -238,13 +238,13 @@ def lines(run: Path) -> list[dict[str, Any]]:
 
 
 def curves(run: Path) -> dict[str, list[tuple[int, float]]]:
-    """TensorBoard's, without those that tell the time."""
+    """TensorBoard's, without those that tell the time, by step: files of one second may be read in any order."""
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
     shown = EventAccumulator(str(run / "tensorboard"), size_guidance={"scalars": 0})
     shown.Reload()
     tags = [tag for tag in shown.Tags()["scalars"] if tag not in ALONE]
-    return {tag: [(event.step, event.value) for event in shown.Scalars(tag)] for tag in tags}
+    return {tag: sorted((event.step, event.value) for event in shown.Scalars(tag)) for tag in tags}
 
 
 def below(directory: Path) -> set[str]:

@@ -9,7 +9,7 @@ from torch.nn.functional import cross_entropy
 
 from attnpred.attention_loss import attention_loss, decided_by
 from attnpred.contracts import Attention
-from attnpred.models.predicted import sharpened
+from attnpred.models.predicted import SHARPNESS
 from tests.explain.made import Mixer, texts
 from tests.models.made import LENGTH, TEXT, made, make_model, text_batch
 
@@ -33,11 +33,11 @@ def test_supervised_asks_for_what_falls_on_evidence():
 
 def test_the_signal_of_a_linear_model_is_each_parts_contribution():
     model = Mixer(4, seed=1).eval()
-    found = decided_by(model, BATCH, None)
+    target = model(BATCH).logits.argmax(1)
+    found = decided_by(model, BATCH, target, None)
     read, layers = model.weights(BATCH)
     flow = (read[:, None] @ layers[1].mean(1) @ layers[0].mean(1))[:, 0]  # (batch, parts)
     features = model.table.weight[BATCH.tokens] - model.table.weight[1]
-    target = model(BATCH).logits.argmax(1)
     # of two classes, the slope of the logarithm goes along the difference of their numbers at every point
     difference = features.gather(2, target[:, None, None].expand(-1, 4, 1)) - features.gather(
         2, 1 - target[:, None, None].expand(-1, 4, 1)
@@ -47,28 +47,29 @@ def test_the_signal_of_a_linear_model_is_each_parts_contribution():
 
 
 def test_faithful_asks_for_the_order_of_the_signal_in_every_eighth_example():
-    model, batch = Mixer(4, seed=1).eval(), texts([2, 3, 4, 5], [6, 2], *[[2, 3]] * 7, [5, 4, 3])
-    own = batch.own()
-    right = sharpened(decided_by(model, batch, None), own)
-    assert attention_loss("faithful", model, batch, Attention(right)).item() == pytest.approx(0, abs=1e-6)
-    flat = own / own.sum(1, keepdim=True)
-    first, ninth = ((right[row].log() - right[row].log()[own[row]].mean())[own[row]].square().sum() for row in (0, 8))
-    expected = (first + ninth).item() / 2
-    assert attention_loss("faithful", model, batch, Attention(flat)).item() == pytest.approx(expected, rel=1e-4)
+    model, batch = Mixer(4, seed=1).eval(), texts([2, 3, 4, 5], [6, 2], *[[2, 3]] * 7)
+    asked = batch.rows(torch.tensor([0, 8]))
+    signal, own = decided_by(model, asked, model(asked).logits.argmax(1), None), asked.own()
+    share = model(asked, need_attention=True).attention.importance
+    expected = 0.0
+    for row in range(2):  # logarithms of shares have no level: each example's may be moved as one likes
+        apart = (share[row].log() - SHARPNESS * signal[row])[own[row]]
+        expected += (apart - apart.mean()).square().sum().item() / 2
+    assert expected > 0.1
+    assert attention_loss("faithful", model, batch, None).item() == pytest.approx(expected, rel=1e-4)
 
 
 @pytest.mark.parametrize(("name", "modality"), [("transformer", "text"), ("resnet_attention", "image")])
-def test_the_signal_leaves_the_model_as_it_was(name, modality):
+def test_looking_leaves_the_model_as_it_was(name, modality):
     spec, batch = made(modality)
-    model = make_model(name, spec).train()
+    model = make_model(name, spec, attention_loss="faithful").train()
     before = {key: value.clone() for key, value in model.state_dict().items()}
-    grid = model(batch, need_attention=True).attention.grid
-    model.load_state_dict(before)
-    signal = decided_by(model, batch, grid)
-    torch.testing.assert_close(signal.norm(dim=1), torch.ones(len(batch)))
-    assert not signal.requires_grad
+    drawn = torch.get_rng_state()
+    attention_loss("faithful", model, batch, None).backward()
+    assert torch.equal(torch.get_rng_state(), drawn)
     assert model.training
-    assert all(p.requires_grad and p.grad is None for p in model.parameters())
+    assert all(p.requires_grad for p in model.parameters())
+    assert {name.partition(".")[0] for name, p in model.named_parameters() if p.grad is not None} == {"predicted"}
     for key, value in model.state_dict().items():
         torch.testing.assert_close(value, before[key], rtol=0, atol=0)
 

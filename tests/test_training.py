@@ -55,6 +55,16 @@ def test_the_averaged_weights_are_those_of_the_run(train):  # noqa: F811
     assert all(torch.equal(value, best[f"model.{name}"]) for name, value in model.state_dict().items())
 
 
+def test_attention_that_is_predicted_costs_the_answer_nothing(train):  # noqa: F811
+    plain, told = (
+        weights(train("trainer.clip_norm=null", *extra)) for extra in ([], ["model.attention_loss=faithful"])
+    )
+    assert told.keys() > plain.keys()
+    assert all(name.startswith("model.predicted.") for name in told.keys() - plain.keys())
+    assert told["model.predicted.tell.weight"].any()
+    assert all(torch.equal(value, told[name]) for name, value in plain.items())
+
+
 def test_a_profile_lies_in_the_run_directory(train):  # noqa: F811
     run = train("debug=profile", "trainer.max_steps=20", "trainer.limit_batches=20")
     assert "aten::" in (run / "profile" / "operations.txt").read_text()
