@@ -7,13 +7,13 @@ from torch import Tensor
 from attnpred.config import AttentionLoss
 from attnpred.contracts import Attention, Batch
 from attnpred.explain import truth
-from attnpred.explain.base import FromFeatures, by_part, entrance, look, of_class, own_parts, untrained
-from attnpred.explain.removal import emptied
+from attnpred.explain.base import look, own_parts
+from attnpred.explain.removal import probabilities
 from attnpred.models.base import Model
-from attnpred.models.predicted import sharpened
+from attnpred.models.predicted import SHARPNESS
 
-SAMPLE = 8  # one in so many examples of a batch tells by what its label was decided
-STEPS = 4  # on the way from an input without content to the input, at which the gradient is taken
+SAMPLE = 16  # one in so many examples of a batch tells by what its label was decided
+ASKED = 16  # parts of such an example, at most, that are left out one by one: two more forward passes a step in all
 LEAST = 1e-6  # a share below which a logarithm is cut
 
 
@@ -21,7 +21,7 @@ def attention_loss(kind: AttentionLoss, model: Model, batch: Batch, attention: A
     """A scalar, averaged over the examples that it speaks of; `faithful` looks by itself and needs no attention.
 
     `entropy`: how spread the importance is, 1 where all parts have the same. `supervised`: the logarithm of what falls
-    beside the recorded evidence. `faithful`: how far the shares' logarithms are from what the model's gradients say.
+    beside the recorded evidence. `faithful`: how far the shares' logarithms are from what leaving parts out shows.
     """
     if kind == "faithful":
         return _unfaithful(model, batch.rows(torch.arange(0, len(batch), SAMPLE, device=batch.ids.device)))
@@ -48,27 +48,41 @@ def _unfaithful(model: Model, batch: Batch) -> Tensor:
     model.eval()  # nothing is dropped, and no statistics move
     try:
         logits, attention = look(model, batch, layers=False)
-        own = own_parts(batch)
-        signal = sharpened(decided_by(model, batch, logits.argmax(1), attention.grid), own)
+        places = spread(batch, attention.importance.shape[1])
+        signal = SHARPNESS * decided_by(model, batch, logits.argmax(1), places, attention)
     finally:
         model.train(training)
-    apart = attention.importance.clamp(min=LEAST).log() - signal.clamp(min=LEAST).log()  # (batch, parts)
-    kept = torch.ones_like(apart) if own is None else own.float()
-    middle = (apart * kept).sum(1, keepdim=True) / kept.sum(1, keepdim=True)  # shares have no level of their own
+    own = own_parts(batch)
+    apart = attention.importance.gather(1, places).clamp(min=LEAST).log() - signal  # (batch, asked)
+    kept = torch.ones_like(apart) if own is None else own.gather(1, places).float()
+    middle = (apart * kept).sum(1, keepdim=True) / kept.sum(1, keepdim=True).clamp(min=1)  # shares have no level
     return ((apart - middle) * kept).square().sum(1).mean()
 
 
-def decided_by(model: Model, batch: Batch, target: Tensor, grid: tuple[int, int] | None) -> Tensor:
-    """What spoke for a class, and against it: integrated gradients of its logarithm, (batch, parts), of length 1."""
-    content, nothing = entrance(model, batch), entrance(model, emptied(batch, model.spec))
-    way = (torch.arange(STEPS, device=content.device) + 0.5) / STEPS
-    points = torch.cat([nothing + step * (content - nothing) for step in way]).requires_grad_()
-    with untrained(model):
-        logits = FromFeatures(model, batch)(points)
-        chosen = of_class(logits.log_softmax(1), target.repeat(STEPS)).sum()
-        [slopes] = torch.autograd.grad(chosen, points)
-    slope = slopes.unflatten(0, (STEPS, -1)).mean(0)
-    return F.normalize(by_part(slope * (content - nothing), batch, grid))
+def spread(batch: Batch, parts: int) -> Tensor:
+    """Which parts of each example are asked about, (batch, asked): all, or some evenly spread, others in others.
+
+    They follow from the example's number, so that nothing is drawn at random.
+    """
+    count = min(parts, ASKED)
+    step = torch.arange(count, device=batch.ids.device) * parts // count
+    return (batch.ids[:, None] + step) % parts
+
+
+def decided_by(model: Model, batch: Batch, target: Tensor, places: Tensor, attention: Attention) -> Tensor:
+    """How much each of the parts at `places`, (batch, asked), speaks for a class: the same shape, of length 1.
+
+    What the class's probability loses where a part alone is missing, and what it gains where a part alone is there.
+    The first overlooks what is said twice, the second what must come together.
+    """
+    asked = places.shape[1]
+    alone = F.one_hot(places.T, attention.importance.shape[1]).bool().flatten(0, 1)  # (asked x batch, parts)
+    again = batch.rows(torch.arange(len(batch), device=places.device).repeat(asked))
+    gone = torch.stack((alone, ~alone))
+    missing, there = probabilities(model, again, target.repeat(asked), gone, None, attention.grid)
+    speaks = (there - missing).unflatten(0, (asked, -1)).T  # (batch, asked)
+    own = own_parts(batch)
+    return F.normalize(speaks if own is None else speaks * own.gather(1, places))
 
 
 def _entropy(share: Tensor) -> Tensor:

@@ -28,8 +28,8 @@ class ModelConfig:
     frozen_levels: int = option("Lowest levels that are not trained: embedding or stem first, then layers.", ge=0)
     frozen: list[str] = option("Weights that are not trained: the beginnings of their names.")
     attention_loss: AttentionLoss | None = option(
-        "Trains attention too: to be sharper (entropy), to find recorded evidence (supervised), or to predict what the "
-        "model's gradients say (faithful), by weights of its own that the answer does not feel."
+        "Trains attention too: to be sharper (entropy), to find recorded evidence (supervised), or to predict what "
+        "leaving parts out would show (faithful), by weights of its own that the answer does not feel."
     )
     attention_weight: float = option("Weight of that beside the task's loss.", ge=0)
     recompute: bool = option("Make activations again in the backward pass: less memory, a third more time.")

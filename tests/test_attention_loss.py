@@ -7,10 +7,10 @@ import pytest
 import torch
 from torch.nn.functional import cross_entropy
 
-from attnpred.attention_loss import attention_loss, decided_by
+from attnpred.attention_loss import ASKED, SAMPLE, attention_loss, decided_by, spread
 from attnpred.contracts import Attention
 from attnpred.models.predicted import SHARPNESS
-from tests.explain.made import Mixer, texts
+from tests.explain.made import SPEC, Mixer, texts
 from tests.models.made import LENGTH, TEXT, made, make_model, text_batch
 
 BATCH = texts([2, 3, 4, 5], [6, 2])
@@ -31,29 +31,47 @@ def test_supervised_asks_for_what_falls_on_evidence():
     assert attention_loss("supervised", Mixer(4), BATCH, SHARES).item() == 0
 
 
-def test_the_signal_of_a_linear_model_is_each_parts_contribution():
+def test_the_signal_is_what_a_part_alone_takes_away_and_brings():
     model = Mixer(4, seed=1).eval()
     target = model(BATCH).logits.argmax(1)
-    found = decided_by(model, BATCH, target, None)
-    read, layers = model.weights(BATCH)
-    flow = (read[:, None] @ layers[1].mean(1) @ layers[0].mean(1))[:, 0]  # (batch, parts)
-    features = model.table.weight[BATCH.tokens] - model.table.weight[1]
-    # of two classes, the slope of the logarithm goes along the difference of their numbers at every point
-    difference = features.gather(2, target[:, None, None].expand(-1, 4, 1)) - features.gather(
-        2, 1 - target[:, None, None].expand(-1, 4, 1)
-    )
-    contribution = flow * difference[..., 0] * BATCH.own()
-    torch.testing.assert_close(found, contribution / contribution.norm(dim=1, keepdim=True), atol=1e-5, rtol=1e-4)
+    attention = model(BATCH, need_attention=True).attention
+    places = torch.tensor([[0, 1, 3], [1, 2, 0]])
+    found = decided_by(model, BATCH, target, places, attention)
+
+    def answer(row, tokens):
+        tokens = torch.tensor([tokens])
+        return model(replace(BATCH.rows(torch.tensor([row])), tokens=tokens)).logits.softmax(1)[0, target[row]].item()
+
+    mask, whole = SPEC.mask_id, BATCH.tokens.tolist()
+    for row, own in enumerate(BATCH.own().tolist()):
+        expected = []
+        for place in places[row].tolist():
+            without = [mask if p == place and own[p] else token for p, token in enumerate(whole[row])]
+            only = [mask if p != place and own[p] else token for p, token in enumerate(whole[row])]
+            expected.append((answer(row, only) - answer(row, without)) * own[place])
+        expected = torch.tensor(expected)
+        torch.testing.assert_close(found[row], expected / expected.norm(), atol=1e-5, rtol=1e-4)
 
 
-def test_faithful_asks_for_the_order_of_the_signal_in_every_eighth_example():
-    model, batch = Mixer(4, seed=1).eval(), texts([2, 3, 4, 5], [6, 2], *[[2, 3]] * 7)
-    asked = batch.rows(torch.tensor([0, 8]))
-    signal, own = decided_by(model, asked, model(asked).logits.argmax(1), None), asked.own()
-    share = model(asked, need_attention=True).attention.importance
+@pytest.mark.parametrize("parts", [1, 5, ASKED, 40])
+def test_all_parts_are_asked_about_in_the_end(parts):
+    batch = replace(BATCH, ids=torch.tensor([0, 7]))
+    places = spread(batch, parts)
+    assert places.shape == (2, min(parts, ASKED))
+    assert all(len(set(row)) == min(parts, ASKED) for row in places.tolist())
+    every = [spread(replace(BATCH, ids=torch.tensor([n, n])), parts)[0].tolist() for n in range(parts)]
+    assert {place for row in every for place in row} == set(range(parts))
+
+
+def test_faithful_asks_for_the_order_of_the_signal_in_some_examples():
+    model, batch = Mixer(4, seed=1).eval(), texts([2, 3, 4, 5], *[[2, 3]] * (SAMPLE - 1), [6, 2, 3])
+    asked = batch.rows(torch.tensor([0, SAMPLE]))
+    attention = model(asked, need_attention=True).attention
+    places = torch.arange(4).expand(2, -1)
+    signal = decided_by(model, asked, model(asked).logits.argmax(1), places, attention)
     expected = 0.0
     for row in range(2):  # logarithms of shares have no level: each example's may be moved as one likes
-        apart = (share[row].log() - SHARPNESS * signal[row])[own[row]]
+        apart = (attention.importance[row].log() - SHARPNESS * signal[row])[asked.own()[row]]
         expected += (apart - apart.mean()).square().sum().item() / 2
     assert expected > 0.1
     assert attention_loss("faithful", model, batch, None).item() == pytest.approx(expected, rel=1e-4)
