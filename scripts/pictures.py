@@ -32,6 +32,8 @@ def main() -> None:
                 page = Path(place) / f"{kind}.html"
                 explain(getattr(args, kind), page)
                 window.open(page, width=1180, height=1000)
+                window.ask("document.getElementById('examples').scrollIntoView()")
+                window.settle()
                 window.picture(DOCS / f"{kind}.png")
         finally:
             window.close()
