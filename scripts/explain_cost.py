@@ -1,4 +1,4 @@
-"""What explanations of a trained run cost: time beside plain answers, memory beside a step of training, a page's size.
+"""What explanations of a trained run cost: time beside plain answers, memory beside a training step, a page to open.
 
     python -m scripts.explain_cost RUN
 
@@ -13,6 +13,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -133,16 +134,12 @@ def opened(file: Path) -> str:
 
     if browser.executable() is None:
         return "opened by nobody: no Chromium is installed"
-    with tempfile.TemporaryDirectory() as profile:
-        window = browser.Browser(Path(profile))
-        try:
-            seconds = []
-            for _ in range(PAIRS):
-                started = time.perf_counter()
-                window.open(file)
-                seconds.append(time.perf_counter() - started)
-        finally:
-            window.close()
+    with tempfile.TemporaryDirectory() as profile, closing(browser.Browser(Path(profile))) as window:
+        seconds = []
+        for _ in range(PAIRS):
+            started = time.perf_counter()
+            window.open(file)
+            seconds.append(time.perf_counter() - started)
     return f"opens in {statistics.median(seconds):.2f} s ({min(seconds):.2f} to {max(seconds):.2f}, {PAIRS} times)"
 
 

@@ -9,6 +9,7 @@ import argparse
 import subprocess
 import sys
 import tempfile
+from contextlib import closing
 from pathlib import Path
 
 from tests.explain import browser
@@ -25,18 +26,14 @@ def main() -> None:
     args = parser.parse_args()
     if browser.executable() is None:
         parser.error("no Chromium is installed; install the package chromium")
-    with tempfile.TemporaryDirectory() as place:
-        window = browser.Browser(Path(place) / "profile")
-        try:
-            for kind in ("text", "image"):
-                page = Path(place) / f"{kind}.html"
-                explain(getattr(args, kind), page)
-                window.open(page, width=1180, height=1000)
-                window.ask("document.getElementById('examples').scrollIntoView()")
-                window.settle()
-                window.picture(DOCS / f"{kind}.png")
-        finally:
-            window.close()
+    with tempfile.TemporaryDirectory() as place, closing(browser.Browser(Path(place) / "profile")) as window:
+        for kind in ("text", "image"):
+            page = Path(place) / f"{kind}.html"
+            explain(getattr(args, kind), page)
+            window.open(page, width=1180, height=1000)
+            window.ask("document.getElementById('examples').scrollIntoView()")
+            window.settle()
+            window.picture(DOCS / f"{kind}.png")
 
 
 def explain(run: str, page: Path) -> None:

@@ -36,7 +36,7 @@ SETUPS = {
         ("experiment=sst2_transformer",),
         ("model.attention_loss=faithful", "model.attention_weight=0.5"),
     ),
-    # narrower and shorter than the recipe, so that three seeds take two cores without bf16 half an hour
+    # narrower and shorter than the recipe, so that three seeds take 20 minutes on two cores without bf16
     "cifar10": Setup(
         ("experiment=cifar10_resnet", "model.width=24", "data.batch_size=256", "optimizer.epochs=2"),
         ("model.attention_loss=faithful", "model.attention_weight=0.5"),
