@@ -10,10 +10,10 @@ from attnpred.explain import truth
 from attnpred.explain.base import look, own_parts
 from attnpred.explain.removal import probabilities
 from attnpred.models.base import Model
-from attnpred.models.predicted import SHARPNESS
+from attnpred.models.predicted import standardised
 
-SAMPLE = 16  # one in so many examples of a batch tells by what its label was decided
-ASKED = 16  # parts of such an example, at most, that are left out one by one: two more forward passes a step in all
+SAMPLE = 4  # one in so many examples of a batch tells by what its label was decided
+ASKED = 8  # parts of such an example, at most, that are left out one by one: two more forward passes a step in all
 LEAST = 1e-6  # a share below which a logarithm is cut
 
 
@@ -40,23 +40,23 @@ def attention_loss(kind: AttentionLoss, model: Model, batch: Batch, attention: A
 
 
 def _unfaithful(model: Model, batch: Batch) -> Tensor:
-    """Squares of how far the shares are from the signal, where every part counts alike.
+    """How far the shares are from the signal, part by part: 2 - 2 r, where r is the correlation of an example's.
 
-    What matters least is as much a part of the order as what matters most.
+    So neither's scale matters, and what matters least is as much a part of the order as what matters most.
     """
     training = model.training
     model.eval()  # nothing is dropped, and no statistics move
     try:
         logits, attention = look(model, batch, layers=False)
         places = spread(batch, attention.importance.shape[1])
-        signal = SHARPNESS * decided_by(model, batch, logits.argmax(1), places, attention)
+        signal = decided_by(model, batch, logits.argmax(1), places, attention)
     finally:
         model.train(training)
     own = own_parts(batch)
-    apart = attention.importance.gather(1, places).clamp(min=LEAST).log() - signal  # (batch, asked)
-    kept = torch.ones_like(apart) if own is None else own.gather(1, places).float()
-    middle = (apart * kept).sum(1, keepdim=True) / kept.sum(1, keepdim=True).clamp(min=1)  # shares have no level
-    return ((apart - middle) * kept).square().sum(1).mean()
+    asked = None if own is None else own.gather(1, places)
+    found = standardised(attention.importance.gather(1, places).clamp(min=LEAST).log(), asked)  # (batch, asked)
+    apart = (found - standardised(signal, asked)).square()
+    return apart.mean() if asked is None else apart.sum() / asked.sum().clamp(min=1)
 
 
 def spread(batch: Batch, parts: int) -> Tensor:
@@ -70,19 +70,29 @@ def spread(batch: Batch, parts: int) -> Tensor:
 
 
 def decided_by(model: Model, batch: Batch, target: Tensor, places: Tensor, attention: Attention) -> Tensor:
-    """How much each of the parts at `places`, (batch, asked), speaks for a class: the same shape, of length 1.
+    """How much each of the parts at `places`, (batch, asked), speaks for a class: the same shape.
 
-    What the class's probability loses where a part alone is missing, and what it gains where a part alone is there.
-    The first overlooks what is said twice, the second what must come together.
+    It is what the class's odds, as a logarithm, lose without the part: in some examples beside all others, in some
+    beside half of them, since the first alone overlooks what is said twice.
     """
-    asked = places.shape[1]
-    alone = F.one_hot(places.T, attention.importance.shape[1]).bool().flatten(0, 1)  # (asked x batch, parts)
-    again = batch.rows(torch.arange(len(batch), device=places.device).repeat(asked))
-    gone = torch.stack((alone, ~alone))
-    missing, there = probabilities(model, again, target.repeat(asked), gone, None, attention.grid)
-    speaks = (there - missing).unflatten(0, (asked, -1)).T  # (batch, asked)
-    own = own_parts(batch)
-    return F.normalize(speaks if own is None else speaks * own.gather(1, places))
+    asked, parts = places.shape[1], attention.importance.shape[1]
+    gone = half(batch, parts)  # (batch, parts)
+    turned = torch.cat((gone[None], gone ^ F.one_hot(places.T, parts).bool()))  # (1 + asked, batch, parts)
+    again = batch.rows(torch.arange(len(batch), device=places.device).repeat(asked + 1))
+    found = probabilities(model, again, target.repeat(asked + 1), turned.flatten(0, 1)[None], None, attention.grid)
+    odds = found.logit(eps=LEAST).unflatten(1, (asked + 1, -1))[0].T  # (batch, 1 + asked)
+    gained = odds[:, 1:] - odds[:, :1]
+    return torch.where(gone.gather(1, places), gained, -gained)
+
+
+def half(batch: Batch, parts: int) -> Tensor:
+    """About half of the parts, or none: (batch, parts) bool. Which, follows from the example's number."""
+    place = torch.arange(-1, parts, device=batch.ids.device)
+    mixed = batch.ids[:, None] * 1_000_003 + place
+    for factor in (0x45D9F3B, 0x119DE1F3):  # a hash: neighbours tell nothing of one another
+        mixed = ((mixed ^ (mixed >> 16)) * factor) & 0xFFFFFFFF
+    coins = (mixed >> 16) % 2 == 0
+    return coins[:, 1:] & coins[:, :1]
 
 
 def _entropy(share: Tensor) -> Tensor:

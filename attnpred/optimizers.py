@@ -11,6 +11,7 @@ from attnpred.config import OptimizerConfig
 from attnpred.models.base import Model
 from attnpred.models.positions import Positions
 
+PREDICTED_RATE = 5e-3  # at least, of what predicts attention: it starts from nothing, whatever the model starts from
 EMBEDDINGS = (nn.Embedding, Positions)  # tables of rows that are looked up, not multiplied by
 
 
@@ -40,17 +41,15 @@ def _groups(model: Model, parameters: list[nn.Parameter], options: OptimizerConf
     # what stands in no level, such as a token that is learned, belongs to the input
     level_of = {id(p): i for i, modules in enumerate(levels) for module in modules for p in module.parameters()}
     multiplied = _multiplied(model)
-    groups: defaultdict[tuple[int, bool], list[nn.Parameter]] = defaultdict(list)
+    predicting = {id(p) for module in model.beside() for p in module.parameters()}
+    groups: defaultdict[tuple[float, bool], list[nn.Parameter]] = defaultdict(list)
     for p in parameters:
         level = level_of.get(id(p), 0) if options.layer_decay < 1 else len(levels) - 1
-        groups[level, id(p) in multiplied].append(p)
+        rate = options.lr * options.layer_decay ** (len(levels) - 1 - level)
+        groups[max(rate, PREDICTED_RATE) if id(p) in predicting else rate, id(p) in multiplied].append(p)
     return [
-        {
-            "params": members,
-            "lr": options.lr * options.layer_decay ** (len(levels) - 1 - level),
-            "weight_decay": options.weight_decay if decays else 0.0,
-        }
-        for (level, decays), members in groups.items()
+        {"params": members, "lr": rate, "weight_decay": options.weight_decay if decays else 0.0}
+        for (rate, decays), members in groups.items()
     ]
 
 

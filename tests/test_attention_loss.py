@@ -3,13 +3,13 @@
 import math
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 from torch.nn.functional import cross_entropy
 
-from attnpred.attention_loss import ASKED, SAMPLE, attention_loss, decided_by, spread
+from attnpred.attention_loss import ASKED, SAMPLE, attention_loss, decided_by, half, spread
 from attnpred.contracts import Attention
-from attnpred.models.predicted import SHARPNESS
 from tests.explain.made import SPEC, Mixer, texts
 from tests.models.made import LENGTH, TEXT, made, make_model, text_batch
 
@@ -31,26 +31,37 @@ def test_supervised_asks_for_what_falls_on_evidence():
     assert attention_loss("supervised", Mixer(4), BATCH, SHARES).item() == 0
 
 
-def test_the_signal_is_what_a_part_alone_takes_away_and_brings():
+def test_the_signal_is_what_the_odds_lose_without_a_part():
     model = Mixer(4, seed=1).eval()
-    target = model(BATCH).logits.argmax(1)
-    attention = model(BATCH, need_attention=True).attention
-    places = torch.tensor([[0, 1, 3], [1, 2, 0]])
-    found = decided_by(model, BATCH, target, places, attention)
+    batch = replace(BATCH.rows(torch.arange(2).repeat(8)), ids=torch.arange(16))
+    target = model(batch).logits.argmax(1)
+    attention = model(batch, need_attention=True).attention
+    places = torch.tensor([[0, 1, 3], [1, 0, 2]]).repeat(8, 1)
+    found = decided_by(model, batch, target, places, attention)
+    gone, own = half(batch, 4), batch.own()
 
-    def answer(row, tokens):
-        tokens = torch.tensor([tokens])
-        return model(replace(BATCH.rows(torch.tensor([row])), tokens=tokens)).logits.softmax(1)[0, target[row]].item()
+    def odds(row, missing):
+        tokens = batch.tokens[[row]].masked_fill(missing & own[row], SPEC.mask_id)
+        chance = model(replace(batch.rows(torch.tensor([row])), tokens=tokens)).logits.softmax(1)[0, target[row]].item()
+        return math.log(chance / (1 - chance))
 
-    mask, whole = SPEC.mask_id, BATCH.tokens.tolist()
-    for row, own in enumerate(BATCH.own().tolist()):
-        expected = []
-        for place in places[row].tolist():
-            without = [mask if p == place and own[p] else token for p, token in enumerate(whole[row])]
-            only = [mask if p != place and own[p] else token for p, token in enumerate(whole[row])]
-            expected.append((answer(row, only) - answer(row, without)) * own[place])
-        expected = torch.tensor(expected)
-        torch.testing.assert_close(found[row], expected / expected.norm(), atol=1e-5, rtol=1e-4)
+    for row in range(16):
+        for column, place in enumerate(places[row].tolist()):
+            here = torch.arange(4) == place
+            expected = odds(row, gone[row] & ~here) - odds(row, gone[row] | here)
+            assert found[row, column].item() == pytest.approx(expected, abs=1e-4)
+    assert (found != 0).any(0).all()
+
+
+def test_half_of_the_examples_miss_half_of_their_parts():
+    batch = replace(BATCH, ids=torch.arange(4000))
+    gone = half(batch, 12)
+    some = gone[gone.any(1)]
+    assert len(some) / 4000 == pytest.approx(0.5, abs=0.03)
+    assert some.float().mean().item() == pytest.approx(0.5, abs=0.01)
+    alike = torch.corrcoef(some.float().T).fill_diagonal_(0)
+    assert alike.abs().max() < 0.1
+    assert torch.equal(half(replace(BATCH, ids=torch.tensor([7, 3999])), 12), gone[[7, 3999]])
 
 
 @pytest.mark.parametrize("parts", [1, 5, ASKED, 40])
@@ -70,9 +81,9 @@ def test_faithful_asks_for_the_order_of_the_signal_in_some_examples():
     places = torch.arange(4).expand(2, -1)
     signal = decided_by(model, asked, model(asked).logits.argmax(1), places, attention)
     expected = 0.0
-    for row in range(2):  # logarithms of shares have no level: each example's may be moved as one likes
-        apart = (attention.importance[row].log() - SHARPNESS * signal[row])[asked.own()[row]]
-        expected += (apart - apart.mean()).square().sum().item() / 2
+    for row, count in enumerate((4, 3)):
+        r = np.corrcoef(attention.importance[row, :count].log().detach(), signal[row, :count])[0, 1]
+        expected += count * (2 - 2 * r) / 7
     assert expected > 0.1
     assert attention_loss("faithful", model, batch, None).item() == pytest.approx(expected, rel=1e-4)
 

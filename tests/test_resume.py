@@ -62,7 +62,11 @@ def records(run):
 
 def result(run):
     found = json.loads((run.path / "metrics.json").read_text())
-    return {key: value for key, value in found.items() if key not in {*CLOCK, "peak_memory_gib", "seconds"}}
+    return {
+        key: value
+        for key, value in found.items()
+        if key not in {*CLOCK, "peak_memory_gib", "seconds", "attention_seconds"}
+    }
 
 
 def same(one, other):

@@ -1,6 +1,8 @@
 """How far the model's attention can be trusted, measured on the same few examples after every validation."""
 
+import time
 from collections import defaultdict
+from typing import Any
 
 import torch
 from pytorch_lightning import Callback, LightningModule, Trainer
@@ -31,12 +33,15 @@ class Trust(Callback):
         self.batches = batches
         self.monitor = monitor
         self.chosen = chosen
+        self.seconds = 0.0  # that measuring took while training went on
 
     # before what happens at the end of a validation: an average of the weights is exchanged for them there
     def on_validation_epoch_end(self, trainer: Trainer, learner: LightningModule) -> None:
         if trainer.state.fn == TrainerFn.FITTING and trainer.is_global_zero:
             assert isinstance(learner, Learner)
+            started = time.perf_counter()
             values = self._measure(learner)
+            self.seconds += time.perf_counter() - started
             means = {
                 f"attention/{score}" + ("" if name == OWN else f"_{name}"): float(numbers.mean())
                 for name, scores in values.items()
@@ -54,7 +59,16 @@ class Trust(Callback):
             for name, found in self._measure(learner).items()
         }
         examples = sum(map(len, self.batches))
-        self.monitor.result["attention"] = {"removal": REMOVAL, "examples": examples, "scores": scores}
+        self.monitor.result |= {
+            "attention": {"removal": REMOVAL, "examples": examples, "scores": scores},
+            "attention_seconds": self.seconds,
+        }
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"seconds": self.seconds}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        self.seconds = state_dict["seconds"]
 
     def _measure(self, learner: Learner) -> dict[str, dict[str, Tensor]]:
         """Explainer → score → one number an example."""

@@ -14,7 +14,16 @@ from attnpred.errors import UserError
 from attnpred.schema import suggest
 
 # of a metric that no checkpoint was chosen by
-LESS_IS_BETTER = ("loss", "calibration_error", "seconds", "peak_memory_gib", "parameters", "sufficiency", "deletion")
+LESS_IS_BETTER = (
+    "loss",
+    "calibration_error",
+    "seconds",
+    "attention_seconds",
+    "peak_memory_gib",
+    "parameters",
+    "sufficiency",
+    "deletion",
+)
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from torch.overrides import TorchFunctionMode
 
 from attnpred.config import ExplainerConfig
 from attnpred.contracts import Batch
-from attnpred.explain.base import Explainer, by_part, entering, entrance, look, of_class, untrained
+from attnpred.explain.base import GradientExplainer, by_part, entering, entrance, look, of_class, untrained
 
 
 @dataclass(kw_only=True)
@@ -22,10 +22,10 @@ class AttnLRPConfig(ExplainerConfig):
     """Options of AttnLRP."""
 
 
-class AttnLRP(Explainer):
+class AttnLRP(GradientExplainer):
     signed: ClassVar[bool] = True
 
-    def __call__(self, batch: Batch, target: Tensor) -> Tensor:
+    def half(self, batch: Batch, target: Tensor) -> Tensor:
         features = entrance(self.model, batch).requires_grad_()
         with untrained(self.model), entering(self.model, features), Rules():
             # asked for weights, attention is spelt out in operations that the rules know

@@ -42,6 +42,18 @@ class Explainer(ABC):
         """
 
 
+class GradientExplainer(Explainer):
+    """Takes a batch in halves: of a whole one, gradients of the input need more memory than a step of training."""
+
+    def __call__(self, batch: Batch, target: Tensor) -> Tensor:
+        halves = torch.arange(len(batch), device=target.device).chunk(2)
+        return torch.cat([self.half(batch.rows(rows), target[rows]) for rows in halves])
+
+    @abstractmethod
+    def half(self, batch: Batch, target: Tensor) -> Tensor:
+        """As a call, of half of a batch."""
+
+
 def make(name: str, model: Model) -> Explainer:
     """The explainer that a file of the group describes."""
     config = compose.explainer(name)

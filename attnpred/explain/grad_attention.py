@@ -11,7 +11,7 @@ from torch import Tensor
 
 from attnpred.config import ExplainerConfig
 from attnpred.contracts import Batch
-from attnpred.explain.base import Explainer, entering, entrance, look, of_class, own_parts
+from attnpred.explain.base import GradientExplainer, entering, entrance, look, of_class, own_parts
 from attnpred.models.attention import normalise, pass_through
 
 
@@ -20,8 +20,8 @@ class GradAttentionConfig(ExplainerConfig):
     """Options of gradient-weighted attention."""
 
 
-class GradAttention(Explainer):
-    def __call__(self, batch: Batch, target: Tensor) -> Tensor:
+class GradAttention(GradientExplainer):
+    def half(self, batch: Batch, target: Tensor) -> Tensor:
         features = entrance(self.model, batch)
         with torch.enable_grad(), entering(self.model, features.requires_grad_()):
             logits, attention = look(self.model, batch, layers=True)

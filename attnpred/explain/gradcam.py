@@ -8,7 +8,7 @@ from torch import Tensor
 from attnpred.config import ExplainerConfig
 from attnpred.contracts import Batch
 from attnpred.errors import UserError
-from attnpred.explain.base import Explainer, FromFeatures, entrance, grid_of, untrained
+from attnpred.explain.base import FromFeatures, GradientExplainer, entrance, grid_of, untrained
 from attnpred.models.attention import normalise
 from attnpred.models.base import Model
 
@@ -18,7 +18,7 @@ class GradcamConfig(ExplainerConfig):
     """Options of Grad-CAM."""
 
 
-class Gradcam(Explainer):
+class Gradcam(GradientExplainer):
     def __init__(self, config: GradcamConfig, model: Model) -> None:
         super().__init__(config, model)
         if model.last_map() is None:
@@ -26,7 +26,7 @@ class Gradcam(Explainer):
                 "--explainer gradcam: this model has no convolutional map; use grad_attention, its like for attention"
             )
 
-    def __call__(self, batch: Batch, target: Tensor) -> Tensor:
+    def half(self, batch: Batch, target: Tensor) -> Tensor:
         from captum.attr import LayerGradCam
 
         last = self.model.last_map()

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from attnpred.config import ExplainerConfig
 from attnpred.contracts import Batch
-from attnpred.explain.base import Explainer, FromFeatures, by_part, entrance, grid_of, untrained
+from attnpred.explain.base import FromFeatures, GradientExplainer, by_part, entrance, grid_of, untrained
 
 
 @dataclass(kw_only=True)
@@ -15,10 +15,10 @@ class InputXGradientConfig(ExplainerConfig):
     """Options of gradient times input."""
 
 
-class InputXGradient(Explainer):
+class InputXGradient(GradientExplainer):
     signed: ClassVar[bool] = True
 
-    def __call__(self, batch: Batch, target: Tensor) -> Tensor:
+    def half(self, batch: Batch, target: Tensor) -> Tensor:
         from captum.attr import InputXGradient as Captum
 
         with untrained(self.model):

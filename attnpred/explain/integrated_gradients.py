@@ -10,7 +10,7 @@ from torch import Tensor
 
 from attnpred.config import ExplainerConfig
 from attnpred.contracts import Batch
-from attnpred.explain.base import Explainer, FromFeatures, by_part, entrance, grid_of, untrained
+from attnpred.explain.base import FromFeatures, GradientExplainer, by_part, entrance, grid_of, untrained
 from attnpred.explain.removal import emptied
 from attnpred.schema import option
 
@@ -22,11 +22,11 @@ class IntegratedGradientsConfig(ExplainerConfig):
     steps: int = option("Points on the way at which the gradient is taken.", ge=2)
 
 
-class IntegratedGradients(Explainer):
+class IntegratedGradients(GradientExplainer):
     signed: ClassVar[bool] = True
     config: IntegratedGradientsConfig
 
-    def __call__(self, batch: Batch, target: Tensor) -> Tensor:
+    def half(self, batch: Batch, target: Tensor) -> Tensor:
         from captum.attr import IntegratedGradients as Captum
 
         with untrained(self.model):

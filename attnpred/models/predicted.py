@@ -9,12 +9,13 @@ from collections.abc import Sequence
 from typing import Self
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from attnpred.config import ModelConfig
 
-HIDDEN = 64
-SHARPNESS = 5.0  # logarithm of how much larger a share is of what alone decides than of what does nothing
+HIDDEN = 256
+FLAT = 1e-3  # a length of scores below which they count as equal
 
 
 class PredictedAttention(nn.Module):
@@ -25,7 +26,6 @@ class PredictedAttention(nn.Module):
         self.norms = nn.ModuleList(nn.LayerNorm(width) for width in (*widths, whole))
         self.reads = nn.ModuleList(nn.Linear(width, HIDDEN) for width in (*widths, whole))
         self.tell = nn.Linear(HIDDEN, classes, bias=False)
-        nn.init.zeros_(self.tell.weight)  # at first all parts share alike
 
     @classmethod
     def where_asked(cls, config: ModelConfig, widths: Sequence[int], whole: int, classes: int) -> Self | None:
@@ -39,14 +39,23 @@ class PredictedAttention(nn.Module):
         """parts (batch, parts, width) each, whole (batch, width), logits (batch, classes) -> (batch, parts) float32"""
         seen = [x.detach() for x in (*parts, whole[:, None])]
         read = [linear(norm(x)) for linear, norm, x in zip(self.reads, self.norms, seen, strict=True)]
-        scores = self.tell(nn.functional.gelu(sum(read[1:], read[0]))).float()  # (batch, parts, classes)
+        scores = self.tell(F.gelu(sum(read[1:], read[0]))).float()  # (batch, parts, classes)
         answer = logits.argmax(1)[:, None, None].expand(-1, scores.shape[1], 1)
-        return sharpened(scores.gather(2, answer)[..., 0], own)
+        return shares(scores.gather(2, answer)[..., 0], own)
 
 
-def sharpened(scores: Tensor, own: Tensor | None) -> Tensor:
-    """Scores of any sign, (batch, parts), as shares of the own parts that sum to 1, in the same order."""
-    scores = SHARPNESS * scores.float()
-    if own is not None:
-        scores = scores.masked_fill(~own, -torch.inf)
-    return scores.softmax(1)
+def shares(scores: Tensor, own: Tensor | None) -> Tensor:
+    """Scores of any size and sign, (batch, parts), as shares of the own parts that sum to 1, in the same order.
+
+    Their logarithms deviate by 1: what stands out from many takes most, and where all are alike none does.
+    """
+    even = standardised(scores.float(), own)
+    return (even if own is None else even.masked_fill(~own, -torch.inf)).softmax(1)
+
+
+def standardised(scores: Tensor, own: Tensor | None) -> Tensor:
+    """Scores, (batch, parts), with mean 0 and deviation 1 over the own parts, and 0 on others."""
+    kept = torch.ones_like(scores) if own is None else own.float()
+    count = kept.sum(1, keepdim=True).clamp(min=1)
+    apart = (scores - (scores * kept).sum(1, keepdim=True) / count) * kept
+    return F.normalize(apart, eps=FLAT) * count.sqrt()

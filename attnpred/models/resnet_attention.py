@@ -134,10 +134,11 @@ class ResnetAttention(Model):
         elif gate is not None:
             spatial = gate.float().flatten(1)  # (batch, parts)
             flowed, layers = share * spatial, (spatial[:, None, None, :],)
-        importance = normalise(flowed, None)
         if self.predicted is not None:
             entered = F.adaptive_avg_pool2d(entered, grid).flatten(2).transpose(1, 2)  # (batch, parts, channels)
             importance = self.predicted((entered, x), pooled, logits, None)
+        else:
+            importance = normalise(flowed, None)
         return ModelOutput(logits, Attention(importance, layers if need_layers else (), grid, share))
 
 

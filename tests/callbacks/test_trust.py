@@ -44,6 +44,7 @@ def test_every_validation_has_its_point_and_the_end_its_intervals():
     assert seen.values[0] != seen.values[1]
     found = monitor.result["attention"]
     assert found["examples"] == 9
+    assert monitor.result["attention_seconds"] > 0
     assert set(found["scores"]) == {"attention", "random"}
     mean, low, high = found["scores"]["attention"]["comprehensiveness"]
     assert low <= mean <= high

@@ -231,6 +231,20 @@ def test_an_explanation_does_not_depend_on_the_batch(name):
         torch.testing.assert_close(together[row : row + 1], alone, atol=1e-5, rtol=1e-3)
 
 
+@pytest.mark.parametrize("name", ["attnlrp", "grad_attention", "input_x_gradient", "integrated_gradients"])
+def test_gradients_are_asked_of_half_a_batch_at_a_time(name):
+    """Of a whole one they would need more memory than a step of training."""
+    model, batch, asked = Mixer(5), texts(*[[2, 3, 4]] * 9), []
+
+    def remember(module, given, output):
+        if output.logits.requires_grad:
+            asked.append(len(given[0]))
+
+    model.register_forward_hook(remember)
+    explain(name, model, batch, torch.ones(9, dtype=torch.long))
+    assert set(asked) == {5, 4}
+
+
 def test_unknown_explainers_are_named():
     with pytest.raises(
         UserError, match=r"--explainer atention: no such explainer; use one of .*did you mean attention"

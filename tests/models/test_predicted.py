@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch.nn.functional import cross_entropy
 
-from attnpred.models.predicted import SHARPNESS, sharpened
+from attnpred.models.predicted import shares
 from tests.models.made import SMALL, class_of, made, make_config, make_model
 
 FAITHFUL = {"attention_loss": "faithful"}
@@ -47,7 +47,7 @@ def test_it_can_tell_any_parts_by_what_is_in_them(name, modality):
         plain = make_model(name, spec)(batch, need_attention=True).attention.importance
     own = plain > 0
     wanted = plain.masked_fill(~own, 2.0).argmin(1)
-    optimizer = torch.optim.Adam(model.predicted.parameters(), lr=0.02)
+    optimizer = torch.optim.Adam(model.predicted.parameters(), lr=0.005)
     for _ in range(150):
         optimizer.zero_grad()
         importance = model(batch, need_attention=True, need_layers=False).attention.importance
@@ -72,12 +72,14 @@ def test_the_class_that_is_answered_chooses_what_is_told():
         torch.testing.assert_close(model(batch, need_attention=True).attention.importance, alike)
 
 
-def test_shares_keep_the_order_of_scores_of_any_sign():
+def test_shares_keep_the_order_of_scores_of_any_size_and_sign():
     scores = torch.tensor([[0.0, -0.5, 1.0, 9.0], [0.2, 0.2, 0.2, 0.2]])
     own = torch.tensor([[True, True, True, False], [True, True, True, True]])
-    found = sharpened(scores, own)
+    found = shares(scores, own)
     torch.testing.assert_close(found.sum(1), torch.ones(2))
     assert found[0].tolist()[3] == 0
     assert found[0].argsort().tolist() == [3, 1, 0, 2]
-    torch.testing.assert_close(found[0, 2] / found[0, 0], torch.tensor(SHARPNESS).exp())
+    torch.testing.assert_close(found[0, :3].log().std(correction=0), torch.tensor(1.0))
     torch.testing.assert_close(found[1], torch.full((4,), 0.25))
+    torch.testing.assert_close(shares(7 * scores - 3, own), found)
+    torch.testing.assert_close(shares(scores[:, :3], None), shares(scores[:, :3], own[:, :3]))
