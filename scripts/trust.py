@@ -42,7 +42,8 @@ SETUPS = {
         ("model.attention_loss=faithful", "model.attention_weight=0.5"),
     ),
     "evidence_text": Setup(
-        ("model=transformer", "data=evidence_text", "optimizer.epochs=4"), ("model.attention_loss=supervised",)
+        ("model=transformer", "model.depth=2", "data=evidence_text", "optimizer.epochs=2"),
+        ("model.attention_loss=supervised",),
     ),
     "evidence_image": Setup(
         ("model=resnet_attention", "data=evidence_image", "optimizer.epochs=3"), ("model.attention_loss=supervised",)
