@@ -138,7 +138,7 @@ def opened(file: Path) -> str:
         seconds = []
         for _ in range(PAIRS):
             started = time.perf_counter()
-            window.open(file)
+            window.open(file.resolve())
             seconds.append(time.perf_counter() - started)
     return f"opens in {statistics.median(seconds):.2f} s ({min(seconds):.2f} to {max(seconds):.2f}, {PAIRS} times)"
 
