@@ -14,7 +14,7 @@ from attnpred.models.predicted import standardised
 
 SAMPLE = 4  # one in so many examples of a batch tells by what its label was decided
 ASKED = 8  # parts of such an example, at most, that are left out one by one: two more forward passes a step in all
-LEAST = 1e-6  # a share below which a logarithm is cut
+LEAST = 1e-6  # a share or a chance below which a logarithm is cut
 
 
 def attention_loss(kind: AttentionLoss, model: Model, batch: Batch, attention: Attention | None) -> Tensor:

@@ -2,7 +2,6 @@
 
 import time
 from collections import defaultdict
-from typing import Any
 
 import torch
 from pytorch_lightning import Callback, LightningModule, Trainer
@@ -33,7 +32,6 @@ class Trust(Callback):
         self.batches = batches
         self.monitor = monitor
         self.chosen = chosen
-        self.seconds = 0.0  # that measuring took while training went on
 
     # before what happens at the end of a validation: an average of the weights is exchanged for them there
     def on_validation_epoch_end(self, trainer: Trainer, learner: LightningModule) -> None:
@@ -41,7 +39,8 @@ class Trust(Callback):
             assert isinstance(learner, Learner)
             started = time.perf_counter()
             values = self._measure(learner)
-            self.seconds += time.perf_counter() - started
+            result = self.monitor.result  # which goes on where a killed run does
+            result["attention_seconds"] = result.get("attention_seconds", 0.0) + time.perf_counter() - started
             means = {
                 f"attention/{score}" + ("" if name == OWN else f"_{name}"): float(numbers.mean())
                 for name, scores in values.items()
@@ -59,16 +58,7 @@ class Trust(Callback):
             for name, found in self._measure(learner).items()
         }
         examples = sum(map(len, self.batches))
-        self.monitor.result |= {
-            "attention": {"removal": REMOVAL, "examples": examples, "scores": scores},
-            "attention_seconds": self.seconds,
-        }
-
-    def state_dict(self) -> dict[str, Any]:
-        return {"seconds": self.seconds}
-
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        self.seconds = state_dict["seconds"]
+        self.monitor.result["attention"] = {"removal": REMOVAL, "examples": examples, "scores": scores}
 
     def _measure(self, learner: Learner) -> dict[str, dict[str, Tensor]]:
         """Explainer → score → one number an example."""

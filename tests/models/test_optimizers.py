@@ -49,6 +49,16 @@ def test_what_is_in_no_level_moves_as_the_input_does():
     assert groups["cls"]["lr"] == groups["embed.table.weight"]["lr"] == 0.5**3
 
 
+@pytest.mark.parametrize(("lr", "predicted"), [(1e-5, 5e-3), (0.1, 0.1)])
+def test_what_predicts_attention_moves_even_where_a_model_is_only_fine_tuned(lr, predicted):
+    model = make_model("transformer", TEXT, attention_loss="faithful")
+    rates = {
+        name: group["lr"] for name, group in named(model, optimizers.make(model, options(lr=lr), fused=False)).items()
+    }
+    assert {rate for name, rate in rates.items() if name.startswith("predicted.")} == {predicted}
+    assert {rate for name, rate in rates.items() if not name.startswith("predicted.")} == {lr}
+
+
 def test_muon_moves_hidden_matrices_by_steps_of_equal_singular_values():
     model = make_model("resnet_attention", IMAGE)
     optimizer = optimizers.make(model, options(name="muon", lr=0.1, weight_decay=0.0, momentum=0.9), fused=False)
