@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from attnpred.config import ModelConfig
 
-HIDDEN = 256
+HIDDEN = 128
 FLAT = 1e-3  # a length of scores below which they count as equal
 
 
