@@ -2,11 +2,12 @@
 
     python -m scripts.explain_cost RUN
 
-Every amount of memory is measured in a process of its own, on one batch of the run's evaluation size.
+Memory is what torch allocates at the most for one batch of the run's evaluation size, above what it needs for the
+batch's first example: it counts every tensor and is the same every time, which the process's own size is not.
 """
 
 import argparse
-import json
+import itertools
 import statistics
 import subprocess
 import sys
@@ -30,23 +31,17 @@ STEP = "a step of training"
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("run", metavar="RUN")
-    parser.add_argument("--memory-of", help=argparse.SUPPRESS)  # one measurement, in a process of its own
     args = parser.parse_args()
     settle()
     run = Run.find(args.run)
-    if args.memory_of:
-        print(json.dumps(memory(run, args.memory_of)))
-        return
     ratios, count = attention_time(run)
     print(
         f"attention: {statistics.median(ratios):.2f} x the time of answers without it "
         f"({min(ratios):.2f} to {max(ratios):.2f}, {PAIRS} pairs, {count} examples of test)"
     )
     for name in (STEP, *compose.group_options("explainer")):
-        command = [sys.executable, "-m", "scripts.explain_cost", args.run, "--memory-of", name]
-        told = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-        found = json.loads(told.splitlines()[-1])
-        print(f"{name}: {'no map for this model' if found is None else f'{found / 2**20:.0f} MiB'}")
+        found = memory(run, name)
+        print(f"{name}: {'no map for this model' if found is None else f'{found / 2**20:.1f} MiB'}")
     print(page(run))
 
 
@@ -78,21 +73,30 @@ def test_batches(run: Run) -> list[Any]:
     return list(schema.load(config.data._target_)(config.data, reader=load_reader(run.path)).loader("test"))
 
 
-def memory(run: Run, name: str) -> float | None:
+def memory(run: Run, name: str) -> int | None:
     """Bytes that the work on the largest batch of test adds to what it needs for one example."""
     import torch
-
-    from scripts.bench import growth_peak
 
     largest = max(test_batches(run), key=lambda batch: len(batch) * (getattr(batch, "tokens", batch.ids).shape[-1]))
     try:
         work = step_of(run) if name == STEP else explanation_of(run, name)
     except UserError:
         return None
-    work(largest.rows(torch.zeros(1, dtype=torch.long)))
-    before = growth_peak.before()
-    work(largest)
-    return growth_peak.added(before)
+    single = largest.rows(torch.zeros(1, dtype=torch.long))
+    work(single)  # gradients and the optimizer's state stay
+    return allocated(work, largest) - allocated(work, single)
+
+
+def allocated(work: Callable[[Any], Any], batch: Any) -> int:
+    """The most bytes that tensors take at once while it works, beyond those that were there."""
+    from torch.profiler import ProfilerActivity, profile
+
+    with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as seen:
+        work(batch)
+    told: Any = seen.profiler
+    changes = [event for event in told.kineto_results.events() if event.name() == "[memory]"]
+    changes.sort(key=lambda event: event.start_ns())
+    return max(itertools.accumulate((event.nbytes() for event in changes), initial=0))
 
 
 def step_of(run: Run) -> Callable[[Any], Any]:
