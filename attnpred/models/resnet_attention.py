@@ -23,7 +23,10 @@ SMALLEST_MAP = 4  # rows and columns below which a stage no longer halves the ma
 class ResnetAttentionConfig(ModelConfig):
     accepts: ClassVar[tuple[Modality, ...]] = ("image",)
 
-    width: int = option("Channels of the first stage; each further stage doubles them.", ge=8)
+    width: int = option("Channels of the first stage.", ge=8)
+    later_width: int | None = option(
+        "Channels of every later stage; null doubles them from stage to stage.", ge=8, default=None
+    )
     depth: int = option("Residual blocks a stage.", ge=1)
     stages: int = option(
         "Stages; each after the first, or each that is pooled, halves the map, while it stays at least 4x4.", ge=1, le=5
@@ -39,12 +42,18 @@ class ResnetAttentionConfig(ModelConfig):
     pooling: Literal["attention", "mean"] = option("How the last map becomes one vector: learned weights, or the mean.")
     dropout: float = option("Share of the pooled features dropped in training.", ge=0, lt=1)
 
+    def widths(self) -> list[int]:
+        """Channels of each stage."""
+        later = range(1, self.stages)
+        return [
+            self.width,
+            *(self.width * 2**stage if self.later_width is None else self.later_width for stage in later),
+        ]
+
     def check(self) -> None:
-        last = self.width * 2 ** (self.stages - 1)
+        last = self.widths()[-1]
         if self.attention == "self" and last % self.heads:
-            raise Invalid(
-                "heads", f"must divide the last stage's {last} channels (width={self.width}, stages={self.stages})"
-            )
+            raise Invalid("heads", f"must divide the last stage's {last} channels (widths {self.widths()})")
 
 
 class ResnetAttention(Model):
@@ -65,8 +74,7 @@ class ResnetAttention(Model):
         channels = self.stem.channels
         blocks: list[Block | PooledStage] = []
         smallest = min(spec.height, spec.width) - self.stem.shrinks
-        for stage in range(config.stages):
-            inner = config.width * 2**stage
+        for stage, inner in enumerate(config.widths()):
             halves = (stage > 0 or pooled) and -(-smallest // 2) >= SMALLEST_MAP
             smallest = -(-smallest // 2) if halves else smallest
             if pooled:

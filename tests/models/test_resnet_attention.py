@@ -36,6 +36,13 @@ def test_every_pooled_stage_halves_the_map():
     assert pooled.head.in_features == strided.head.in_features
 
 
+@pytest.mark.parametrize(("later", "channels"), [(None, [8, 16, 32]), (24, [8, 24, 24])])
+def test_later_stages_double_or_are_as_wide_as_asked(later, channels):
+    model = make_model("resnet_attention", IMAGE, width=8, later_width=later, block="pooled", attention="none")
+    assert [stage.enter.out_channels for stage in model.blocks] == channels
+    assert model.head.in_features == channels[-1]
+
+
 def test_the_fixed_stem_takes_photographs_apart_into_waves_of_one_strength():
     stem = WaveStem(3)
     kernels = stem.kernels.flatten(1)
@@ -123,9 +130,10 @@ def test_convolutions_run_in_the_fast_layout():
 
 def test_heads_must_divide_the_last_stage():
     with pytest.raises(
-        UserError, match=r"^model\.heads=5: must divide the last stage's 128 channels \(width=32, stages=3\)$"
+        UserError, match=r"^model\.heads=5: must divide the last stage's 128 channels \(widths \[32, 64, 128\]\)$"
     ):
         make_config("resnet_attention", heads=5)
+    assert make_config("resnet_attention", heads=5, later_width=40).heads == 5
     assert make_config("resnet_attention", heads=5, attention="cbam").heads == 5
 
 
