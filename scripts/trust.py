@@ -38,7 +38,7 @@ SETUPS = {
     ),
     # narrower and shorter than the recipe, so that three seeds take half an hour on two cores without bf16
     "cifar10": Setup(
-        ("experiment=cifar10_resnet", "model.width=24", "data.batch_size=256", "optimizer.epochs=2"),
+        ("experiment=cifar10_resnet", "model.width=16", "model.later_width=64", "optimizer.epochs=2"),
         ("model.attention_loss=faithful", "model.attention_weight=0.5"),
     ),
     "evidence_text": Setup(
@@ -46,7 +46,7 @@ SETUPS = {
         ("model.attention_loss=supervised",),
     ),
     "evidence_image": Setup(
-        ("model=resnet_attention", "data=evidence_image", "optimizer.epochs=3"), ("model.attention_loss=supervised",)
+        ("model=resnet_attention", "data=evidence_image", "optimizer.epochs=2"), ("model.attention_loss=supervised",)
     ),
 }
 
