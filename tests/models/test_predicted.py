@@ -33,14 +33,17 @@ def test_the_answer_is_that_of_a_model_without(name, modality):
 def test_no_gradient_flows_back_from_it(name, modality):
     spec, batch = made(modality)
     model = make_model(name, spec, **FAITHFUL)
-    model(batch, need_attention=True).attention.importance[:, 0].sum().backward()
+    model(batch, need_attention=True).attention.importance[0, 1].backward()
     felt = {name.partition(".")[0] for name, p in model.named_parameters() if p.grad is not None and p.grad.any()}
     assert felt == {"predicted"}
 
 
 @EVERY
 def test_it_can_tell_any_parts_by_what_is_in_them(name, modality):
-    """Of examples that differ, each may have another most important part."""
+    """Of examples that differ, each may have another most important part.
+
+    Two parts always share in the same two ways, between which no gradient leads: their order is learned from others.
+    """
     spec, batch = made(modality)
     model = make_model(name, spec, **FAITHFUL)
     with torch.no_grad():
@@ -53,7 +56,8 @@ def test_it_can_tell_any_parts_by_what_is_in_them(name, modality):
         importance = model(batch, need_attention=True, need_layers=False).attention.importance
         cross_entropy(importance.clamp(min=1e-9).log(), wanted).backward()
         optimizer.step()
-    assert importance.argmax(1).tolist() == wanted.tolist()
+    learned = own.sum(1) != 2
+    assert importance.argmax(1)[learned].tolist() == wanted[learned].tolist()
     assert (importance[~own] == 0).all()
 
 
