@@ -34,26 +34,27 @@ def main() -> None:
     args = parser.parse_args()
     settle()
     run = Run.find(args.run)
-    ratios, count = attention_time(run)
+    batches = test_batches(run)
+    ratios = attention_time(run, batches)
     print(
         f"attention: {statistics.median(ratios):.2f} x the time of answers without it "
-        f"({min(ratios):.2f} to {max(ratios):.2f}, {PAIRS} pairs, {count} examples of test)"
+        f"({min(ratios):.2f} to {max(ratios):.2f}, {PAIRS} pairs, {sum(map(len, batches))} examples of test)"
     )
+    largest = max(batches, key=lambda batch: len(batch) * (getattr(batch, "tokens", batch.ids).shape[-1]))
     for name in (STEP, *compose.group_options("explainer")):
-        found = memory(run, name)
+        found = memory(run, name, largest)
         print(f"{name}: {'no map for this model' if found is None else f'{found / 2**20:.1f} MiB'}")
     print(page(run))
 
 
-def attention_time(run: Run) -> tuple[list[float], int]:
+def attention_time(run: Run, batches: list[Any]) -> list[float]:
     """The time of answers with attention over that of answers without, on the whole test split, in turns."""
     import torch
 
     from attnpred.device import choose
 
-    config = run.config()
-    model, batches = run.load_model().for_inference(), test_batches(run)
-    autocast = choose(config.trainer).autocast
+    model = run.load_model().for_inference()
+    autocast = choose(run.config().trainer).autocast
 
     def answer(need_attention: bool) -> float:
         started = time.perf_counter()
@@ -63,7 +64,7 @@ def attention_time(run: Run) -> tuple[list[float], int]:
         return time.perf_counter() - started
 
     answer(True)
-    return [answer(True) / answer(False) for _ in range(PAIRS)], sum(map(len, batches))
+    return [answer(True) / answer(False) for _ in range(PAIRS)]
 
 
 def test_batches(run: Run) -> list[Any]:
@@ -73,18 +74,17 @@ def test_batches(run: Run) -> list[Any]:
     return list(schema.load(config.data._target_)(config.data, reader=load_reader(run.path)).loader("test"))
 
 
-def memory(run: Run, name: str) -> int | None:
-    """Bytes that the work on the largest batch of test adds to what it needs for one example."""
+def memory(run: Run, name: str, batch: Any) -> int | None:
+    """Bytes that the work on a batch adds to what it needs for its first example."""
     import torch
 
-    largest = max(test_batches(run), key=lambda batch: len(batch) * (getattr(batch, "tokens", batch.ids).shape[-1]))
     try:
         work = step_of(run) if name == STEP else explanation_of(run, name)
     except UserError:
         return None
-    single = largest.rows(torch.zeros(1, dtype=torch.long))
+    single = batch.rows(torch.zeros(1, dtype=torch.long))
     work(single)  # gradients and the optimizer's state stay
-    return allocated(work, largest) - allocated(work, single)
+    return allocated(work, batch) - allocated(work, single)
 
 
 def allocated(work: Callable[[Any], Any], batch: Any) -> int:

@@ -44,11 +44,9 @@ class ResnetAttentionConfig(ModelConfig):
 
     def widths(self) -> list[int]:
         """Channels of each stage."""
-        later = range(1, self.stages)
-        return [
-            self.width,
-            *(self.width * 2**stage if self.later_width is None else self.later_width for stage in later),
-        ]
+        if self.later_width is not None:
+            return [self.width, *[self.later_width] * (self.stages - 1)]
+        return [self.width * 2**stage for stage in range(self.stages)]
 
     def check(self) -> None:
         last = self.widths()[-1]
