@@ -116,7 +116,7 @@ def row(name: str, how: str, runs: list[dict[str, Any]], explainer: str, scores:
         times = 100 if score == "pointing" else 1
         cells.append(launch.spread([times * value for value in values], 1 if times == 100 else 3) if values else "")
     cost = [run["milliseconds"][explainer] for run in runs] if explainer in EXPLAINERS else []
-    cells.append(f"{sum(cost) / len(cost):.2g}" if cost else "")
+    cells.append(f"{float(f'{sum(cost) / len(cost):.2g}'):g}" if cost else "")
     return "| " + " | ".join(cells) + " |"
 
 
