@@ -6,7 +6,6 @@ import re
 import shutil
 import signal
 import subprocess
-import time
 from contextlib import nullcontext
 
 import pytest
@@ -21,6 +20,7 @@ from attnpred.learner import Learner
 from attnpred.run import Run
 from scripts import survive
 from tests.data.made import make_text_source
+from tests.waiting import wait_for
 
 CLOCK = {"time", "examples_per_second", "tokens_per_second", "memory_gib"}
 EVERYTHING = [
@@ -354,11 +354,3 @@ def ranks_of(run):
     """The processes that train it, torchrun among them, which comes first."""
     found = subprocess.run(["pgrep", "-f", f"attnpred.train {run.path}"], capture_output=True, text=True, check=False)
     return [int(number) for number in found.stdout.split()]
-
-
-def wait_for(condition, child=None):
-    deadline = time.monotonic() + 300
-    while not condition():
-        assert child is None or child.poll() is None, "ended before its time"
-        assert time.monotonic() < deadline, "never got there"
-        time.sleep(0.02)

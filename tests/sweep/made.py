@@ -4,7 +4,6 @@ import json
 import os
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 from attnpred.cli import main
@@ -76,14 +75,6 @@ def driven(sweeps, *overrides: str) -> subprocess.Popen:
     command = [sys.executable, "-c", DRIVER, "train", "-m", f"output_dir={sweeps.place / 'outputs'}", *overrides]
     own = {**os.environ, "PYTHONPATH": str(REPOSITORY)}
     return subprocess.Popen(command, env=own, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-
-
-def wait_for(condition, child):
-    deadline = time.monotonic() + 120
-    while not condition():
-        assert child.poll() is None, child.stderr.read()
-        assert time.monotonic() < deadline, "never got there"
-        time.sleep(0.01)
 
 
 def workers(sweeps, storage, *, n_trials):

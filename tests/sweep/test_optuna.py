@@ -11,7 +11,8 @@ from attnpred import compose  # noqa: E402
 from attnpred.sweep import parent, space, state, trials  # noqa: E402
 from attnpred.sweep.space import Dimension  # noqa: E402
 from attnpred.sweep.study import Place  # noqa: E402
-from tests.sweep.made import Died, assert_shared, driven, wait_for, workers  # noqa: E402
+from tests.sweep.made import Died, assert_shared, driven, workers  # noqa: E402
+from tests.waiting import wait_for  # noqa: E402
 
 OPTUNA = "hydra/sweeper=optuna"
 LR = "optimizer.lr=interval(0.01,1)"

@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from attnpred import processes
-from tests.sweep.made import assert_shared, driven, wait_for
+from tests.sweep.made import assert_shared, driven
+from tests.waiting import wait_for
 
 optuna = pytest.importorskip("optuna", reason="needs the extra optuna")
 psycopg = pytest.importorskip("psycopg", reason="needs the extra optuna")

@@ -9,6 +9,7 @@ import time
 import pytest
 
 from attnpred.sweep.job import Job
+from tests.waiting import wait_for
 
 ray = pytest.importorskip("ray", reason="the extra ray is not installed")
 
@@ -45,13 +46,6 @@ def launcher(cluster, **changes):
 
     plain = {"n_jobs": 4, "on_failure": "continue", "address": cluster.address, "cpus": 1, "gpus": 0, "retries": 1}
     return Ray(RayConfig(_target_="", **{**plain, **changes}))
-
-
-def wait_for(condition):
-    deadline = time.monotonic() + 60
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
 
 
 def test_stopped_jobs_save_and_those_that_wait_are_taken_back(cluster, tmp_path):

@@ -11,6 +11,7 @@ import pytest
 from attnpred.sweep.job import Job
 from attnpred.sweep.launchers.submitit import Submitit, SubmititConfig
 from tests.sweep import fake_slurm
+from tests.waiting import wait_for
 
 pytest.importorskip("submitit", reason="the extra slurm is not installed")
 COMMANDS = ("sbatch", "srun", "sacct", "scancel", "scontrol")
@@ -58,13 +59,6 @@ def shell(script):
     return ["bash", "-c", script]
 
 
-def wait_for(file):
-    deadline = time.monotonic() + 60
-    while not file.exists():
-        assert time.monotonic() < deadline, f"{file} never came"
-        time.sleep(0.05)
-
-
 def test_a_sweep_runs_in_the_queue(slurm, sweeps):
     sweeps.tell(fail="seed=1")
     assert sweeps.train(*QUEUE, "seed=0,1,2") == 1
@@ -79,7 +73,7 @@ def test_a_job_whose_machine_was_lost_is_queued_again(slurm, tmp_path):
     executor = launcher()
     script = "if [ -e again ]; then exit 0; else touch again; sleep 60; fi"
     executor.start(job(tmp_path), shell(script), str(tmp_path))
-    wait_for(tmp_path / "again")
+    wait_for((tmp_path / "again").exists)
     (slurm / "lost").write_text("100")
     fake_slurm.send("100", signal.SIGKILL)
     assert until(executor, 1) == {0: 0}
@@ -91,7 +85,7 @@ def test_a_job_whose_time_is_up_saves_and_is_queued_again(slurm, tmp_path):
     executor = launcher()
     first = "trap 'touch saved; exit 143' TERM; touch begun; while :; do sleep 0.1; done"
     executor.start(job(tmp_path), shell(f"if [ -e saved ]; then exit 0; fi; {first}"), str(tmp_path))
-    wait_for(tmp_path / "begun")
+    wait_for((tmp_path / "begun").exists)
     commands = {process: Path(f"/proc/{process}/cmdline").read_text() for process in fake_slurm.processes("100")}
     (waiting,) = [process for process, command in commands.items() if "submitit.core._submit" in command]
     os.kill(waiting, signal.SIGUSR2)
@@ -105,7 +99,7 @@ def test_jobs_that_are_stopped_save_and_say_how_they_ended(slurm, tmp_path):
         script = f"trap 'exit 143' TERM; touch begun{number}; while :; do sleep 0.1; done"
         executor.start(job(tmp_path, number), shell(script), str(tmp_path))
     for number in range(2):
-        wait_for(tmp_path / f"begun{number}")
+        wait_for((tmp_path / f"begun{number}").exists)
     executor.stop()
     assert until(executor, 2) == {0: 143, 1: 143}
     executor.close()

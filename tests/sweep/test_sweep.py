@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from attnpred.sweep import devices, outcome, parent, state
+from attnpred.sweep import parent, state
 from attnpred.sweep.job import Job
 from attnpred.sweep.launchers.processes import Processes
 from attnpred.sweep.state import Sweep, held, masked, what
-from attnpred.sweep.table import Table
-from tests.sweep.made import Died, driven, wait_for
+from tests.sweep.made import Died, driven
+from tests.waiting import wait_for
 
 LRS = "optimizer.lr=0.1,0.2,0.3,0.4"
 
@@ -225,86 +225,6 @@ def test_killed_at_any_moment_it_finishes_every_job_once(sweeps):
     assert sorted(sweeps.noted("end")) == [str(number) for number in range(8)]
 
 
-def test_jobs_share_gpus_and_cores(sweeps, monkeypatch):
-    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "4,5,6,7")
-    monkeypatch.delenv("OMP_NUM_THREADS")
-    monkeypatch.setattr(devices, "cores", lambda: 8)
-    sweeps.tell(seconds=0.3)
-    assert sweeps.train("seed=1,2,3", "hydra.launcher.n_jobs=3") == 0
-    given = [json.loads((sweeps.directory / str(n) / "run.json").read_text())["environment"] for n in range(3)]
-    assert {environment["CUDA_VISIBLE_DEVICES"] for environment in given} == {"4", "5", "6"}
-    assert {environment["OMP_NUM_THREADS"] for environment in given} == {"2"}
-    # alone, a job has all there is
-    assert sweeps.train("seed=1,2,3") == 0
-    given = [json.loads((sweeps.directory / str(n) / "run.json").read_text())["environment"] for n in range(3)]
-    assert {environment["CUDA_VISIBLE_DEVICES"] for environment in given} == {"4,5,6,7"}
-    assert {environment["OMP_NUM_THREADS"] for environment in given} == {None}
-
-
-def test_gpus_go_to_the_least_used_first():
-    slots = devices.Slots(["0", "1", "2", "3"], jobs=2)
-    assert slots.take(0, None) == "0,1"
-    assert slots.take(1, 1) == "2"
-    assert slots.take(2, 2) == "3,0"
-    slots.give_back(1)
-    assert slots.take(3, None) == "2,1"
-    assert devices.Slots([], 2).take(0, 1) is None
-    assert devices.Slots(["7"], 3).take(0, None) == "7"
-
-
-@pytest.mark.parametrize(
-    ("chosen", "expected"),
-    [("", []), ("2", ["2"]), ("0, 3", ["0", "3"]), ("1,-1,2", ["1"]), ("GPU-a,GPU-b", ["GPU-a", "GPU-b"])],
-)
-def test_gpus_are_those_that_one_may_use(monkeypatch, chosen, expected):
-    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", chosen)
-    assert devices.visible() == expected
-
-
-@pytest.mark.parametrize(
-    ("code", "status"),
-    [
-        (0, "done"),
-        (1, "failed"),
-        (2, "failed"),
-        (130, "interrupted"),
-        (143, "interrupted"),
-        (-9, "interrupted"),
-        (-11, "failed"),
-    ],
-)
-def test_an_exit_code_tells_how_a_job_ended(tmp_path, code, status):
-    job = Job(0, [], tmp_path)
-    outcome.settle(job, code, ["val/accuracy"])
-    assert (job.status, job.exit_code) == (status, code)
-    assert (job.error is None) == (status == "done")
-
-
-def test_objectives_are_found_in_a_result():
-    result = {
-        "val": {"best": {"accuracy": 0.5}, "final": {"accuracy": 0.4}},
-        "attention": {"scores": {"attention": {"comprehensiveness": [0.3, 0.2, 0.4]}, "random": {}}},
-        "seconds": 7,
-    }
-    names = ("val/accuracy", "attention/comprehensiveness", "seconds", "val/f1", "attention/sufficiency", "steps")
-    assert [outcome.value(result, name) for name in names] == [0.5, 0.3, 7.0, None, None, None]
-    assert [outcome.value({}, name) for name in names] == [None] * 6
-
-
-def test_a_curve_is_read_as_it_grows_and_again_where_a_run_went_back(tmp_path):
-    file, curve = tmp_path / "metrics.jsonl", outcome.Curve(Job(0, [], tmp_path), "val/accuracy")
-    assert curve.further() == []
-    file.write_text('{"step": 1, "val/accuracy": 0.5}\n{"step": 1, "lr": 1}\n{"step": 2, "val/acc')
-    assert curve.further() == [0.5]
-    with file.open("a") as stream:
-        stream.write('uracy": 0.7}\n')
-    assert curve.further() == [0.7]
-    assert curve.values == [0.5, 0.7]
-    file.write_text('{"step": 1, "val/accuracy": 0.4}\n')
-    assert curve.further() == [0.4]
-    assert outcome.newest(Job(0, [], tmp_path), "val/accuracy") == 0.4
-
-
 def test_passwords_are_not_kept_nor_is_how_a_sweep_runs_part_of_what_it_is():
     assert (
         masked("hydra.sweeper.storage=postgresql://me:secret@host/db")
@@ -316,40 +236,6 @@ def test_passwords_are_not_kept_nor_is_how_a_sweep_runs_part_of_what_it_is():
     )
     assert masked("data.source=https://hub/a@b") == "data.source=https://hub/a@b"
     assert what(["seed=1,2", "resume=auto", "hydra/launcher=ray", "hydra.launcher.n_jobs=3"]) == ["seed=1,2"]
-
-
-class Terminal:
-    def __init__(self):
-        self.text = ""
-
-    def isatty(self):
-        return True
-
-    def write(self, text):
-        self.text += text
-
-    def flush(self):
-        pass
-
-
-def test_a_terminal_shows_a_living_table(tmp_path):
-    jobs = [Job(n, ["data=digits", f"optimizer.lr={0.1 * n:g}"], tmp_path / str(n)) for n in range(3)]
-    jobs[0].status, jobs[0].values = "done", {"val/accuracy": 0.9}
-    sweep = Sweep(tmp_path, [], None, "", {"val/accuracy": "maximize"}, jobs=jobs)
-    stream = Terminal()
-    table = Table(sweep, ["optimizer.lr"], 2, stream)
-    for job in jobs:
-        table.started(job)
-    (tmp_path / "1").mkdir()
-    (tmp_path / "1" / "metrics.jsonl").write_text('{"step": 3, "val/accuracy": 0.75}\n')
-    table.ended(jobs[0], jobs[1:], 3)
-    table.draw(jobs[1:], 3)
-    drawn = stream.text.splitlines()[-3:]
-    assert drawn[0].startswith("1 of 3 done, 2 running, about 0:00 left")
-    assert drawn[1].endswith("optimizer.lr=0.1, val/accuracy 0.75")
-    before = len(stream.text)
-    table.draw(jobs[1:], 3)
-    assert stream.text[before:].startswith("\x1b[3F\x1b[J")  # in the place of the last
 
 
 def test_the_record_is_written_less_often_where_it_is_large(tmp_path, monkeypatch):
