@@ -31,7 +31,7 @@ def main(argv: list[str] | None = None) -> int:
         return code
     except UserError as error:
         print(f"error: {shown(str(error))}", file=sys.stderr)
-        return 2
+        return error.exit_code
     except BrokenPipeError:
         return 128 + signal.SIGPIPE
     except Interrupted as error:

@@ -2,7 +2,9 @@
 
 
 class UserError(Exception):
-    """A mistake of the user's: shown as one line that names value, place and remedy; exit code 2."""
+    """A mistake of the user's: shown as one line that names value, place and remedy."""
+
+    exit_code = 2
 
 
 class BadInput(UserError):

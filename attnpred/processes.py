@@ -9,20 +9,24 @@ from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
 
-from attnpred.errors import Interrupted
+from attnpred.errors import Interrupted, UserError
 from attnpred.schema import PACKAGE
 
 PR_SET_PDEATHSIG = 1  # of Linux
 
 
-def spread(module: str, arguments: list[str], count: int) -> None:
-    """Runs `python -m module` as so many ranks of one process group, by torchrun; ends them all when one fails."""
+def spread(module: str, arguments: list[str], count: int) -> int:
+    """Runs `python -m module` as so many ranks of one process group; ends them all when one fails.
+
+    Returns 0, or the code of a user's mistake, which whoever calls has to tell.
+    """
     allowed = os.environ.get("OMP_NUM_THREADS", "").partition(",")[0]  # of a sweep's job, its share of the cores
     threads = max(1, int(allowed or os.cpu_count() or 1) // count)
-    launcher = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={count}", "-m", module]
+    launcher = ["-m", "attnpred.torchrun", "--standalone", f"--nproc-per-node={count}", "-m", module]
     code = run([sys.executable, *launcher, *arguments], {"OMP_NUM_THREADS": str(threads)})
-    if code:
+    if code not in (0, UserError.exit_code):
         raise RuntimeError(f"a rank of the run failed (exit code {code}); its error stands above")
+    return code
 
 
 def leave_with_parent(parent: int | None = None) -> Callable[[], None]:

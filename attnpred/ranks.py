@@ -130,7 +130,8 @@ def together(work: Callable[[Lead | None], Run]) -> int:
         leave(error)
     except BaseException as error:
         if own.rank == 0:
-            lead.end(2 if isinstance(error, UserError) else 130 if isinstance(error, KeyboardInterrupt) else 1)
+            unexpected = 130 if isinstance(error, KeyboardInterrupt) else 1
+            lead.end(error.exit_code if isinstance(error, UserError) else unexpected)
         raise
 
 

@@ -106,7 +106,8 @@ def _train(run: Run, config: Config, chosen: Chosen, parts: tuple[Any, Learner],
             fit(config, chosen, run, *parts)
         else:
             del parts  # each process has its own
-            processes.spread("attnpred.train", [str(run.path)], chosen.devices)
+            if processes.spread("attnpred.train", [str(run.path)], chosen.devices):
+                raise UserError(run.description()["error"])
     except Interrupted:
         run.finish("interrupted")
         raise
@@ -301,4 +302,8 @@ def main(path: str) -> None:
 
 if __name__ == "__main__":
     processes.leave_with_parent(os.getppid())()  # torchrun, which may be killed alone
-    main(sys.argv[1])
+    try:
+        main(sys.argv[1])
+    except UserError as mistake:
+        Run(Path(sys.argv[1])).describe(error=str(mistake))
+        sys.exit(mistake.exit_code)

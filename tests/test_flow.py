@@ -44,6 +44,17 @@ def test_two_processes_on_the_cpu_share_one_run_directory(place, tmp_path, capsy
     assert main(["evaluate", str(double)]) == 0
 
 
+def test_a_mistake_that_shows_in_a_rank_is_one_line(place, tmp_path, capfd):
+    two = ["trainer=ddp_cpu", "trainer.devices=2", "trainer.attention_examples=0", "logger=none"]
+    diverges = ["optimizer.lr=1e30", "trainer.clip_norm=null", "trainer.log_every_steps=2"]
+    assert main(["train", *place, *QUICK, *two, *diverges]) == 2
+    told = capfd.readouterr().err
+    assert "\nerror: the loss became nan at step 2" in told
+    assert "Traceback" not in told
+    (run,) = runs_below(tmp_path / "outputs")
+    assert json.loads((run / "run.json").read_text())["status"] == "failed"
+
+
 def schema(value):
     """The names in a result, without its numbers."""
     return {key: schema(inner) for key, inner in value.items()} if isinstance(value, dict) else None
