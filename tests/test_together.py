@@ -10,7 +10,7 @@ from scripts.together import checked
 COUNT = 20
 # one process that imports once, and is then twenty which all begin at the same moment
 LAUNCHES = f"""
-import multiprocessing, sys
+import multiprocessing, os, sys
 import sklearn.datasets, torchvision.transforms.v2
 from attnpred import compose, data, models, tasks
 from attnpred.data import image
@@ -28,7 +28,7 @@ def launch(barrier, place):
     run = Run.create(config, [])
     with run.held():
         run.finish("done")
-    print(run.path, flush=True)
+    os.write(1, f"{{run.path}}\\n".encode())  # as one piece: print may write the line's end on its own
 
 fork = multiprocessing.get_context("fork")
 barrier = fork.Barrier({COUNT})
