@@ -4,7 +4,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -46,10 +45,7 @@ def test_a_child_leaves_with_a_parent_that_is_killed(tmp_path):
     child, inner = grandchild(tmp_path, "")
     child.kill()
     child.wait()
-    deadline = time.monotonic() + 30
-    while Path(f"/proc/{inner}").exists():
-        assert time.monotonic() < deadline, "works on alone"
-        time.sleep(0.05)
+    wait_for(lambda: not Path(f"/proc/{inner}").exists(), seconds=30)
 
 
 def test_who_asks_a_launch_to_save_asks_its_child(tmp_path):

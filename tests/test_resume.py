@@ -338,13 +338,13 @@ def test_two_processes_go_on_too(tmp_path):
 
     child = survive.start(directory, overrides)
     try:
-        wait_for(lambda: list(directory.rglob("before.ckpt")), child)
+        wait_for(lambda: list(directory.rglob("before.ckpt")), child, seconds=300)
         run = the_run(directory)
         os.kill(ranks_of(run)[1], signal.SIGKILL)
         assert child.wait(60) == 1  # the other rank, torchrun and the launching process do not wait for it
     finally:
         child.kill()
-    wait_for(lambda: not ranks_of(run))
+    wait_for(lambda: not ranks_of(run), seconds=300)
     assert run.description()["status"] == "failed"
     assert "a rank of the run failed" in run.description()["error"]
     assert survive.differences(survive.finished(directory, overrides), whole) == ""

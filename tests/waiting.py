@@ -6,7 +6,7 @@ from subprocess import Popen
 from typing import Any
 
 
-def wait_for(condition: Callable[[], Any], child: Popen | None = None, *, seconds: float = 300) -> None:
+def wait_for(condition: Callable[[], Any], child: Popen | None = None, *, seconds: float = 120) -> None:
     """Fails as soon as the child that should bring it about has ended, with what it said where that can be read."""
     deadline = time.monotonic() + seconds
     while not condition():

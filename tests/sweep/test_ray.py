@@ -57,7 +57,7 @@ def test_stopped_jobs_save_and_those_that_wait_are_taken_back(cluster, tmp_path)
             save = f"trap 'sleep 1; touch {job.directory}/saved; exit 143' TERM"
             script = f"{save}; touch {job.directory}/begun; while :; do sleep 0.1; done"
             executor.start(job, ["bash", "-c", script], str(tmp_path))
-        wait_for(lambda: len(list(tmp_path.glob("*/begun"))) == 2)
+        wait_for(lambda: len(list(tmp_path.glob("*/begun"))) == 2, seconds=60)
         executor.stop()
         ended, deadline = {}, time.monotonic() + 60
         while len(ended) < 3 and time.monotonic() < deadline:
@@ -79,7 +79,7 @@ def test_losing_a_node_loses_no_job(cluster, on_cluster, sweeps):
     sweeps.tell(seconds=2, fail="seed=3")
 
     def lose():
-        wait_for(lambda: len(sweeps.noted("start")) >= 2)
+        wait_for(lambda: len(sweeps.noted("start")) >= 2, seconds=60)
         cluster.remove_node(cluster.nodes.pop(), allow_graceful=False)
 
     losing = threading.Thread(target=lose)

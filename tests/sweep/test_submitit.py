@@ -73,7 +73,7 @@ def test_a_job_whose_machine_was_lost_is_queued_again(slurm, tmp_path):
     executor = launcher()
     script = "if [ -e again ]; then exit 0; else touch again; sleep 60; fi"
     executor.start(job(tmp_path), shell(script), str(tmp_path))
-    wait_for((tmp_path / "again").exists)
+    wait_for((tmp_path / "again").exists, seconds=60)
     (slurm / "lost").write_text("100")
     fake_slurm.send("100", signal.SIGKILL)
     assert until(executor, 1) == {0: 0}
@@ -85,7 +85,7 @@ def test_a_job_whose_time_is_up_saves_and_is_queued_again(slurm, tmp_path):
     executor = launcher()
     first = "trap 'touch saved; exit 143' TERM; touch begun; while :; do sleep 0.1; done"
     executor.start(job(tmp_path), shell(f"if [ -e saved ]; then exit 0; fi; {first}"), str(tmp_path))
-    wait_for((tmp_path / "begun").exists)
+    wait_for((tmp_path / "begun").exists, seconds=60)
     commands = {process: Path(f"/proc/{process}/cmdline").read_text() for process in fake_slurm.processes("100")}
     (waiting,) = [process for process, command in commands.items() if "submitit.core._submit" in command]
     os.kill(waiting, signal.SIGUSR2)
@@ -99,7 +99,7 @@ def test_jobs_that_are_stopped_save_and_say_how_they_ended(slurm, tmp_path):
         script = f"trap 'exit 143' TERM; touch begun{number}; while :; do sleep 0.1; done"
         executor.start(job(tmp_path, number), shell(script), str(tmp_path))
     for number in range(2):
-        wait_for((tmp_path / f"begun{number}").exists)
+        wait_for((tmp_path / f"begun{number}").exists, seconds=60)
     executor.stop()
     assert until(executor, 2) == {0: 143, 1: 143}
     executor.close()
