@@ -82,13 +82,22 @@ def _precision(asked: str, accelerator: str) -> tuple[str, str]:
     if asked != "auto":
         return asked, "as asked"
     if accelerator == "cpu":
-        able = torch.cpu.get_capabilities()
-        unit = next((u for u in ("amx_bf16", "avx512_bf16") if able.get(u)), None)
+        unit = bf16_unit("cpu")
         return (
             ("bf16-mixed", f"this CPU multiplies in bf16: {unit}") if unit else ("32-true", "this CPU has no bf16 unit")
         )
     if accelerator == "gpu":
-        if torch.cuda.is_bf16_supported(including_emulation=False):
+        if bf16_unit("cuda"):
             return "bf16-mixed", "this GPU multiplies in bf16"
         return "16-mixed", "this GPU has no bf16, but float16"
     return "32-true", "mixed precision is not dependable on mps"
+
+
+def bf16_unit(device_type: str) -> str | None:
+    """What multiplies in bf16 on cpu, cuda or mps; None where that is emulated, many times slower than float32."""
+    if device_type == "cpu":
+        able = torch.cpu.get_capabilities()
+        return next((u for u in ("amx_bf16", "avx512_bf16") if able.get(u)), None)
+    if device_type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False):
+        return "tensor cores"
+    return None

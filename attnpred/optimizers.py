@@ -4,12 +4,13 @@ from collections import defaultdict
 from typing import Any
 
 import torch
-from torch import Tensor, nn
-from torch.optim import SGD, AdamW, Muon, Optimizer
+from torch import nn
+from torch.optim import SGD, AdamW, Optimizer
 
 from attnpred.config import OptimizerConfig
 from attnpred.models.base import Model
 from attnpred.models.positions import Positions
+from attnpred.muon import Muon
 
 PREDICTED_RATE = 5e-3  # at least, of what predicts attention: it starts from nothing, whatever the model starts from
 EMBEDDINGS = (nn.Embedding, Positions)  # tables of rows that are looked up, not multiplied by
@@ -60,26 +61,14 @@ def _multiplied(model: Model) -> set[int]:
 
 
 class MuonAndAdamW(Optimizer):
-    """Muon for the hidden matrices and AdamW for the rest; one optimizer to schedules and checkpoints.
-
-    torch's Muon takes matrices alone: a convolution's kernels go to it as a matrix with a row an output channel.
-    """
+    """Muon for the hidden matrices and AdamW for the rest; one optimizer to schedules and checkpoints."""
 
     def __init__(
         self, hidden: list[dict[str, Any]], rest: list[dict[str, Any]], momentum: float, adam: dict[str, Any]
     ) -> None:
-        self.kernels: list[tuple[nn.Parameter, Tensor]] = []
-        matrices = [{**group, "params": [self._as_matrix(p) for p in group["params"]]} for group in hidden]
-        # steps as large as AdamW's, so that one rate suits both
-        self.muon = Muon(matrices, momentum=momentum, adjust_lr_fn="match_rms_adamw")
+        self.muon = Muon([{**group} for group in hidden], momentum)
         self.adamw = AdamW([{**group} for group in rest], **adam)
         super().__init__([*hidden, *rest], {"fused": False})
-
-    def _as_matrix(self, p: nn.Parameter) -> Tensor:
-        if p.ndim == 2:
-            return p
-        self.kernels.append((p, _matrix(p.detach())))
-        return self.kernels[-1][1]
 
     def _parts(self) -> list[tuple[dict[str, Any], dict[str, Any]]]:
         """Each of its own groups, which schedules change, beside that of the algorithm which moves it."""
@@ -96,12 +85,8 @@ class MuonAndAdamW(Optimizer):
             with torch.enable_grad():
                 loss = closure()
         self._hand_on_rates()
-        for kernel, matrix in self.kernels:
-            matrix.grad = None if kernel.grad is None else _matrix(kernel.grad)
         self.muon.step()
         self.adamw.step()
-        for _, matrix in self.kernels:
-            matrix.grad = None
         return loss
 
     def state_dict(self) -> dict[str, Any]:
@@ -113,10 +98,3 @@ class MuonAndAdamW(Optimizer):
         self.adamw.load_state_dict(state_dict["adamw"])
         for group, part in self._parts():
             group["lr"] = part["lr"]
-
-
-def _matrix(kernels: Tensor) -> Tensor:
-    """(out, in, rows, columns) -> (out, in x rows x columns) in the order of memory, which no step depends on"""
-    if kernels.is_contiguous():
-        return kernels.flatten(1)
-    return kernels.contiguous(memory_format=torch.channels_last).permute(0, 2, 3, 1).flatten(1)

@@ -77,16 +77,6 @@ def test_muon_moves_hidden_matrices_by_steps_of_equal_singular_values():
     assert all(p.grad is None for p in model.parameters())
 
 
-@pytest.mark.parametrize("shape", [(4, 3, 3, 3), (5, 2, 1, 1)])
-def test_a_kernel_as_a_matrix_shares_its_memory(shape):
-    for order in (torch.contiguous_format, torch.channels_last):
-        kernel = torch.randn(shape).contiguous(memory_format=order)
-        matrix = optimizers._matrix(kernel)
-        assert matrix.shape == (shape[0], kernel[0].numel())
-        matrix.zero_()
-        assert not kernel.any()
-
-
 def test_muon_goes_on_from_its_state():
     def steps(count, model, optimizer):
         for seed in range(count):
