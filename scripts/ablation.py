@@ -5,22 +5,20 @@
 
 The recipe is trained as it is, then with one thing changed at a time, all from the same seeds, and compared on
 validation images. Overrides change every run, for machines on which the recipe takes too long: the table names them.
-`--only` measures some changes anew, in the setting of the others.
+`--only` measures some changes anew; shown are those of the recipe's own setting.
 """
 
 import argparse
 import statistics
 import sys
-from datetime import date
 from pathlib import Path
 from typing import Any
 
-from attnpred.files import read_json, write_json
 from scripts import launch
-from scripts.machine import machine
-from scripts.readme import put
+from scripts.kept import keep, origin
 
 RESULTS = Path(__file__).with_suffix(".json")
+BASE = ("experiment=cifar10_resnet", "data.val_fraction=0.1")  # enough images to tell half a point
 RECIPE = "the recipe"
 CHANGES: dict[str, tuple[str, ...]] = {
     RECIPE: (),
@@ -48,20 +46,12 @@ def main() -> None:
     parser.add_argument("--output-dir", default="outputs/ablation")
     parser.add_argument("overrides", nargs="*")
     args = parser.parse_args()
-    setting = {"seeds": args.seeds, "overrides": args.overrides, "machine": machine()}
-    kept: dict[str, Any] = {**setting, "runs": {}}
-    if args.only is not None and RESULTS.is_file():
-        kept = read_json(RESULTS)
-        if {name: kept[name] for name in setting} != setting:
-            parser.error(f"{RESULTS.name} holds numbers of another setting: measure all changes, without --only")
     for change in args.only or CHANGES:
-        chosen = ["experiment=cifar10_resnet", *args.overrides, *CHANGES[change], f"output_dir={args.output_dir}"]
+        chosen = [*BASE, *args.overrides, *CHANGES[change], f"output_dir={args.output_dir}"]
         runs = [measure([*chosen, f"seed={seed}"]) for seed in args.seeds]
-        kept = {**kept, "date": str(date.today()), "runs": {**kept["runs"], change: runs}}
-        write_json(RESULTS, kept)
-        if RECIPE in kept["runs"]:
-            put(table(kept), "ablation")
+        measured = {**origin(), "seeds": args.seeds, "overrides": args.overrides, "runs": runs}
         print(f"{change}: {launch.spread([100 * run['accuracy'] for run in runs])}", file=sys.stderr, flush=True)
+        keep(RESULTS, change, measured, table)
 
 
 def measure(overrides: list[str]) -> dict[str, float]:
@@ -70,14 +60,19 @@ def measure(overrides: list[str]) -> dict[str, float]:
 
 
 def table(kept: dict[str, Any]) -> str:
-    base = kept["runs"][RECIPE]
+    """The changes that were measured in the recipe's own setting; differences from another one say nothing."""
+    base = kept.get(RECIPE)
+    if base is None:
+        return f"(`{RECIPE}` itself is not measured)"
+    setting = ("machine", "seeds", "overrides")
+    alike = [c for c in CHANGES if c in kept and all(kept[c][name] == base[name] for name in setting)]
     lines = ["| | | validation accuracy % | difference | training time |", "|" + 5 * "---|"]
-    for change, overrides in CHANGES.items():
-        if change in kept["runs"]:
-            lines.append(row(change, overrides, kept["runs"][change], base))
-    seeds = ", ".join(map(str, kept["seeds"]))
-    given = f"With `{' '.join(kept['overrides'])}`; seeds" if kept["overrides"] else "Seeds"
-    return "\n".join([*lines, "", f"{given} {seeds}; {kept['machine']}, {kept['date']}."])
+    lines += [row(change, CHANGES[change], kept[change]["runs"], base["runs"]) for change in alike]
+    seeds = ", ".join(map(str, base["seeds"]))
+    given = f"With `{' '.join(base['overrides'])}`; seeds" if base["overrides"] else "Seeds"
+    dates = {kept[change]["date"] for change in alike}
+    days = " to ".join(sorted({min(dates), max(dates)}))
+    return "\n".join([*lines, "", f"{given} {seeds}; {base['machine']}, {days}."])
 
 
 def row(change: str, overrides: tuple[str, ...], runs: list[dict[str, float]], base: list[dict[str, float]]) -> str:

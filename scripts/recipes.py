@@ -10,15 +10,12 @@ things out: then nothing is kept.
 import argparse
 import statistics
 import sys
-from datetime import date
 from pathlib import Path
 from typing import Any
 
 from attnpred import compose
-from attnpred.files import read_json, write_json
 from scripts import launch
-from scripts.machine import machine
-from scripts.readme import put
+from scripts.kept import keep, origin
 
 RESULTS = Path(__file__).with_suffix(".json")
 HEAD = "| recipe | test accuracy % | best validation % | seeds | training time |\n|" + 5 * "---|"
@@ -35,13 +32,10 @@ def main() -> None:
     args = parser.parse_args()
     for name in args.only:
         runs = [train(name, seed, args) for seed in args.seeds]
-        measured = {"machine": machine(), "date": str(date.today()), "seeds": args.seeds, "runs": runs}
+        measured = {**origin(), "seeds": args.seeds, "runs": runs}
         print(line(name, measured), file=sys.stderr, flush=True)
         if not args.overrides:
-            # read only now: another recipe may have been measured meanwhile
-            kept = {**(read_json(RESULTS) if RESULTS.is_file() else {}), name: measured}
-            write_json(RESULTS, dict(sorted(kept.items())))
-            put(table(dict(sorted(kept.items()))), "recipes")
+            keep(RESULTS, name, measured, table)
 
 
 def train(name: str, seed: int, args: argparse.Namespace) -> dict[str, Any]:

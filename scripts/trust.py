@@ -11,14 +11,11 @@ import json
 import subprocess
 import sys
 from dataclasses import dataclass
-from datetime import date
 from pathlib import Path
 from typing import Any
 
-from attnpred.files import read_json, write_json
 from scripts import launch
-from scripts.machine import machine
-from scripts.readme import put
+from scripts.kept import keep, origin
 
 RESULTS = Path(__file__).with_suffix(".json")
 EXPLAINERS = ("attention", "integrated_gradients")
@@ -60,16 +57,13 @@ def main() -> None:
     parser.add_argument("overrides", nargs="*", help="to try things out: then nothing is kept")
     args = parser.parse_args()
     for name in args.only:
-        measured: dict[str, Any] = {"machine": machine(), "date": str(date.today()), "seeds": args.seeds}
+        measured: dict[str, Any] = {**origin(), "seeds": args.seeds}
         for trained, loss in (("plain", ()), ("trained", SETUPS[name].loss)):
             chosen = [*SETUPS[name].overrides, *loss, f"output_dir={args.output_dir}", *args.overrides]
             measured[trained] = [measure([*chosen, f"seed={seed}"], args.limit) for seed in args.seeds]
         print(table({name: measured}), file=sys.stderr, flush=True)
         if not args.overrides:
-            # read only now: another may have been measured meanwhile
-            kept = {**(read_json(RESULTS) if RESULTS.is_file() else {}), name: measured}
-            write_json(RESULTS, dict(sorted(kept.items())))
-            put(table(dict(sorted(kept.items()))), "trust")
+            keep(RESULTS, name, measured, table)
 
 
 def measure(overrides: list[str], limit: int) -> dict[str, Any]:

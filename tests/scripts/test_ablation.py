@@ -1,7 +1,7 @@
 import pytest
 
 from attnpred import compose
-from scripts import ablation, readme
+from scripts import ablation, kept
 
 
 @pytest.mark.parametrize("change", ablation.CHANGES)
@@ -27,7 +27,7 @@ def test_changes_are_compared_seed_by_seed_and_within_one_setting(tmp_path, monk
     page.write_text("<!-- ablation -->\n<!-- /ablation -->\n")
     monkeypatch.setattr(ablation.launch, "train", train)
     monkeypatch.setattr(ablation, "RESULTS", tmp_path / "ablation.json")
-    monkeypatch.setattr(ablation, "put", lambda table, name: readme.put(table, name, page))
+    monkeypatch.setattr(kept, "README", page)
     change = "self-attention after the last stage"
     narrow = ("--seeds", "0", "1", "--", "model.width=16")
     monkeypatch.setattr(ablation, "CHANGES", {name: ablation.CHANGES[name] for name in (ablation.RECIPE, change)})
@@ -35,11 +35,12 @@ def test_changes_are_compared_seed_by_seed_and_within_one_setting(tmp_path, monk
     assert "| the recipe |  | 90.50 ± 0.71 |  | 1.0 min |" in shown
     assert f"| {change} | `model.attention=self` | 88.50 ± 0.71 | -2.00 ± 0.00 | 2.00 x |" in shown
     assert "With `model.width=16`; seeds 0, 1; " in shown
-    assert all(overrides[:2] == ["experiment=cifar10_resnet", "model.width=16"] for overrides in asked)
+    assert all(overrides[:3] == [*ablation.BASE, "model.width=16"] for overrides in asked)
     assert measure("--only", change, *narrow) == shown
     assert len(asked) == 6
-    with pytest.raises(SystemExit):
-        measure("--only", change, "--seeds", "0")
-    assert page.read_text() == shown
-    measure("--seeds", "0")
-    assert "| the recipe |  | 90.00 |  | 1.0 min |" in page.read_text()
+    # a change measured in another setting is not compared with this recipe, nor the others with another recipe
+    assert change not in measure("--only", change, "--seeds", "0")
+    assert "| the recipe |  | 90.50 ± 0.71 |  | 1.0 min |" in page.read_text()
+    shown = measure("--only", ablation.RECIPE, "--seeds", "0")
+    assert "| the recipe |  | 90.00 |  | 1.0 min |" in shown
+    assert f"| {change} | `model.attention=self` | 88.00 | -2.00 | 2.00 x |" in shown

@@ -4,7 +4,7 @@ import pytest
 
 from attnpred import compose
 from attnpred.commands.check import shipped
-from scripts import readme, recipes
+from scripts import kept, recipes
 
 
 @pytest.mark.parametrize("name", compose.group_options("experiment"))
@@ -23,13 +23,13 @@ def test_results_are_kept_and_shown(tmp_path, monkeypatch):
     page = tmp_path / "README.md"
     page.write_text("<!-- recipes -->\n<!-- /recipes -->\n")
     monkeypatch.setattr(recipes, "RESULTS", tmp_path / "recipes.json")
-    monkeypatch.setattr(recipes, "put", lambda table, name: readme.put(table, name, page))
+    monkeypatch.setattr(kept, "README", page)
     monkeypatch.setattr("sys.argv", ["recipes", "--only", "cifar10_resnet", "--seeds", "0", "1"])
     recipes.main()
-    kept = json.loads((tmp_path / "recipes.json").read_text())
-    assert kept["cifar10_resnet"]["seeds"] == [0, 1]
+    known = json.loads((tmp_path / "recipes.json").read_text())
+    assert known["cifar10_resnet"]["seeds"] == [0, 1]
     assert "| `cifar10_resnet` | 90.50 ± 0.71 | 93.00 ± 0.00 | 0, 1 | 2.0 min |" in page.read_text()
     # with other settings it is no recipe any more
     monkeypatch.setattr("sys.argv", ["recipes", "--only", "cifar10_resnet", "--seeds", "0", "--", "optimizer.lr=1"])
     recipes.main()
-    assert json.loads((tmp_path / "recipes.json").read_text()) == kept
+    assert json.loads((tmp_path / "recipes.json").read_text()) == known

@@ -4,7 +4,7 @@ from types import SimpleNamespace
 import pytest
 
 from attnpred import compose
-from scripts import readme, trust
+from scripts import kept, trust
 
 
 @pytest.mark.parametrize("name", ["evidence_text", "evidence_image"])
@@ -40,7 +40,7 @@ def test_what_was_measured_is_kept_and_shown(tmp_path, monkeypatch):
     monkeypatch.setattr(trust.launch, "train", train)
     monkeypatch.setattr(trust, "subprocess", SimpleNamespace(run=explain, PIPE=None))
     monkeypatch.setattr(trust, "RESULTS", tmp_path / "trust.json")
-    monkeypatch.setattr(trust, "put", lambda table, name: readme.put(table, name, page))
+    monkeypatch.setattr(kept, "README", page)
     monkeypatch.setattr("sys.argv", ["trust", "--only", "evidence_text", "--seeds", "0", "1"])
     trust.main()
     shown = page.read_text()
