@@ -14,7 +14,7 @@ from attnpred.errors import OutOfMemory
 from attnpred.learner import Learner
 from attnpred.run import Run
 from attnpred.tasks.classification import Classification
-from tests.test_resume import Died, check_same, dies_at
+from tests.died import Died, check_same, dies_at
 
 
 @pytest.fixture

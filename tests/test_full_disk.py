@@ -10,7 +10,7 @@ import pytest
 from attnpred import vault
 from attnpred.cli import main
 from attnpred.run import Run
-from tests.test_resume import the_run
+from tests.died import the_run
 
 SMALL = ["train", "data=digits", "model.width=8", "model.depth=1", "model.heads=2", "trainer.precision=32-true"]
 QUICK = ["trainer.max_epochs=3", "checkpoint.every_steps=3", "trainer.log_every_steps=1"]

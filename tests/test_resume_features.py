@@ -7,8 +7,8 @@ from attnpred.cli import main
 from attnpred.learner import Learner
 from scripts import survive
 from tests.data.made import make_text_source
+from tests.died import Died, check_same, dies_at, the_run, train
 from tests.models.made import make_encoder
-from tests.test_resume import Died, check_same, dies_at, the_run, train
 
 SMALL = ["model.width=8", "model.depth=2", "model.heads=2"]
 IMAGES = ["data=digits", "data.batch_size=64", "trainer.limit_batches=11"]

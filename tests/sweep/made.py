@@ -9,6 +9,8 @@ from pathlib import Path
 from attnpred.cli import main
 
 REPOSITORY = Path(__file__).parents[2]
+OPTUNA = "hydra/sweeper=optuna"
+LR = "optimizer.lr=interval(0.01,1)"
 FAKE = [sys.executable, "-S", "-E", str(Path(__file__).with_name("fake_job.py"))]
 
 
@@ -80,7 +82,7 @@ def driven(sweeps, *overrides: str) -> subprocess.Popen:
 def workers(sweeps, storage, *, n_trials):
     """Two sweeps, each a process, that share a study; their exit codes, and what each wrote to stderr."""
     shared = [f"hydra.sweeper.storage={storage}", "hydra.sweeper.study_name=shared"]
-    search = ["hydra/sweeper=optuna", "optimizer.lr=interval(0.01,1)", f"hydra.sweeper.n_trials={n_trials}", *shared]
+    search = [OPTUNA, LR, f"hydra.sweeper.n_trials={n_trials}", *shared]
     children = [driven(sweeps, *search, f"hydra.launcher.n_jobs={count}") for count in (1, 2)]
     told = [child.communicate(timeout=120)[1] for child in children]
     return [child.returncode for child in children], told

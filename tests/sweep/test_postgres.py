@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from attnpred import processes
-from tests.sweep.made import assert_shared, driven
+from tests.sweep.made import LR, OPTUNA, assert_shared, driven
 from tests.waiting import wait_for
 
 optuna = pytest.importorskip("optuna", reason="needs the extra optuna")
@@ -21,7 +21,7 @@ psycopg = pytest.importorskip("psycopg", reason="needs the extra optuna")
 from attnpred.sweep.study import Place  # noqa: E402
 
 PASSWORD = "not-to-be-written-anywhere"
-SEARCH = ["hydra/sweeper=optuna", "optimizer.lr=interval(0.01,1)", "hydra.sweeper.study_name=shared"]
+SEARCH = [OPTUNA, LR, "hydra.sweeper.study_name=shared"]
 
 
 def programs() -> Path | None:

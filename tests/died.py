@@ -1,0 +1,91 @@
+"""Runs that die where a test says, and how they are compared with those that did not."""
+
+import json
+import re
+
+import pytest
+
+from attnpred import vault
+from attnpred.cli import main
+from attnpred.run import Run
+from scripts import survive
+
+CLOCK = {"time", "examples_per_second", "tokens_per_second", "memory_gib"}
+
+
+class Died(BaseException):
+    pass
+
+
+def train(place, overrides):
+    assert main(["train", *overrides, f"output_dir={place}"]) == 0
+    return the_run(place)
+
+
+def the_run(place):
+    (file,) = place.rglob("run.json")
+    return Run(file.parent)
+
+
+def weights(run, name="last.ckpt"):
+    return vault.load(run.checkpoints / name)
+
+
+def records(run):
+    lines = [json.loads(line) for line in (run.path / "metrics.jsonl").read_text().splitlines()]
+    return [{key: value for key, value in line.items() if key not in CLOCK} for line in lines]
+
+
+def result(run):
+    found = json.loads((run.path / "metrics.json").read_text())
+    return {
+        key: value
+        for key, value in found.items()
+        if key not in {*CLOCK, "peak_memory_gib", "seconds", "attention_seconds"}
+    }
+
+
+def same(one, other):
+    for key in ("state_dict", "optimizer_states", "lr_schedulers"):
+        assert survive.same(one[key], other[key]), key
+    # their records' lines hold times of other lengths
+    ours, theirs = ({**state["position"], "records": None} for state in (one, other))
+    assert survive.same(ours, theirs), "position"
+
+
+def names(run):
+    """Every file's, as far as it is not named by a time or process; each launch has a file of events."""
+    return {re.sub(r"events\.out.*", "events", file.relative_to(run.path).as_posix()) for file in run.path.rglob("*")}
+
+
+def check_same(run, whole):
+    assert records(run) == records(whole)
+    assert result(run) == result(whole)
+    for name in ("last.ckpt", "best.ckpt"):
+        same(weights(run, name), weights(whole, name))
+    assert names(run) == names(whole)
+    tables = [r.path / "metrics.csv" for r in (run, whole)]
+    assert len({len(file.read_text().splitlines()) for file in tables if file.exists()}) <= 1
+    assert run.description()["status"] == "done"
+
+
+def dies_at(monkeypatch, target, method, call):
+    """Has the method raise, as if the process were killed, when it is called for the time `call`."""
+    real, count = getattr(target, method), 0
+
+    def counted(*args, **named):
+        nonlocal count
+        count += 1
+        if count == call:
+            raise Died
+        return real(*args, **named)
+
+    monkeypatch.setattr(target, method, counted)
+
+
+def died(place, overrides, monkeypatch, target, method, call):
+    with monkeypatch.context() as patched:
+        dies_at(patched, target, method, call)
+        with pytest.raises(Died):
+            main(["train", *overrides, f"output_dir={place}"])
+    return the_run(place)
