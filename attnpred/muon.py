@@ -45,14 +45,14 @@ class Muon(Optimizer):
 
 def orthogonal(matrix: Tensor) -> Tensor:
     """The matrix with its singular values near to 1, in the format that its device multiplies fastest."""
-    wide = matrix.T if len(matrix) > matrix.shape[1] else matrix
-    x = wide.to(torch.bfloat16 if bf16_unit(matrix.device.type) else torch.float32)
+    tall = len(matrix) > matrix.shape[1]
+    x = (matrix.T if tall else matrix).to(torch.bfloat16 if bf16_unit(matrix.device.type) else torch.float32)
     x = x / x.norm().clamp(min=1e-7)
     a, b, c = POLYNOMIAL
     for _ in range(ITERATIONS):
         square = x @ x.T
         x = torch.addmm(x, torch.addmm(square, square, square, beta=b, alpha=c), x, beta=a)
-    return x.T if wide is not matrix else x
+    return x.T if tall else x
 
 
 def as_matrix(kernels: Tensor, like: Tensor) -> Tensor:

@@ -66,17 +66,10 @@ class MuonAndAdamW(Optimizer):
     def __init__(
         self, hidden: list[dict[str, Any]], rest: list[dict[str, Any]], momentum: float, adam: dict[str, Any]
     ) -> None:
-        self.muon = Muon([{**group} for group in hidden], momentum)
-        self.adamw = AdamW([{**group} for group in rest], **adam)
-        super().__init__([*hidden, *rest], {"fused": False})
-
-    def _parts(self) -> list[tuple[dict[str, Any], dict[str, Any]]]:
-        """Each of its own groups, which schedules change, beside that of the algorithm which moves it."""
-        return list(zip(self.param_groups, [*self.muon.param_groups, *self.adamw.param_groups], strict=True))
-
-    def _hand_on_rates(self) -> None:
-        for group, part in self._parts():
-            part["lr"] = group["lr"]
+        self.muon = Muon(hidden, momentum)
+        self.adamw = AdamW(rest, **adam)
+        # the groups themselves, not copies: a rate that a schedule changes here is the one that they step by
+        super().__init__([*self.muon.param_groups, *self.adamw.param_groups], {"fused": False})
 
     @torch.no_grad()
     def step(self, closure: Any = None) -> Any:
@@ -84,17 +77,14 @@ class MuonAndAdamW(Optimizer):
         if closure is not None:
             with torch.enable_grad():
                 loss = closure()
-        self._hand_on_rates()
         self.muon.step()
         self.adamw.step()
         return loss
 
     def state_dict(self) -> dict[str, Any]:
-        self._hand_on_rates()  # a schedule has changed them since the last step
         return {"muon": self.muon.state_dict(), "adamw": self.adamw.state_dict()}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         self.muon.load_state_dict(state_dict["muon"])
         self.adamw.load_state_dict(state_dict["adamw"])
-        for group, part in self._parts():
-            group["lr"] = part["lr"]
+        self.param_groups = [*self.muon.param_groups, *self.adamw.param_groups]  # loading made them anew
