@@ -64,8 +64,9 @@ class Trial:
         batch = batch.to(self.device)
         if self.learner.augment is not None:
             batch = self.learner.augment(batch)
+        seen = self.learner.task.seen(batch)
         with self.chosen.autocast():
-            loss = self.learner.task.loss(self.model(batch), batch)
+            loss = self.learner.task.loss(self.model(seen), seen)
         self.optimizer.zero_grad()
         loss.backward()
         if self.config.trainer.clip_norm is not None:

@@ -94,13 +94,16 @@ class Learner(LightningModule):
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         self.batch = batch
         kind = self.model.config.attention_loss
-        output = self.model(batch, need_attention=kind in ("entropy", "supervised"), need_layers=False)
-        loss = self.task.loss(output, batch)
+        seen = self.task.seen(batch)
+        output = self.model(seen, need_attention=kind in ("entropy", "supervised"), need_layers=False)
+        loss = self.task.loss(output, seen)
         with torch.no_grad():
-            self.steps.append((loss.detach(), self.task.hits(output, batch), len(batch)))
+            hits = self.task.hits(output, seen) * (len(batch) / len(seen))
+            self.steps.append((loss.detach(), hits, len(batch)))
         if kind is None:
             return loss
-        extra = attention_loss(kind, self.model, batch, output.attention)
+        # one look is enough for what looks by itself
+        extra = attention_loss(kind, self.model, batch if output.attention is None else seen, output.attention)
         self.attention_losses.append(extra.detach())
         return loss + self.model.config.attention_weight * extra
 

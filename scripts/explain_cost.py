@@ -109,7 +109,8 @@ def step_of(run: Run) -> Callable[[Any], Any]:
     optimizer = optimizers.make(model, config.optimizer, fused=True)
 
     def work(batch: Any) -> None:
-        task.loss(model(batch), batch).backward()
+        seen = task.seen(batch)
+        task.loss(model(seen), seen).backward()
         optimizer.step()
 
     return work

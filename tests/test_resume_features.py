@@ -20,10 +20,11 @@ CASES = {
         *("data.augment.crop=1", "data.augment.flip=true", "data.augment.cutout=2", "data.augment.cutmix=1"),
         *("data.test_flip=true", "trainer.clip_norm=null", "trainer.accumulate=3", "trainer.validate_every_steps=4"),
     ],
-    "sgd, blended images, dropout, recomputed": [
+    "sgd, blended images, dropout, recomputed, answers that agree": [
         *("model=transformer", *IMAGES, *SMALL, "model.dropout=0.2", "model.attention_dropout=0.2"),
         *("model.recompute=true", "optimizer=sgd", "optimizer.schedule=onecycle", "optimizer.layer_decay=0.8"),
-        *("data.augment.mixup=0.3", "task.label_smoothing=0.1", "trainer.patience=50", "trainer.accumulate=2"),
+        *("data.augment.mixup=0.3", "task.label_smoothing=0.1", "task.consistency=0.5"),
+        *("trainer.patience=50", "trainer.accumulate=2"),
     ],
     "adamw, dropped words, batches by tokens, attention that agrees with gradients": [
         *("model=transformer", *TEXTS, *SMALL, "model.dropout=0.2", "model.attention_loss=faithful"),

@@ -96,18 +96,3 @@ def test_a_loss_that_is_no_number_ends_the_run(tmp_path, cache, capsys):  # noqa
     assert " at step " in error[0]
     (run,) = (tmp_path / "outputs").glob("*/*")
     assert json.loads((run / "run.json").read_text())["status"] == "failed"
-
-
-def test_label_smoothing_spreads_the_target():
-    from attnpred import compose
-    from attnpred.contracts import ModelOutput
-    from attnpred.tasks.classification import Classification
-    from tests.models.made import TEXT, text_batch
-
-    batch = text_batch()
-    logits = torch.randn(len(batch), 2)
-    task = Classification(compose.compose(["task.label_smoothing=0.2"]).task, TEXT)
-    target = torch.full((len(batch), 2), 0.1)
-    target[torch.arange(len(batch)), batch.labels] = 0.9
-    expected = -(target * logits.log_softmax(1)).sum(1).mean()
-    torch.testing.assert_close(task.loss(ModelOutput(logits), batch), expected)

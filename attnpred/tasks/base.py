@@ -17,9 +17,13 @@ class Task(ABC):
         self.config = config
         self.spec = spec
 
+    def seen(self, batch: Batch) -> Batch:
+        """What the model is shown of a training batch, and `loss` is given: the batch, unless a task asks for more."""
+        return batch
+
     @abstractmethod
     def loss(self, output: ModelOutput, batch: Batch) -> Tensor:
-        """The objective, averaged over the batch: a scalar."""
+        """The objective, averaged over a batch as `seen` made it: a scalar."""
 
     @abstractmethod
     def hits(self, output: ModelOutput, batch: Batch) -> Tensor:

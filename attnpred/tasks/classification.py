@@ -23,15 +23,28 @@ class ClassificationConfig(TaskConfig):
     metrics: ClassVar[tuple[str, ...]] = ("accuracy", "calibration_error", "f1", "loss")
 
     label_smoothing: float = option("Share of the target that is spread over all classes in training.", ge=0, lt=1)
+    consistency: float = option(
+        "Weight of how far apart two answers to one training example are, each under its own dropout (R-Drop); above 0 "
+        "every example is answered twice, in twice the time.",
+        ge=0,
+        default=0.0,
+    )
 
 
 class Classification(Task):
     config: ClassificationConfig
 
+    def seen(self, batch: Batch) -> Batch:
+        """With `consistency`, all examples and then all of them again."""
+        if not self.config.consistency:
+            return batch
+        return batch.rows(torch.arange(len(batch), device=batch.ids.device).repeat(2))
+
     def loss(self, output: ModelOutput, batch: Batch) -> Tensor:
         # in float32: bf16 has three decimal digits, too few for a small loss
-        smoothing = self.config.label_smoothing
-        return F.cross_entropy(output.logits.float(), _labels(batch), label_smoothing=smoothing)
+        logits = output.logits.float()
+        loss = F.cross_entropy(logits, _labels(batch), label_smoothing=self.config.label_smoothing)
+        return loss + self.config.consistency * _apart(logits) if self.config.consistency else loss
 
     def hits(self, output: ModelOutput, batch: Batch) -> Tensor:
         labels = _labels(batch)
@@ -80,6 +93,12 @@ class Classification(Task):
             }
             for row in rows
         ]
+
+
+def _apart(logits: Tensor) -> Tensor:
+    """Mean divergence, taken both ways and halved, of the first half's chances from the second half's."""
+    first, second = logits.log_softmax(1).chunk(2)  # (batch, classes) each
+    return 0.5 * ((first.exp() - second.exp()) * (first - second)).sum(1).mean()
 
 
 def _labels(batch: Batch) -> Tensor:
