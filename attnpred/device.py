@@ -9,6 +9,7 @@ from attnpred.config import TrainerConfig
 from attnpred.errors import UserError
 from attnpred.ranks import Crew
 
+BF16_UNITS = ("amx_bf16", "avx512_bf16")  # a CPU's, as torch names them
 
 @dataclass(frozen=True)
 class Chosen:
@@ -97,7 +98,7 @@ def bf16_unit(device_type: str) -> str | None:
     """What multiplies in bf16 on cpu, cuda or mps; None where that is emulated, many times slower than float32."""
     if device_type == "cpu":
         able = torch.cpu.get_capabilities()
-        return next((u for u in ("amx_bf16", "avx512_bf16") if able.get(u)), None)
+        return next((unit for unit in BF16_UNITS if able.get(unit)), None)
     if device_type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False):
         return "tensor cores"
     return None

@@ -12,10 +12,11 @@ from typing import Any
 from pytorch_lightning.loggers import CSVLogger, Logger, TensorBoardLogger
 from pytorch_lightning.utilities import rank_zero_only
 
-from attnpred.config import LoggerConfig
+from attnpred import compose, schema
+from attnpred.config import Config, LoggerConfig
 from attnpred.errors import UserError
 from attnpred.files import to_disk
-from attnpred.scrub import scrub
+from attnpred.scrub import scrub, shown
 
 METRICS, TENSORBOARD = "metrics.jsonl", "tensorboard"
 # W&B would keep the command line, paths, the state of a repository and what the terminal shows
@@ -133,9 +134,27 @@ def tensorboard(loggers: list[Logger]) -> Any | None:
     return next((logger.experiment for logger in loggers if isinstance(logger, TensorBoardLogger)), None)
 
 
-def hyperparameters(loggers: list[Logger], chosen: dict[str, Any], results: dict[str, float]) -> None:
+def describe(loggers: list[Logger], config: Config) -> None:
+    """The config as text beside the curves."""
+    writer = tensorboard(loggers)
+    if writer is not None:
+        # each on one line, where indentation keeps it from being read as Markdown
+        lines = "\n".join(f"    {o.path}: {shown(scrub(schema.show(o.value)))}" for o in schema.describe(config))
+        writer.add_text("config", lines)
+
+
+def hyperparameters(loggers: list[Logger], config: Config, overrides: list[str], result: dict[str, Any]) -> None:
     """Fills the HPARAMS tab, once, with what was chosen and how the run ended."""
-    chosen = scrub(chosen)
+    flat = {option.path: option.value for option in schema.describe(config)}
+    named = [override.lstrip("+").partition("=")[0] for override in overrides]
+    named = [name for name in named if name not in ("output_dir", "data.cache_dir")]
+    everyday = ["seed", "optimizer.lr", "data.batch_size", "trainer.max_epochs"]
+    chosen = {"model": compose.file_of(config.model._target_), "data": config.data.name}
+    chosen = scrub(chosen | {name: flat[name] for name in [*everyday, *named] if name in flat})
+    # names of their own: TensorBoard would draw them into the curves of the same name, at step 0
+    best = result.get("val", {}).get("best", {})
+    results = {f"result/val/{name}": best[name] for name in config.task.metrics if name in best}
+    results |= {f"result/test/{name}": result["test"][name] for name in config.task.metrics}
     for logger in loggers:
         if isinstance(logger, TensorBoardLogger):
             logger.log_hyperparams(chosen, results)

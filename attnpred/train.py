@@ -34,7 +34,6 @@ from attnpred.errors import Interrupted, Pruned, UserError
 from attnpred.files import tidy, unwritable, write_json
 from attnpred.learner import Learner
 from attnpred.run import Run
-from attnpred.scrub import scrub, shown
 from attnpred.settle import settle
 from attnpred.sweep.job import PRUNE
 from attnpred.vault import Vault
@@ -228,7 +227,7 @@ def fit(config: Config, chosen: Chosen, run: Run, data: Any, learner: Learner, r
         data.reader.save(run.path)
         learner.model.save_assets(run.path)
         if start is None:
-            _describe(trainer, config)
+            loggers.describe(trainer.loggers, config)
     loaders = {
         split: data.loader(split, seed=config.seed, rank=trainer.global_rank, world=trainer.world_size)
         for split in ("train", "val", "test")
@@ -248,7 +247,7 @@ def fit(config: Config, chosen: Chosen, run: Run, data: Any, learner: Learner, r
         if turns := run.description().get("turns"):
             monitor.result["turns"] = turns
         write_json(run.path / "metrics.json", monitor.result)
-        _hyperparameters(trainer, config, run, monitor)
+        loggers.hyperparameters(trainer.loggers, config, run.description()["overrides"], monitor.result)
         say(report.final_table(monitor.result))
 
 
@@ -259,29 +258,6 @@ class Unprofiled(PassThroughProfiler):
 
     def profile(self, action_name: str) -> Any:
         return self.nothing
-
-
-def _describe(trainer: lightning.Trainer, config: Config) -> None:
-    """The config as text beside the curves."""
-    writer = loggers.tensorboard(trainer.loggers)
-    if writer is not None:
-        # each on one line, where indentation keeps it from being read as Markdown
-        lines = "\n".join(f"    {o.path}: {shown(scrub(schema.show(o.value)))}" for o in schema.describe(config))
-        writer.add_text("config", lines)
-
-
-def _hyperparameters(trainer: lightning.Trainer, config: Config, run: Run, monitor: Monitor) -> None:
-    flat = {option.path: option.value for option in schema.describe(config)}
-    named = [str(o).lstrip("+").partition("=")[0] for o in run.description()["overrides"]]
-    named = [name for name in named if name not in ("output_dir", "data.cache_dir")]
-    everyday = ["seed", "optimizer.lr", "data.batch_size", "trainer.max_epochs"]
-    chosen = {"model": compose.file_of(config.model._target_), "data": config.data.name}
-    chosen |= {name: flat[name] for name in [*everyday, *named] if name in flat}
-    # names of their own: TensorBoard would draw them into the curves of the same name, at step 0
-    best = monitor.result.get("val", {}).get("best", {})
-    results = {f"result/val/{name}": best[name] for name in config.task.metrics if name in best}
-    results |= {f"result/test/{name}": monitor.result["test"][name] for name in config.task.metrics}
-    loggers.hyperparameters(trainer.loggers, chosen, results)
 
 
 @in_order()

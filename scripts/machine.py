@@ -7,9 +7,11 @@ import platform
 def machine() -> str:
     import torch
 
+    from attnpred.device import BF16_UNITS
+
     if torch.cuda.is_available():
         return torch.cuda.get_device_name()
     able = torch.cpu.get_capabilities()
-    units = ", ".join(u for u in ("amx_bf16", "avx512_bf16") if able.get(u)) or "no bf16"
+    units = ", ".join(unit for unit in BF16_UNITS if able.get(unit)) or "no bf16"
     name = able.get("cpu_name", platform.processor())
     return f"{name}, {os.cpu_count()} cores ({units}), torch {torch.__version__}"

@@ -148,7 +148,7 @@ def test_a_password_in_an_address_is_not_shown(name, refused, tmp_path, monkeypa
         assert "MLFLOW_TRACKING_PASSWORD" in line
 
 
-def test_hyperparameters_are_scrubbed_for_every_logger(monkeypatch):
+def test_hyperparameters_are_scrubbed_for_every_logger():
     class Other(loggers.MetricsFile.__mro__[1]):
         name, version = "other", 0
         told = None
@@ -160,19 +160,20 @@ def test_hyperparameters_are_scrubbed_for_every_logger(monkeypatch):
             self.told = chosen
 
     other = Other()
-    loggers.hyperparameters([other], {"data.source": IN_A_URL, "seed": 1}, {})
-    assert other.told == {"data.source": "https://***@example.org/x", "seed": 1}
+    config = compose.compose([f"data.source='{IN_A_URL}'"])
+    measured = dict.fromkeys(config.task.metrics, 0.5)
+    loggers.hyperparameters([other], config, [f"data.source={IN_A_URL}"], {"test": measured})
+    assert other.told["data.source"] == "https://***@example.org/x"
+    assert other.told["seed"] == config.seed
 
 
 def test_text_in_tensorboard_is_no_markdown(monkeypatch):
     """A value that holds lines would leave the indented block, and could show a picture from elsewhere."""
-    from attnpred import train
-
     written = {}
     writer = type("Writer", (), {"add_text": lambda self, tag, text: written.update({tag: text})})()
     monkeypatch.setattr("attnpred.loggers.tensorboard", lambda _: writer)
     config = compose.compose(["logger.project='x\n\n![a](http://example.org/a.png) <b>'"])
-    train._describe(type("Trainer", (), {"loggers": []})(), config)
+    loggers.describe([], config)
     assert all(line.startswith("    ") for line in written["config"].split("\n"))
     assert "    logger.project: x ![a](http://example.org/a.png) <b>" in written["config"].split("\n")
 
