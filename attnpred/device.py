@@ -11,6 +11,7 @@ from attnpred.ranks import Crew
 
 BF16_UNITS = ("amx_bf16", "avx512_bf16")  # a CPU's, as torch names them
 
+
 @dataclass(frozen=True)
 class Chosen:
     accelerator: str  # cpu, gpu or mps
