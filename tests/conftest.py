@@ -4,8 +4,6 @@ import os
 
 import pytest
 
-from tests.explain.browser import Browser
-
 # Small tensors gain nothing from a second thread, and threads that wait for one another are slow on a busy machine.
 # To be set before torch is imported; child processes inherit it.
 os.environ["OMP_NUM_THREADS"] = "1"
@@ -13,6 +11,8 @@ os.environ["OMP_NUM_THREADS"] = "1"
 
 @pytest.fixture(scope="module")
 def browser(tmp_path_factory):
+    from tests.explain.browser import Browser
+
     browser = Browser(tmp_path_factory.mktemp("profile"))
     yield browser
     browser.close()

@@ -21,8 +21,9 @@ FOCUS = "document.activeElement.id || document.activeElement.dataset.key || docu
 
 
 @pytest.fixture
-def show(opened):
-    return lambda grid, options=None, **how: opened(page_of(grid, **(options or {})), **how)
+def show(opened, browser):
+    yield lambda grid, options=None, **how: opened(page_of(grid, **(options or {})), **how)
+    assert [url for url in browser.requests if not url.startswith("file:///")] == []  # it holds no pictures either
 
 
 def set_value(browser, element, value, kind="input"):
