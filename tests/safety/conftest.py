@@ -2,7 +2,7 @@ import pytest
 
 from attnpred.cli import main
 from tests.data.made import make_text_source
-from tests.safety.made import QUICK, Runs
+from tests.safety.made import QUICK, Runs, files
 
 
 @pytest.fixture(scope="session")
@@ -47,5 +47,34 @@ def refused(capfd):
         assert "Traceback" not in err
         assert out == ""
         return lines[0]
+
+    return run
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """A directory for --config-dir, and what writes an experiment into it."""
+
+    def write(content, name="experiment/theirs.yaml", head="# @package _global_\n"):
+        file = tmp_path / "theirs" / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(head.encode() + content if isinstance(content, bytes) else (head + content).encode())
+        return tmp_path / "theirs"
+
+    return write
+
+
+@pytest.fixture
+def given(refused, tmp_path, monkeypatch):
+    """The answer to an experiment of a stranger's, which must be a refusal and leave nothing behind."""
+
+    def run(folder, *overrides, verb=("train",)):
+        place = tmp_path / "place"
+        place.mkdir(exist_ok=True)
+        monkeypatch.chdir(place)
+        few = ["trainer.max_steps=1", "trainer.limit_batches=1", "model.width=8"]  # where it should not be refused
+        line = refused(*verb, "experiment=theirs", "--config-dir", folder, *few, *overrides)
+        assert files(place) == set()
+        return line
 
     return run
