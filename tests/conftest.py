@@ -31,3 +31,9 @@ def opened(browser, tmp_path):
     yield open_page
     assert browser.complaints == []
     assert [url for url in browser.requests if not url.startswith(("file:///", "data:image/"))] == []
+
+
+@pytest.fixture
+def place(tmp_path):
+    """Where a run writes."""
+    return [f"output_dir={tmp_path / 'outputs'}", f"data.cache_dir={tmp_path / 'cache'}"]
