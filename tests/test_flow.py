@@ -1,4 +1,4 @@
-"""How runs go beyond the plain one: several processes, sweeps, an installed wheel."""
+"""How runs go beyond the plain one: several processes, sweeps, failures, mistakes that show late."""
 
 import json
 from pathlib import Path
