@@ -126,6 +126,14 @@ def test_own_file_of_a_group_is_found(tmp_path):
     assert compose.compose(["optimizer=mine"], str(tmp_path)).optimizer.lr == 0.123
 
 
+def test_own_experiment_says_the_seed_unless_the_command_line_does(tmp_path):
+    (tmp_path / "experiment").mkdir()
+    (tmp_path / "experiment" / "mine.yaml").write_text("# @package _global_\nseed: 7\nresume: auto\n")
+    config = compose.compose(["experiment=mine"], str(tmp_path))
+    assert (config.seed, config.resume) == (7, "auto")
+    assert compose.compose(["experiment=mine", "seed=9"], str(tmp_path)).seed == 9
+
+
 def test_values_arrive_typed():
     config = compose.compose(["optimizer.lr=1", "trainer.max_steps=7", "optimizer.schedule=linear"])
     assert isinstance(config.optimizer.lr, float)
