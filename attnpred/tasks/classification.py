@@ -24,8 +24,8 @@ class ClassificationConfig(TaskConfig):
 
     label_smoothing: float = option("Share of the target that is spread over all classes in training.", ge=0, lt=1)
     consistency: float = option(
-        "Weight of how far apart two answers to one training example are, each under its own dropout (R-Drop); above 0 "
-        "every example is answered twice, in twice the time.",
+        "Weight of how far apart two answers to one training example are, each under its own dropout (R-Drop): a model "
+        "without any gives the same one twice; above 0 every example is answered twice, in twice the time.",
         ge=0,
         default=0.0,
     )
