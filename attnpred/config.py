@@ -96,7 +96,7 @@ class AugmentConfig:
     """Changes made to training images, on whole batches; 0 switches one off."""
 
     crop: int = option("Pixels of padding from which a shifted crop is taken.", ge=0)
-    flip: bool = option("Mirror left and right, half of the time.")
+    flip: bool = option("Mirror left and right, in every other epoch; half of the images in each.")
     cutout: int = option("Side in pixels of the square that is blanked.", ge=0)
     mixup: float = option("Strength alpha of blending two images and their labels.", ge=0)
     cutmix: float = option("Strength alpha of pasting a patch of another image.", ge=0)
@@ -170,6 +170,11 @@ class OptimizerConfig:
     weight_decay: float = option("Decay of matrices; norms, biases and embeddings have none.", ge=0)
     momentum: float = option("Momentum of sgd and muon; first beta of adamw.", ge=0, lt=1)
     beta2: float = option("Second beta of adamw.", ge=0, lt=1)
+    hold_norm: bool = option(
+        "What muon moves keeps the norm that it started with, so that the rate alone decides how far a step turns it; "
+        "for networks that norm what comes of each.",
+        default=False,
+    )
     layer_decay: float = option("What each lower layer's rate is multiplied by; 1 gives all the same.", gt=0, le=1)
     ema: float | None = option(
         "Decay of a moving average of the weights, which is validated, tested and kept; null keeps none.", gt=0, lt=1
@@ -183,6 +188,8 @@ class OptimizerConfig:
     final: float = option("Rate at the end, as a share of the highest.", ge=0, le=1)
 
     def check(self) -> None:
+        if self.hold_norm and self.name != "muon":
+            raise Invalid("hold_norm", f"is what muon can do, not {self.name}; leave it out or set name=muon")
         if self.schedule == "wsd" and self.warmup + self.decay > 1:
             raise Invalid("decay", f"leaves no time beside warmup={self.warmup}; together they are 1 at most")
 

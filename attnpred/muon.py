@@ -20,10 +20,15 @@ STEP = 0.2  # times the longer side's root: steps as large as AdamW's, so that o
 
 
 class Muon(Optimizer):
-    """Its momentum is kept in the shape of `as_matrix`."""
+    """Its momentum is kept in the shape of `as_matrix`.
 
-    def __init__(self, params: list[dict[str, Any]], momentum: float) -> None:
+    `hold_norm` brings each parameter back to the norm that it started with, unless that was 0. Behind it the norm says
+    nothing where a normalisation follows, but grows with every step, and the next one turns the parameter by less.
+    """
+
+    def __init__(self, params: list[dict[str, Any]], momentum: float, *, hold_norm: bool = False) -> None:
         super().__init__(params, {"lr": 0.0, "momentum": momentum, "weight_decay": 0.0})
+        self.hold_norm = hold_norm
 
     @torch.no_grad()
     def step(self, closure: Any = None) -> Any:
@@ -37,10 +42,14 @@ class Muon(Optimizer):
                 state = self.state[p]
                 if "momentum_buffer" not in state:
                     state["momentum_buffer"] = torch.zeros_like(gradient)
+                    if self.hold_norm:
+                        state["norm"] = p.norm()
                 speed = state["momentum_buffer"].lerp_(gradient, 1 - momentum)
                 step = orthogonal(gradient.lerp(speed, momentum)).to(p.dtype)  # Nesterov's look ahead
                 p.mul_(1 - rate * group["weight_decay"])
                 p.add_(as_kernels(step, like=p), alpha=-rate * STEP * math.sqrt(max(step.shape)))
+                if self.hold_norm:  # decided on the device, which would have to be waited for
+                    p.mul_(torch.where(state["norm"] > 0, state["norm"] / p.norm(), 1.0))
 
 
 def orthogonal(matrix: Tensor) -> Tensor:

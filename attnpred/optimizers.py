@@ -33,7 +33,8 @@ def make(model: Model, options: OptimizerConfig, *, fused: bool) -> Optimizer:
         return AdamW(_groups(model, trained, options), **adam)
     chosen = {id(p) for p in hidden}
     rest = [p for p in trained if id(p) not in chosen]
-    return MuonAndAdamW(_groups(model, hidden, options), _groups(model, rest, options), options.momentum, adam)
+    muon = Muon(_groups(model, hidden, options), options.momentum, hold_norm=options.hold_norm)
+    return MuonAndAdamW(muon, AdamW(_groups(model, rest, options), **adam))
 
 
 def _groups(model: Model, parameters: list[nn.Parameter], options: OptimizerConfig) -> list[dict[str, Any]]:
@@ -63,11 +64,8 @@ def _multiplied(model: Model) -> set[int]:
 class MuonAndAdamW(Optimizer):
     """Muon for the hidden matrices and AdamW for the rest; one optimizer to schedules and checkpoints."""
 
-    def __init__(
-        self, hidden: list[dict[str, Any]], rest: list[dict[str, Any]], momentum: float, adam: dict[str, Any]
-    ) -> None:
-        self.muon = Muon(hidden, momentum)
-        self.adamw = AdamW(rest, **adam)
+    def __init__(self, muon: Muon, adamw: AdamW) -> None:
+        self.muon, self.adamw = muon, adamw
         # the groups themselves, not copies: a rate that a schedule changes here is the one that they step by
         super().__init__([*self.muon.param_groups, *self.adamw.param_groups], {"fused": False})
 

@@ -16,7 +16,8 @@ TEXTS = ["data=imdb", "data.batch_size=8", "data.max_length=24", "data.tokenizer
 CASES = {
     "muon, average, cut and pasted images, mirrored answers": [
         *("model=resnet_attention", *IMAGES, "model.width=8", "model.depth=1", "model.frozen_levels=1"),
-        *("optimizer=muon", "optimizer.ema=0.9", "optimizer.schedule=wsd", "optimizer.warmup=0.2"),
+        *("optimizer=muon", "optimizer.hold_norm=true", "optimizer.ema=0.9", "optimizer.schedule=wsd"),
+        "optimizer.warmup=0.2",
         *("data.augment.crop=1", "data.augment.flip=true", "data.augment.cutout=2", "data.augment.cutmix=1"),
         *("data.test_flip=true", "trainer.clip_norm=null", "trainer.accumulate=3", "trainer.validate_every_steps=4"),
     ],

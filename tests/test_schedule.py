@@ -45,3 +45,9 @@ def test_warm_up_stable_decay_holds_the_highest_rate_until_it_falls():
 def test_warm_up_and_decay_must_fit_into_the_run():
     with pytest.raises(UserError, match=r"optimizer\.decay=0\.9: leaves no time beside warmup=0\.2"):
         options(schedule="wsd", warmup=0.2, decay=0.9)
+
+
+@pytest.mark.parametrize("name", ["adamw", "sgd"])
+def test_only_muon_holds_norms(name):
+    with pytest.raises(UserError, match=rf"optimizer\.hold_norm=true: is what muon can do, not {name}"):
+        options(name=name, hold_norm=True)

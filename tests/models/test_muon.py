@@ -1,5 +1,7 @@
 """Muon against torch's own, on kernels in either layout, and in a format that the device multiplies."""
 
+from functools import partial
+
 import pytest
 import torch
 from torch import nn
@@ -18,8 +20,8 @@ def moved(optimizer_of, start, gradients):
     return p.detach()
 
 
-def ours(p):
-    return Muon([{"params": [p], "lr": 0.01, "weight_decay": 0.1}], momentum=0.9)
+def ours(p, lr=0.01, decay=0.1):
+    return Muon([{"params": [p], "lr": lr, "weight_decay": decay}], momentum=0.9)
 
 
 @pytest.mark.parametrize("shape", [(6, 20), (20, 6), (8, 8)])
@@ -45,6 +47,28 @@ def test_a_kernel_moves_alike_in_either_layout(shape, monkeypatch):
     # a gradient in the other layout is the same gradient
     others = [g.contiguous(memory_format=torch.channels_last) for g in gradients]
     torch.testing.assert_close(moved(ours, start, others), moved(ours, start, gradients))
+
+
+@pytest.mark.parametrize("shape", [(6, 20), (4, 3, 3, 3)])
+def test_a_held_norm_stays_while_the_direction_turns(shape):
+    generator = torch.Generator().manual_seed(0)
+    start, *gradients = (torch.randn(shape, generator=generator) for _ in range(6))
+
+    def held(p):
+        return Muon([{"params": [p], "lr": 0.1, "weight_decay": 0.0}], momentum=0.9, hold_norm=True)
+
+    end = moved(held, start, gradients)
+    assert end.norm().item() == pytest.approx(start.norm().item())
+    assert nn.functional.cosine_similarity(end.flatten(), start.flatten(), dim=0) < 0.999
+    # one step is the free one, made as long as the start
+    once, free = moved(held, start, gradients[:1]), moved(partial(ours, lr=0.1, decay=0.0), start, gradients[:1])
+    torch.testing.assert_close(once, free * (start.norm() / free.norm()))
+
+
+def test_what_starts_at_nothing_is_free_to_grow():
+    gradient = torch.randn((6, 20), generator=torch.Generator().manual_seed(0))
+    held = moved(lambda p: Muon([{"params": [p], "lr": 0.1}], 0.9, hold_norm=True), torch.zeros(6, 20), [gradient])
+    torch.testing.assert_close(held, moved(partial(ours, lr=0.1), torch.zeros(6, 20), [gradient]))
 
 
 @pytest.mark.parametrize(("unit", "dtype"), [("amx_bf16", torch.bfloat16), (None, torch.float32)])
