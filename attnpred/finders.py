@@ -63,7 +63,7 @@ class Trial:
         """Moves the weights by the batch's gradient at the rate; the loss before."""
         batch = batch.to(self.device)
         if self.learner.augment is not None:
-            batch = self.learner.augment(batch)
+            batch = self.learner.augment(batch, 0)
         seen = self.learner.task.seen(batch)
         with self.chosen.autocast():
             loss = self.learner.task.loss(self.model(seen), seen)

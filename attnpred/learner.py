@@ -23,7 +23,7 @@ OFTEN_SET = frozenset({"_current_fx_name", "batch", "grad_norm", "wants_grad_nor
 
 
 class Learner(LightningModule):
-    """Trains `model` on `task`; `augment` changes training batches on the device where they lie.
+    """Trains `model` on `task`; `augment` changes training batches of an epoch on the device where they lie.
 
     With `mirror` validation and test look at each image and its mirror.
     """
@@ -33,7 +33,7 @@ class Learner(LightningModule):
         model: Model,
         task: Task,
         optimizer: OptimizerConfig | None = None,
-        augment: Callable[[Any], Any] | None = None,
+        augment: Callable[[Any, int], Any] | None = None,
         *,
         mirror: bool = False,
     ) -> None:
@@ -65,7 +65,9 @@ class Learner(LightningModule):
         return self.model(batch, need_attention=need_attention, need_layers=need_layers)
 
     def on_after_batch_transfer(self, batch: Batch, dataloader_idx: int) -> Batch:
-        return self.augment(batch) if self.augment is not None and self.trainer.training else batch
+        if self.augment is None or not self.trainer.training:
+            return batch
+        return self.augment(batch, self.current_epoch)
 
     def on_train_epoch_start(self) -> None:
         # before the first batch is drawn; the order follows from the epoch alone, whatever ran before

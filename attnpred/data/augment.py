@@ -1,4 +1,4 @@
-"""Changes to training images: whole batches, on the device where they are, by torch's global generator."""
+"""Changes to training images: whole batches, on the device where they are, by torch's generator and the epoch."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -10,6 +10,8 @@ from torch import Tensor
 from attnpred.config import AugmentConfig
 from attnpred.contracts import ImageBatch, ImageSpec
 from attnpred.errors import UserError
+
+SPREAD = 0x9E3779B97F4A7C15 - 2**64  # of multiplicative hashing: 2**64 by the golden ratio
 
 
 class Augment:
@@ -28,12 +30,13 @@ class Augment:
         self._mean = torch.tensor(spec.mean).round().to(torch.uint8)
         self._mix = mixer(config, len(spec.classes))
 
-    def __call__(self, batch: ImageBatch) -> ImageBatch:
+    def __call__(self, batch: ImageBatch, epoch: int) -> ImageBatch:
         pixels, labels, evidence = batch.pixels, batch.labels, batch.evidence
         if self._config.crop or self._config.flip:
             if evidence is not None:  # as one more channel it moves with the others
                 pixels = torch.cat((pixels, evidence[:, None].to(pixels.dtype)), 1)
-            pixels = shift_and_flip(pixels, self._config.crop, self._config.flip)
+            mirrored = turn(batch.ids, epoch) if self._config.flip else None
+            pixels = shift_and_flip(pixels, self._config.crop, mirrored)
             if evidence is not None:
                 pixels, evidence = pixels[:, :-1], pixels[:, -1].bool()
         if self._config.cutout:
@@ -44,15 +47,26 @@ class Augment:
         return replace(batch, pixels=pixels, labels=labels, evidence=evidence)
 
 
-def shift_and_flip(pixels: Tensor, crop: int, flip: bool) -> Tensor:
-    """Each image shifted by up to `crop` pixels, reflected at the border, and mirrored half of the time."""
+def turn(ids: Tensor, epoch: int) -> Tensor:
+    """Whether it is an example's turn, (batch,) bool: in every other epoch, and that of half of the examples in each.
+
+    By chance an example would show one side several times in a row. Labels may alternate from row to row, so that it is
+    the rows' hashes which tell them apart.
+    """
+    mixed = ids * SPREAD
+    mixed = (mixed ^ mixed >> 32) * SPREAD
+    return (mixed < 0) == (epoch % 2 == 0)
+
+
+def shift_and_flip(pixels: Tensor, crop: int, mirrored: Tensor | None) -> Tensor:
+    """Each image shifted by up to `crop` pixels, reflected at the border, and mirrored where (batch,) says so."""
     count, channels, height, width = pixels.shape
     device = pixels.device
     down, right = torch.randint(-crop, crop + 1, (2, count, 1), device=device)
     rows = reflected(torch.arange(height, device=device) + down, height)  # (batch, height)
     columns = reflected(torch.arange(width, device=device) + right, width)  # (batch, width)
-    if flip:
-        columns = torch.where(torch.rand(count, 1, device=device) < 0.5, columns.flip(1), columns)
+    if mirrored is not None:
+        columns = torch.where(mirrored[:, None], columns.flip(1), columns)
     place = (rows[:, :, None] * width + columns[:, None, :]).view(count, 1, -1).expand(-1, channels, -1)
     return pixels.reshape(count, channels, -1).gather(2, place).view_as(pixels)
 

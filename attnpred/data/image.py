@@ -162,7 +162,7 @@ class ImageData(Data[ImageDataConfig, ImageReader, PixelStore]):
             world=world,
         )
 
-    def augment(self) -> Callable[[ImageBatch], ImageBatch] | None:
+    def augment(self) -> Callable[[ImageBatch, int], ImageBatch] | None:
         config = self.config.augment
         if not any((config.crop, config.flip, config.cutout, config.mixup, config.cutmix)):
             return None

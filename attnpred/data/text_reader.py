@@ -225,8 +225,8 @@ def _windows(inputs: Iterable[T], size: int) -> Iterator[list[T]]:
         count = min(2 * count, LARGEST_WINDOW * size)
 
 
-def drop_words(batch: TextBatch, *, share: float, unknown_id: int) -> TextBatch:
-    """Makes about `share` of the texts' own tokens unknown."""
+def drop_words(batch: TextBatch, epoch: int, *, share: float, unknown_id: int) -> TextBatch:
+    """Makes about `share` of the texts' own tokens unknown, others whenever it is asked."""
     dropped = torch.rand(batch.tokens.shape, device=batch.tokens.device) < share
     own = batch.own()
     return replace(batch, tokens=batch.tokens.masked_fill(dropped if own is None else dropped & own, unknown_id))

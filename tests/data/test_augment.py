@@ -7,7 +7,7 @@ import torch
 
 from attnpred.config import AugmentConfig
 from attnpred.contracts import ImageBatch, ImageSpec
-from attnpred.data.augment import Augment, cut_out, shift_and_flip
+from attnpred.data.augment import Augment, cut_out, turn
 from attnpred.data.image import ImageData
 from attnpred.errors import UserError
 from tests.data.made import image_config
@@ -34,7 +34,7 @@ def _seed():
 
 def test_crop_shifts_each_image_and_reflects():
     given = batch()
-    changed = augment(crop=2)(given)
+    changed = augment(crop=2)(given, 0)
     assert changed.pixels.dtype == torch.uint8
     padded = torch.nn.functional.pad(given.pixels[:1].float(), (2, 2, 2, 2), mode="reflect").to(torch.uint8)[0]
     crops = {(y, x): padded[:, y : y + 6, x : x + 8] for y in range(5) for x in range(5)}
@@ -44,12 +44,22 @@ def test_crop_shifts_each_image_and_reflects():
     assert torch.equal(changed.ids, given.ids)
 
 
-def test_flip_mirrors_about_half():
-    given = batch(200).pixels
-    changed = shift_and_flip(given, 0, True)
-    mirrored = (changed == given.flip(3)).flatten(1).all(1)
-    assert ((changed == given).flatten(1).all(1) ^ mirrored).all()
-    assert 60 < mirrored.sum() < 140
+def test_flip_mirrors_half_and_in_the_next_epoch_the_other_half():
+    given = batch(200)
+    change = augment(flip=True)
+    one, other, third = (change(given, epoch).pixels for epoch in (4, 5, 6))
+    mirrored = (one == given.pixels.flip(3)).flatten(1).all(1)
+    assert ((one == given.pixels).flatten(1).all(1) ^ mirrored).all()
+    assert 80 < mirrored.sum() < 120
+    assert torch.equal(other, one.flip(3))
+    assert torch.equal(third, one)
+
+
+@pytest.mark.parametrize("step", range(1, 33))
+def test_rows_that_are_alike_every_so_often_are_mirrored_apart(step):
+    """Else a side would tell the label where labels alternate."""
+    share = turn(torch.arange(400) * step, 0).float().mean()
+    assert 0.4 < share < 0.6
 
 
 def test_cutout_blanks_one_square_with_the_mean():
@@ -58,13 +68,13 @@ def test_cutout_blanks_one_square_with_the_mean():
     assert ((changed[:, 0] == 10).sum((1, 2)) == 9).all()
     assert ((changed[:, 1] == 21).sum((1, 2)) == 9).all()
     assert len({tuple(image.flatten().tolist()) for image in changed[:, 0]}) > 10
-    assert (augment(cutout=3)(batch()).pixels[:, 1] == 21).sum((1, 2)).ge(9).all()
+    assert (augment(cutout=3)(batch(), 0).pixels[:, 1] == 21).sum((1, 2)).ge(9).all()
 
 
 @pytest.mark.parametrize("changes", [{"mixup": 0.4}, {"cutmix": 1.0}, {"mixup": 0.4, "cutmix": 1.0}])
 def test_mixing_gives_soft_labels(changes):
     given = batch()
-    mixed = augment(**changes)(given)
+    mixed = augment(**changes)(given, 0)
     assert mixed.labels.shape == (64, 3)
     assert mixed.labels.is_floating_point()
     torch.testing.assert_close(mixed.labels.sum(1), torch.ones(64))
@@ -76,16 +86,16 @@ def test_both_mixers_take_turns():
     images = torch.stack([torch.zeros(2, 6, 8), torch.full((2, 6, 8), 200)]).to(torch.uint8)
     given = ImageBatch(labels=torch.tensor([0, 1]), ids=torch.arange(2), pixels=images)
     change = augment(mixup=1.0, cutmix=1.0)
-    blended = [bool(((p > 0) & (p < 200)).any()) for p in (change(given).pixels for _ in range(40))]
+    blended = [bool(((p > 0) & (p < 200)).any()) for p in (change(given, 0).pixels for _ in range(40))]
     assert 5 < sum(blended) < 35
 
 
 def test_everything_follows_torchs_seed():
     change = augment(crop=2, flip=True, cutout=2, mixup=0.4, cutmix=1.0)
     torch.manual_seed(3)
-    first = change(batch())
+    first = change(batch(), 0)
     torch.manual_seed(3)
-    again = change(batch())
+    again = change(batch(), 0)
     assert torch.equal(first.pixels, again.pixels)
     assert torch.equal(first.labels, again.labels)
 

@@ -132,7 +132,7 @@ def test_a_token_that_brings_its_space():
 def test_dropped_words_stay_evidence(text_evidence, cache_dir):
     data = texts_of(text_evidence, cache_dir, word_dropout=0.5)
     batch = next(iter(data.loader("train")))
-    changed = data.augment()(batch)
+    changed = data.augment()(batch, 0)
     assert (changed.tokens != batch.tokens).any()
     assert torch.equal(changed.evidence, batch.evidence)
 
@@ -161,7 +161,7 @@ def lit(count=64):
 def augmented(batch, **changes):
     off = {"crop": 0, "flip": False, "cutout": 0, "mixup": 0.0, "cutmix": 0.0}
     spec = ImageSpec(classes=("a", "b"), channels=2, height=8, width=8, mean=(20.0, 10.0), std=(1.0, 1.0))
-    return Augment(AugmentConfig(**{**off, **changes}), spec)(batch)
+    return Augment(AugmentConfig(**{**off, **changes}), spec)(batch, 0)
 
 
 @pytest.mark.parametrize("changes", [{"crop": 3}, {"flip": True}, {"crop": 2, "flip": True}])
