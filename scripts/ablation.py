@@ -1,11 +1,12 @@
 """What each feature of CIFAR-10's recipe adds or costs: scripts/ablation.json and a table in the README.
 
     python -m scripts.ablation --seeds 0 1
-    python -m scripts.ablation --seeds 0 1 -- model.width=16 model.later_width=64 optimizer.epochs=4
+    python -m scripts.ablation --steps 10
 
 The recipe is trained as it is, then with one thing changed at a time, all from the same seeds, and compared on
-validation images. Overrides change every run, for machines on which the recipe takes too long: the table names them.
-`--only` measures some changes anew; shown are those of the recipe's own setting.
+validation images. `--steps` asks for times alone: so many steps of what is known already, one after another on this
+machine. Overrides change every run, for machines on which the recipe takes too long: the table names them. `--only`
+measures some changes anew; shown are those of the recipe's own setting.
 """
 
 import argparse
@@ -14,11 +15,13 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from attnpred.files import read_json
 from scripts import launch
 from scripts.kept import keep, origin
 
 RESULTS = Path(__file__).with_suffix(".json")
-BASE = ("experiment=cifar10_resnet", "data.val_fraction=0.1")  # enough images to tell half a point
+# enough images to tell half a point; how far attention can be trusted is not asked here
+BASE = ("experiment=cifar10_resnet", "data.val_fraction=0.1", "trainer.attention_examples=0")
 RECIPE = "the recipe"
 CHANGES: dict[str, tuple[str, ...]] = {
     RECIPE: (),
@@ -26,38 +29,52 @@ CHANGES: dict[str, tuple[str, ...]] = {
     "self-attention after the last stage": ("model.attention=self",),
     "gates on channels (se)": ("model.attention=se",),
     "gates on channels and places (cbam)": ("model.attention=cbam",),
-    "attention trained to be faithful": ("model.attention_loss=faithful",),
-    "a rate three times as high": ("optimizer.lr=2e-2",),
-    "SGD, not Muon": ("optimizer=sgd", "optimizer.lr=1"),
+    "norms of kernels not held": ("optimizer.hold_norm=false",),
+    "SGD, not Muon": ("optimizer=sgd", "optimizer.hold_norm=false", "optimizer.lr=1"),
     "weights not averaged": ("optimizer.ema=null",),
     "labels not smoothed": ("task.label_smoothing=0",),
     "images not mirrored": ("data.augment.flip=false",),
     "images not moved": ("data.augment.crop=0",),
-    "holes of 8 pixels": ("data.augment.cutout=8",),
-    "mixup": ("data.augment.mixup=0.2",),
-    "cutmix": ("data.augment.cutmix=1",),
     "two views when answering": ("data.test_flip=true",),
 }
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--only", nargs="+", choices=list(CHANGES), metavar="CHANGE")
+    parser.add_argument("--only", nargs="+", choices=list(CHANGES), metavar="CHANGE", default=list(CHANGES))
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1])
+    parser.add_argument("--at-once", type=int, default=1, help=launch.AT_ONCE)
+    parser.add_argument("--steps", type=int)
     parser.add_argument("--output-dir", default="outputs/ablation")
     parser.add_argument("overrides", nargs="*")
     args = parser.parse_args()
-    for change in args.only or CHANGES:
-        chosen = [*BASE, *args.overrides, *CHANGES[change], f"output_dir={args.output_dir}"]
-        runs = [measure([*chosen, f"seed={seed}"]) for seed in args.seeds]
-        measured = {**origin(), "seeds": args.seeds, "overrides": args.overrides, "runs": runs}
-        print(f"{change}: {launch.spread([100 * run['accuracy'] for run in runs])}", file=sys.stderr, flush=True)
+    if args.steps is not None:
+        known = read_json(RESULTS)
+        short = (f"trainer.max_steps={args.steps}", f"trainer.limit_batches={args.steps}")
+        for change in args.only:
+            if change in known:
+                result = train(change, [*known[change]["overrides"], *short], args.output_dir)
+                keep(RESULTS, change, {**known[change], "speed": speed([result])}, table)
+        return
+    asked = [(change, seed) for change in args.only for seed in args.seeds]
+    results = launch.in_turn(
+        lambda one: train(one[0], [*args.overrides, f"seed={one[1]}"], args.output_dir), asked, args.at_once
+    )
+    for change in args.only:
+        runs = [next(results) for _ in args.seeds]
+        accuracies = [run["val"]["best"]["accuracy"] for run in runs]
+        measured = {**origin(), "seeds": args.seeds, "overrides": args.overrides, "accuracies": accuracies}
+        measured["speed"] = speed(runs) if args.at_once == 1 else None
+        print(f"{change}: {launch.spread([100 * accuracy for accuracy in accuracies])}", file=sys.stderr, flush=True)
         keep(RESULTS, change, measured, table)
 
 
-def measure(overrides: list[str]) -> dict[str, float]:
-    result = launch.train(overrides)
-    return {"accuracy": result["val"]["best"]["accuracy"], "seconds": result["seconds"]}
+def train(change: str, overrides: list[str], output_dir: str) -> dict[str, Any]:
+    return launch.train([*BASE, *CHANGES[change], *overrides, f"output_dir={output_dir}"])
+
+
+def speed(runs: list[dict[str, Any]]) -> dict[str, Any]:
+    return {**origin(), "examples_per_second": statistics.mean(run["examples_per_second"] for run in runs)}
 
 
 def table(kept: dict[str, Any]) -> str:
@@ -68,25 +85,40 @@ def table(kept: dict[str, Any]) -> str:
     setting = ("machine", "seeds", "overrides")
     alike = [c for c in CHANGES if c in kept and all(kept[c][name] == base[name] for name in setting)]
     lines = ["| | | validation accuracy % | difference | training time |", "|" + 5 * "---|"]
-    lines += [row(change, CHANGES[change], kept[change]["runs"], base["runs"]) for change in alike]
+    lines += [row(change, kept[change], base) for change in alike]
     seeds = ", ".join(map(str, base["seeds"]))
     given = f"With `{' '.join(base['overrides'])}`; seeds" if base["overrides"] else "Seeds"
-    dates = {kept[change]["date"] for change in alike}
-    days = " to ".join(sorted({min(dates), max(dates)}))
-    return "\n".join([*lines, "", f"{given} {seeds}; {base['machine']}, {days}."])
+    notes = [f"{given} {seeds}; {base['machine']}, {days([kept[change] for change in alike])}."]
+    if base["speed"] is not None:
+        timed = [kept[change]["speed"] for change in alike if comparable(kept[change], base)]
+        notes.append(f"Times: {base['speed']['machine']}, {days(timed)}.")
+    return "\n".join([*lines, "", *notes])
 
 
-def row(change: str, overrides: tuple[str, ...], runs: list[dict[str, float]], base: list[dict[str, float]]) -> str:
-    cells = [change, " ".join(f"`{override}`" for override in overrides)]
-    cells.append(launch.spread([100 * run["accuracy"] for run in runs]))
+def row(change: str, measured: dict[str, Any], base: dict[str, Any]) -> str:
+    cells = [change, " ".join(f"`{override}`" for override in CHANGES[change])]
+    cells.append(launch.spread([100 * accuracy for accuracy in measured["accuracies"]]))
     if change == RECIPE:
-        cells += ["", f"{statistics.mean(run['seconds'] for run in base) / 60:.1f} min"]
+        cells += ["", ""]
     else:
         # seed by seed: what a seed gives both sides is not the change's doing
-        apart = [100 * (run["accuracy"] - other["accuracy"]) for run, other in zip(runs, base, strict=True)]
-        times = statistics.mean(run["seconds"] / other["seconds"] for run, other in zip(runs, base, strict=True))
-        cells += [f"{'+' if statistics.mean(apart) >= 0 else ''}{launch.spread(apart)}", f"{times:.2f} x"]
+        pairs = zip(measured["accuracies"], base["accuracies"], strict=True)
+        apart = [100 * (accuracy - other) for accuracy, other in pairs]
+        cells.append(f"{'+' if statistics.mean(apart) >= 0 else ''}{launch.spread(apart)}")
+        rates = [one["speed"]["examples_per_second"] for one in (base, measured)] if comparable(measured, base) else []
+        cells.append(f"{rates[0] / rates[1]:.2f} x" if rates else "")
     return "| " + " | ".join(cells) + " |"
+
+
+def comparable(measured: dict[str, Any], base: dict[str, Any]) -> bool:
+    """Whether both were timed on one machine."""
+    one, other = measured["speed"], base["speed"]
+    return one is not None and other is not None and one["machine"] == other["machine"]
+
+
+def days(measured: list[dict[str, Any]]) -> str:
+    dates = {one["date"] for one in measured}
+    return " to ".join(sorted({min(dates), max(dates)}))
 
 
 if __name__ == "__main__":

@@ -4,8 +4,14 @@ import json
 import statistics
 import subprocess
 import sys
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+R = TypeVar("R")
+AT_ONCE = "runs at once, as one GPU has room for: their times say nothing then, and are not shown"
 
 
 def train(overrides: list[str]) -> dict[str, Any]:
@@ -14,6 +20,12 @@ def train(overrides: list[str]) -> dict[str, Any]:
     finished = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
     run = Path(finished.stdout.splitlines()[-1])
     return {"run": str(run), **json.loads((run / "metrics.json").read_text(encoding="utf-8"))}
+
+
+def in_turn(run: Callable[[T], R], inputs: Iterable[T], at_once: int) -> Iterator[R]:
+    """Results in the order of the inputs, of which `at_once` are worked on; the first failure ends it."""
+    with ThreadPoolExecutor(at_once) as threads:
+        yield from threads.map(run, inputs)
 
 
 def spread(values: list[float], digits: int = 2) -> str:

@@ -27,12 +27,15 @@ def main() -> None:
     parser.add_argument("--only", nargs="+", default=shipped, choices=shipped, metavar="NAME")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--bert", help="hub id or directory of the encoder to fine-tune")
+    parser.add_argument("--at-once", type=int, default=1, help=launch.AT_ONCE)
     parser.add_argument("--output-dir", default="outputs/recipes")
     parser.add_argument("overrides", nargs="*")
     args = parser.parse_args()
+    asked = [(name, seed) for name in args.only for seed in args.seeds]
+    results = launch.in_turn(lambda one: train(*one, args), asked, args.at_once)
     for name in args.only:
-        runs = [train(name, seed, args) for seed in args.seeds]
-        measured = {**origin(), "seeds": args.seeds, "runs": runs}
+        runs = [next(results) for _ in args.seeds]
+        measured = {**origin(), "at_once": args.at_once, "seeds": args.seeds, "runs": runs}
         print(line(name, measured), file=sys.stderr, flush=True)
         if not args.overrides:
             keep(RESULTS, name, measured, table)
@@ -55,16 +58,17 @@ def train(name: str, seed: int, args: argparse.Namespace) -> dict[str, Any]:
 def line(name: str, measured: dict[str, Any]) -> str:
     runs = measured["runs"]
     test, validation = (launch.spread([100 * run[split] for run in runs]) for split in ("test", "validation"))
-    minutes = statistics.mean(run["seconds"] for run in runs) / 60
+    minutes = f"{statistics.mean(run['seconds'] for run in runs) / 60:.1f} min" if measured["at_once"] == 1 else ""
     seeds = ", ".join(map(str, measured["seeds"]))
-    return f"| `{name}` | {test} | {validation} | {seeds} | {minutes:.1f} min |"
+    return f"| `{name}` | {test} | {validation} | {seeds} | {minutes} |"
 
 
 def table(kept: dict[str, Any]) -> str:
-    origins: dict[tuple[str, str], list[str]] = {}
+    origins: dict[str, list[str]] = {}
     for name, measured in kept.items():
-        origins.setdefault((measured["machine"], measured["date"]), []).append(f"`{name}`")
-    notes = [f"{', '.join(names)}: {machine}, {day}." for (machine, day), names in origins.items()]
+        others = "" if measured["at_once"] == 1 else f", {measured['at_once']} runs at once"
+        origins.setdefault(f"{measured['machine']}{others}, {measured['date']}", []).append(f"`{name}`")
+    notes = [f"{', '.join(names)}: {where}." for where, names in origins.items()]
     return "\n".join([HEAD, *(line(name, measured) for name, measured in kept.items()), "", *notes])
 
 

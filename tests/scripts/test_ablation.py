@@ -1,3 +1,5 @@
+import json
+
 import pytest
 
 from attnpred import compose
@@ -14,9 +16,13 @@ def test_changes_are_compared_seed_by_seed_and_within_one_setting(tmp_path, monk
 
     def train(overrides):
         asked.append(overrides)
-        seed = int(overrides[-1].partition("=")[2])
-        accuracy = 0.9 + 0.01 * seed - 0.02 * ("model.attention=self" in overrides)
-        return {"val": {"best": {"accuracy": accuracy}}, "seconds": 60.0 * (1 + ("model.attention=self" in overrides))}
+        seed = next((int(one[5:]) for one in overrides if one.startswith("seed=")), 0)
+        attends = "model.attention=self" in overrides
+        rate = 100.0 if "trainer.max_steps=7" in overrides else 200.0
+        return {
+            "val": {"best": {"accuracy": 0.9 + 0.01 * seed - 0.02 * attends}},
+            "examples_per_second": rate / (1 + attends),
+        }
 
     def measure(*arguments):
         monkeypatch.setattr("sys.argv", ["ablation", *arguments])
@@ -32,15 +38,27 @@ def test_changes_are_compared_seed_by_seed_and_within_one_setting(tmp_path, monk
     narrow = ("--seeds", "0", "1", "--", "model.width=16")
     monkeypatch.setattr(ablation, "CHANGES", {name: ablation.CHANGES[name] for name in (ablation.RECIPE, change)})
     shown = measure(*narrow)
-    assert "| the recipe |  | 90.50 ± 0.71 |  | 1.0 min |" in shown
+    recipe = "| the recipe |  | 90.50 ± 0.71 |  |  |"
+    assert recipe in shown
     assert f"| {change} | `model.attention=self` | 88.50 ± 0.71 | -2.00 ± 0.00 | 2.00 x |" in shown
+    assert "\nTimes: " in shown
     assert "With `model.width=16`; seeds 0, 1; " in shown
-    assert all(overrides[:3] == [*ablation.BASE, "model.width=16"] for overrides in asked)
+    assert all(set(overrides) > {*ablation.BASE, "model.width=16"} for overrides in asked)
     assert measure("--only", change, *narrow) == shown
     assert len(asked) == 6
     # a change measured in another setting is not compared with this recipe, nor the others with another recipe
     assert change not in measure("--only", change, "--seeds", "0")
-    assert "| the recipe |  | 90.50 ± 0.71 |  | 1.0 min |" in page.read_text()
+    assert recipe in page.read_text()
     shown = measure("--only", ablation.RECIPE, "--seeds", "0")
-    assert "| the recipe |  | 90.00 |  | 1.0 min |" in shown
+    assert "| the recipe |  | 90.00 |  |  |" in shown
     assert f"| {change} | `model.attention=self` | 88.00 | -2.00 | 2.00 x |" in shown
+    # what shared a machine with others has no times of its own, and gets them afterwards
+    shown = measure("--at-once", "2", "--seeds", "0")
+    assert "Times" not in shown
+    assert f"| {change} | `model.attention=self` | 88.00 | -2.00 |  |" in shown
+    shown = measure("--steps", "7", "--only", change)
+    assert f"| {change} | `model.attention=self` | 88.00 | -2.00 |  |" in shown
+    shown = measure("--steps", "7")
+    assert f"| {change} | `model.attention=self` | 88.00 | -2.00 | 2.00 x |" in shown
+    assert json.loads((tmp_path / "ablation.json").read_text())[change]["speed"]["examples_per_second"] == 50
+    assert all("trainer.limit_batches=7" in overrides for overrides in asked[-3:])

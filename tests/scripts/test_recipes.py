@@ -14,7 +14,7 @@ def test_every_recipe_composes_and_is_checked(name):
 
 
 def test_results_are_kept_and_shown(tmp_path, monkeypatch):
-    reached = iter([0.90, 0.91, 0.50])
+    reached = iter([0.90, 0.91, 0.50, 0.80, 0.81, 0.70, 0.71])
     monkeypatch.setattr(
         recipes,
         "train",
@@ -28,8 +28,19 @@ def test_results_are_kept_and_shown(tmp_path, monkeypatch):
     recipes.main()
     known = json.loads((tmp_path / "recipes.json").read_text())
     assert known["cifar10_resnet"]["seeds"] == [0, 1]
-    assert "| `cifar10_resnet` | 90.50 ± 0.71 | 93.00 ± 0.00 | 0, 1 | 2.0 min |" in page.read_text()
+    shown = page.read_text()
+    assert "| `cifar10_resnet` | 90.50 ± 0.71 | 93.00 ± 0.00 | 0, 1 | 2.0 min |" in shown
+    assert "runs at once" not in shown
     # with other settings it is no recipe any more
     monkeypatch.setattr("sys.argv", ["recipes", "--only", "cifar10_resnet", "--seeds", "0", "--", "optimizer.lr=1"])
     recipes.main()
     assert json.loads((tmp_path / "recipes.json").read_text()) == known
+    # runs beside one another say nothing of time
+    monkeypatch.setattr(
+        "sys.argv", ["recipes", "--only", "cifar10_vit", "sst2_minilm", "--seeds", "0", "1", "--at-once", "3"]
+    )
+    recipes.main()
+    shown = page.read_text()
+    assert shown.count(" |  |\n") == 2
+    assert ", 3 runs at once, " in shown
+    assert "| `cifar10_resnet` | 90.50 ± 0.71 | 93.00 ± 0.00 | 0, 1 | 2.0 min |" in shown
