@@ -189,7 +189,7 @@ class OptimizerConfig:
 
     def check(self) -> None:
         if self.hold_norm and self.name != "muon":
-            raise Invalid("hold_norm", f"is what muon can do, not {self.name}; leave it out or set name=muon")
+            raise Invalid("hold_norm", f"is what muon can do, not {self.name}; set it to false, or name=muon")
         if self.schedule == "wsd" and self.warmup + self.decay > 1:
             raise Invalid("decay", f"leaves no time beside warmup={self.warmup}; together they are 1 at most")
 
