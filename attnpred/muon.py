@@ -22,8 +22,8 @@ STEP = 0.2  # times the longer side's root: steps as large as AdamW's, so that o
 class Muon(Optimizer):
     """Its momentum is kept in the shape of `as_matrix`.
 
-    `hold_norm` brings each parameter back to the norm that it started with, unless that was 0. Behind it the norm says
-    nothing where a normalisation follows, but grows with every step, and the next one turns the parameter by less.
+    `hold_norm` brings each parameter back to the norm that it started with, unless that was 0. Where a normalisation
+    follows, the norm says nothing, but it grows with every step, and the next one then turns the parameter by less.
     """
 
     def __init__(self, params: list[dict[str, Any]], momentum: float, *, hold_norm: bool = False) -> None:

@@ -45,21 +45,17 @@ def main() -> None:
     parser.add_argument("--only", nargs="+", choices=list(CHANGES), metavar="CHANGE", default=list(CHANGES))
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1])
     parser.add_argument("--at-once", type=int, default=1, help=launch.AT_ONCE)
-    parser.add_argument("--steps", type=int)
+    parser.add_argument("--steps", type=int, help="how many to time, and nothing else")
     parser.add_argument("--output-dir", default="outputs/ablation")
     parser.add_argument("overrides", nargs="*")
     args = parser.parse_args()
-    if args.steps is not None:
-        known = {change: measured for change, measured in read_json(RESULTS).items() if change in args.only}
-        short = (f"trainer.max_steps={args.steps}", f"trainer.limit_batches={args.steps}")
-        rates: dict[str, float] = {}
-        for _ in range(3):
-            for change, measured in known.items():
-                result = train(change, [*measured["overrides"], *short], args.output_dir)
-                rates[change] = max(result["examples_per_second"], rates.get(change, 0.0))
-        for change, measured in known.items():
-            keep(RESULTS, change, {**measured, "speed": speed(rates[change])}, table)
-        return
+    if args.steps is None:
+        compare(args)
+    else:
+        time_alone(args)
+
+
+def compare(args: argparse.Namespace) -> None:
     asked = [(change, seed) for change in args.only for seed in args.seeds]
     results = launch.in_turn(
         lambda one: train(one[0], [*args.overrides, f"seed={one[1]}"], args.output_dir), asked, args.at_once
@@ -68,14 +64,27 @@ def main() -> None:
         runs = [next(results) for _ in args.seeds]
         accuracies = [run["val"]["best"]["accuracy"] for run in runs]
         measured = {**origin(), "seeds": args.seeds, "overrides": args.overrides, "accuracies": accuracies}
-        rate = statistics.mean(run["examples_per_second"] for run in runs)
-        measured["speed"] = speed(rate) if args.at_once == 1 else None
+        mean = statistics.mean(run["examples_per_second"] for run in runs)
+        measured["speed"] = speed(mean) if args.at_once == 1 else None
         print(f"{change}: {launch.spread([100 * accuracy for accuracy in accuracies])}", file=sys.stderr, flush=True)
         keep(RESULTS, change, measured, table)
 
 
+def time_alone(args: argparse.Namespace) -> None:
+    known = {change: measured for change, measured in read_json(RESULTS).items() if change in args.only}
+    short = (f"trainer.max_steps={args.steps}", f"trainer.limit_batches={args.steps}")
+    rates = dict.fromkeys(known, 0.0)
+    for _ in range(3):
+        for change, measured in known.items():
+            result = train(change, [*measured["overrides"], *short], args.output_dir)
+            rates[change] = max(rates[change], result["examples_per_second"])
+    for change, measured in known.items():
+        keep(RESULTS, change, {**measured, "speed": speed(rates[change])}, table)
+
+
 def train(change: str, overrides: list[str], output_dir: str) -> dict[str, Any]:
-    return launch.train([*BASE, *CHANGES[change], *overrides, f"output_dir={output_dir}"])
+    """One run; the change comes behind the overrides of all, which must not undo it."""
+    return launch.train([*BASE, *overrides, *CHANGES[change], f"output_dir={output_dir}"])
 
 
 def speed(rate: float) -> dict[str, Any]:
@@ -110,9 +119,13 @@ def row(change: str, measured: dict[str, Any], base: dict[str, Any]) -> str:
         pairs = zip(measured["accuracies"], base["accuracies"], strict=True)
         apart = [100 * (accuracy - other) for accuracy, other in pairs]
         cells.append(f"{'+' if statistics.mean(apart) >= 0 else ''}{launch.spread(apart)}")
-        rates = [one["speed"]["examples_per_second"] for one in (base, measured)] if comparable(measured, base) else []
-        cells.append(f"{rates[0] / rates[1]:.2f} x" if rates else "")
+        cells.append(f"{rate(base) / rate(measured):.2f} x" if comparable(measured, base) else "")
     return "| " + " | ".join(cells) + " |"
+
+
+def rate(measured: dict[str, Any]) -> float:
+    found: float = measured["speed"]["examples_per_second"]
+    return found
 
 
 def comparable(measured: dict[str, Any], base: dict[str, Any]) -> bool:

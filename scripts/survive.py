@@ -23,7 +23,6 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import date
@@ -33,7 +32,7 @@ from typing import Any
 import torch
 
 from attnpred import vault
-from scripts import readme
+from scripts import launch, readme
 from scripts.machine import machine
 
 RESULT = Path(__file__).with_suffix(".json")
@@ -85,8 +84,7 @@ def main() -> int:
             shutil.rmtree(directory)
             return stage, wrong
 
-        with ThreadPoolExecutor(args.jobs) as threads:
-            ended = list(threads.map(trial, range(args.kills)))
+        ended = list(launch.in_turn(trial, range(args.kills), args.jobs))
     same_ones = sum(not wrong for _, wrong in ended)
     stages = dict(Counter(stage for stage, _ in ended).most_common())
     result = {
