@@ -2,10 +2,13 @@
 
 from typing import TYPE_CHECKING
 
+from attnpred import put_off
+
 if TYPE_CHECKING:
     from attnpred.trained import Trained
 
 __version__ = "0.1.0"
+put_off.install()
 
 
 def load(run: str) -> "Trained":
