@@ -3,11 +3,12 @@
 import ctypes
 import os
 import signal
-import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from subprocess import DEVNULL, Popen
 from types import FrameType
+from typing import IO
 
 from attnpred.errors import Interrupted, UserError
 from attnpred.schema import PACKAGE
@@ -57,6 +58,23 @@ def environment() -> dict[str, str]:
     return {**os.environ, "PYTHONPATH": path, "PYTHONSAFEPATH": "1"}
 
 
+def start(command: list[str], directory: str | Path, env: dict[str, str], log: IO[bytes] | None) -> Popen[bytes]:
+    """A child that says nothing but in the log, or where we do; it ends with us.
+
+    It has a session of its own: an interrupt at the terminal reaches it once, through us.
+    """
+    return Popen(
+        command,
+        env=env,
+        cwd=directory,
+        stdin=DEVNULL,
+        stdout=DEVNULL,
+        stderr=log,
+        start_new_session=True,
+        preexec_fn=leave_with_parent(),
+    )
+
+
 def run(command: list[str], further: dict[str, str] | None = None) -> int:
     """Runs a child to its end, with `further` environment, hands signals on to it, and returns its exit code.
 
@@ -74,7 +92,7 @@ def run(command: list[str], further: dict[str, str] | None = None) -> int:
         if number == signal.SIGTERM:
             child.terminate()
 
-    child = subprocess.Popen(command, env={**environment(), **(further or {})}, preexec_fn=leave_with_parent())
+    child = Popen(command, env={**environment(), **(further or {})}, preexec_fn=leave_with_parent())
     handed_on = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGUSR1") if hasattr(signal, name)]
     previous = {number: signal.signal(number, note) for number in handed_on}
     try:

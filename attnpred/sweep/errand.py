@@ -2,10 +2,10 @@
 
 import os
 import signal
-import subprocess
 import time
 from contextlib import suppress
 from pathlib import Path
+from subprocess import Popen
 from typing import Any
 
 from attnpred import processes
@@ -21,21 +21,12 @@ class Errand:
     def __init__(self, command: list[str], directory: str, place: Path) -> None:
         """`directory` is where the command runs, `place` the job's own."""
         self.command, self.directory, self.place = command, directory, place
-        self.child: subprocess.Popen[bytes] | None = None
+        self.child: Popen[bytes] | None = None
 
     def run(self) -> int:
         """To its end; its exit code."""
         with (self.place / LOG).open("ab") as log:
-            self.child = subprocess.Popen(
-                self.command,
-                env=processes.environment(),
-                cwd=self.directory,
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                stderr=log,
-                start_new_session=True,
-                preexec_fn=processes.leave_with_parent(),
-            )
+            self.child = processes.start(self.command, self.directory, processes.environment(), log)
         while (code := self.child.poll()) is None:
             try:
                 time.sleep(PAUSE)

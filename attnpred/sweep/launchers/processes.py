@@ -1,10 +1,10 @@
 """Jobs as processes of this machine, which share out its GPUs and cores."""
 
 import signal
-import subprocess
 import time
 from contextlib import ExitStack
 from dataclasses import dataclass
+from subprocess import Popen
 from typing import Any
 
 from attnpred import processes
@@ -27,7 +27,7 @@ class Processes:
         self.several = config.n_jobs > 1
         self.gpus = devices.Slots(devices.visible(), config.n_jobs)
         self.threads = max(1, devices.cores() // config.n_jobs)
-        self.running: dict[int, tuple[Job, subprocess.Popen[bytes]]] = {}
+        self.running: dict[int, tuple[Job, Popen[bytes]]] = {}
 
     def start(self, job: Job, command: list[str], directory: str) -> None:
         environment = processes.environment()
@@ -37,17 +37,7 @@ class Processes:
                 environment["CUDA_VISIBLE_DEVICES"] = taken
         with ExitStack() as stack:
             log: Any = stack.enter_context((job.directory / LOG).open("ab")) if self.several else None
-            # a session of its own: an interrupt at the terminal reaches it once, through us
-            child = subprocess.Popen(
-                command,
-                env=environment,
-                cwd=directory,
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                stderr=log,
-                start_new_session=True,
-                preexec_fn=processes.leave_with_parent(),
-            )
+            child = processes.start(command, directory, environment, log)
         self.running[job.number] = (job, child)
 
     def finished(self, timeout: float) -> list[tuple[Job, int]]:
