@@ -58,7 +58,7 @@ def environment() -> dict[str, str]:
     return {**os.environ, "PYTHONPATH": path, "PYTHONSAFEPATH": "1"}
 
 
-def start(command: list[str], directory: str | Path, env: dict[str, str], log: IO[bytes] | None) -> Popen[bytes]:
+def start(command: list[str], directory: str, env: dict[str, str], log: IO[bytes] | None) -> Popen[bytes]:
     """A child that says nothing but in the log, or where we do; it ends with us.
 
     It has a session of its own: an interrupt at the terminal reaches it once, through us.
