@@ -16,6 +16,7 @@ from attnpred.models.base import Model, PixelNorm
 from attnpred.models.dropout import ExampleDropout
 from attnpred.models.embedding import Embedding
 from attnpred.models.fused import linear_gelu
+from attnpred.models.ngrams import Ngrams, evened, joined
 from attnpred.models.positions import EMBEDDING_DEVIATION, Positions, Rotation
 from attnpred.models.predicted import PredictedAttention
 from attnpred.schema import Invalid, option
@@ -42,6 +43,12 @@ class TransformerConfig(ModelConfig):
     patch: int | None = option(
         "Side of an image patch in pixels; null makes 8 by 8 patches or more, of 2 pixels or more.", ge=1
     )
+    ngrams: int | None = option(
+        "Tokens of the longest run that has a score of its own for each class, added to what the layers find in a "
+        "text; null for no such scores.",
+        ge=1,
+        default=None,
+    )
 
     def check(self) -> None:
         if self.width % self.heads:
@@ -61,19 +68,25 @@ class Transformer(Model):
     latter two are restricted to the own parts and brought back to sum 1.
 
     With `cls`, `layers` counts the learned cls token as the first query and the first key; it is no part of the input.
+
+    With `ngrams` these are shares in what the layers say, beside which each part's scores count, both by how far they
+    tell the classes apart.
     """
 
     def __init__(self, config: TransformerConfig, spec: InputSpec) -> None:
         super().__init__(config, spec)
         self.embed: TokenEmbedding | PatchEmbedding
         if isinstance(spec, ImageSpec):
+            if config.ngrams is not None:
+                raise UserError(f"model.ngrams={config.ngrams}: images have no runs of tokens; take null, or a text")
             self.embed = PatchEmbedding(spec, config.width, config.patch)
             length, grid = math.prod(self.embed.grid), self.embed.grid
         else:
             assert isinstance(spec, TextSpec)
-            self.embed = TokenEmbedding(spec, config.width)
+            self.embed = TokenEmbedding(spec, config.width, config.ngrams)
             length, grid = spec.max_length, None
         self.grid = grid
+        self.parted = None if config.ngrams is None else (config.width, len(spec.classes))
         head_dim = config.width // config.heads
         self.positions = Positions(config.positions, width=config.width, head_dim=head_dim, length=length, grid=grid)
         self.cls = nn.Parameter(torch.zeros(config.width)) if config.pooling == "cls" else None
@@ -108,7 +121,12 @@ class Transformer(Model):
 
     def forward(self, batch: Batch, *, need_attention: bool = False, need_layers: bool = True) -> ModelOutput:
         valid, own = (batch.valid(), batch.own()) if isinstance(batch, TextBatch) else (None, None)
-        x = entered = self.positions(self.embed(batch))  # (batch, parts, width)
+        x = self.embed(batch)  # (batch, parts, width), or classes more
+        scores = None
+        if self.parted is not None:
+            x, scores = x.split(self.parted, dim=-1)
+            scores = evened(scores, valid)  # (batch, parts, classes)
+        x = entered = self.positions(x)  # (batch, parts, width)
         before = 0 if self.cls is None else 1
         rotation = self.positions.rotation(x.shape[1], x.device, before=before)
         if self.cls is not None:
@@ -124,7 +142,8 @@ class Transformer(Model):
             if attended is not None:
                 weights.append(attended)
         pooled, share = self.pool(x, own, need_weights=need_attention)
-        logits = self.head(pooled)
+        said = self.head(pooled)
+        logits = said if scores is None else said + scores.sum(1)
         if share is None:
             return ModelOutput(logits)
         if self.predicted is not None:
@@ -132,6 +151,7 @@ class Transformer(Model):
         else:
             flowed = share if self.pool.kind == "attention" else pass_through(share, weights[-1])
             importance = normalise(flowed[:, before:], own)
+            importance = importance if scores is None else joined(importance, said, scores, own)
         return ModelOutput(logits, Attention(importance, tuple(weights) if need_layers else (), self.grid, share))
 
 
@@ -158,15 +178,19 @@ class Layer(nn.Module):
 
 
 class TokenEmbedding(nn.Module):
-    def __init__(self, spec: TextSpec, width: int) -> None:
+    """A vector a token, and with `ngrams` the token's scores behind it, so that they are seen as input too."""
+
+    def __init__(self, spec: TextSpec, width: int, ngrams: int | None) -> None:
         super().__init__()
         self.table = Embedding(spec.vocab_size, width)
         nn.init.trunc_normal_(self.table.weight, std=EMBEDDING_DEVIATION)
+        self.ngrams = None if ngrams is None else Ngrams(spec, ngrams)
 
     def forward(self, batch: Batch) -> Tensor:
-        """-> (batch, length, width)"""
+        """-> (batch, length, width), or (batch, length, width + classes)"""
         assert isinstance(batch, TextBatch)
-        return self.table(batch.tokens)
+        vectors = self.table(batch.tokens)
+        return vectors if self.ngrams is None else torch.cat((vectors, self.ngrams(batch)), dim=-1)
 
 
 class PatchEmbedding(nn.Module):

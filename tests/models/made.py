@@ -49,6 +49,7 @@ CASES: list[tuple[str, str, dict[str, Any]]] = [
         ("transformer", m, {"positions": o, "pooling": p})
         for m, o, p in product(("text", "image"), ("learned", "sinusoidal", "rotary"), POOLINGS)
     ),
+    *(("transformer", "text", {"ngrams": n, "pooling": p}) for n, p in ((1, "cls"), (3, "attention"))),
     *(("bert", "text", {"pooling": p}) for p in POOLINGS),
     *(
         (n, m, {"attention_loss": "faithful", "pooling": p})

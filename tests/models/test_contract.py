@@ -20,7 +20,7 @@ def some(chosen):
 
 
 every_on_text = some(lambda modality, changes: modality == "text")
-every_on_text_that_flows = some(lambda modality, changes: modality == "text" and "attention_loss" not in changes)
+every_on_text_that_flows = some(lambda m, changes: m == "text" and not changes.keys() & {"attention_loss", "ngrams"})
 
 
 @every

@@ -1,0 +1,82 @@
+"""What each word, and each run of words, says for or against a class, wherever it stands: a linear model's part.
+
+Small corpora teach it better than what mixes the words. Beside that part, it leaves to it what is not a sum (Cheng et
+al. 2016, wide and deep).
+"""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from attnpred.contracts import TextBatch, TextSpec
+from attnpred.models.attention import normalise
+from attnpred.models.embedding import Embedding
+
+ROWS = 2**18  # that runs of two tokens and more share, by their hashes
+SPREAD = 0x9E3779B97F4A7C15 - 2**64  # of multiplicative hashing: 2**64 by the golden ratio
+SPEED = 10.0  # by AdamW a score moves as fast as a feature does, of which a word has a hundred
+
+
+class Ngrams(nn.Module):
+    """A score a class for every run of up to `longest` tokens, shared by the tokens of the run; all start at 0.
+
+    Runs with a token that stands for one taken away have none.
+    """
+
+    def __init__(self, spec: TextSpec, longest: int) -> None:
+        super().__init__()
+        self.longest = longest
+        self.mask_id = spec.mask_id
+        self.first_hashed = spec.vocab_size
+        scores = torch.zeros(spec.vocab_size + (ROWS if longest > 1 else 0), len(spec.classes))
+        self.table = Embedding(*scores.shape, _weight=scores)  # drawing none: all else starts as without it
+
+    def forward(self, batch: TextBatch) -> Tensor:
+        """-> (batch, length, classes): each token's share of the scores of the runs that it is part of"""
+        rows, scored = self.rows(batch)
+        scores = SPEED * self.table(rows) * scored[..., None]  # (batch, length, longest, classes)
+        total = scores[:, :, 0]
+        for tokens in range(2, self.longest + 1):
+            ending = scores[:, :, tokens - 1] / tokens
+            for back in range(min(tokens, ending.shape[1])):
+                total = total + F.pad(ending[:, back:], (0, 0, 0, back))
+        return total
+
+    def rows(self, batch: TextBatch) -> tuple[Tensor, Tensor]:
+        """Rows of the runs of 1, 2, … tokens that end with each token, and which have one: (batch, length, longest)."""
+        known, valid = batch.tokens != self.mask_id, batch.valid()
+        known = known if valid is None else known & valid
+        rows, scored = [batch.tokens], [known]
+        hashed = batch.tokens
+        for _ in range(1, self.longest):
+            hashed = _mixed(F.pad(hashed[:, :-1], (1, 0))) + batch.tokens
+            rows.append(self.first_hashed + _mixed(hashed) % ROWS)
+            scored.append(F.pad(scored[-1][:, :-1], (1, 0)) & known)
+        return torch.stack(rows, dim=2), torch.stack(scored, dim=2)
+
+
+def evened(scores: Tensor, valid: Tensor | None) -> Tensor:
+    """(batch, length, classes), over the root of each text's length: as that, a sum of chance grows; padding has 0."""
+    if valid is None:
+        return scores * scores.shape[1] ** -0.5
+    return scores * (valid * valid.sum(1, keepdim=True) ** -0.5)[..., None]
+
+
+def joined(importance: Tensor, said: Tensor, scores: Tensor, own: Tensor | None) -> Tensor:
+    """Each part's say, (batch, parts), where `said`, (batch, classes), is due to `importance` and `scores` are added.
+
+    A say is how far it tells the classes apart, whichever it favours.
+    """
+    return normalise(importance * _apart(said)[:, None] + _apart(scores), own)
+
+
+def _apart(numbers: Tensor) -> Tensor:
+    """(…, classes) -> (…): their mean distance from their mean; unlike the deviation's, its slope at 0 is a number."""
+    numbers = numbers.float()
+    return (numbers - numbers.mean(-1, keepdim=True)).abs().mean(-1)
+
+
+def _mixed(numbers: Tensor) -> Tensor:
+    """int64 -> int64, not below 0, whose lower bits depend on all bits given."""
+    spread = numbers * SPREAD
+    return (spread ^ spread >> 32) * SPREAD >> 20 & 2**43 - 1
