@@ -35,11 +35,20 @@ class PredictedAttention(nn.Module):
         with torch.random.fork_rng(devices=[]):
             return cls(widths, whole, classes)
 
-    def forward(self, parts: Sequence[Tensor], whole: Tensor, logits: Tensor, own: Tensor | None) -> Tensor:
-        """parts (batch, parts, width) each, whole (batch, width), logits (batch, classes) -> (batch, parts) float32"""
+    def forward(
+        self,
+        parts: Sequence[Tensor],  # (batch, parts, width) each
+        whole: Tensor,  # (batch, width)
+        logits: Tensor,  # (batch, classes)
+        own: Tensor | None,
+        *,
+        known: Tensor | None = None,  # (batch, parts, classes): what each part is known to add to the logits
+    ) -> Tensor:
+        """-> (batch, parts) float32"""
         seen = [x.detach() for x in (*parts, whole[:, None])]
         read = [linear(norm(x)) for linear, norm, x in zip(self.reads, self.norms, seen, strict=True)]
         scores = self.tell(F.gelu(sum(read[1:], read[0]))).float()  # (batch, parts, classes)
+        scores = scores if known is None else scores + known.detach()
         answer = logits.argmax(1)[:, None, None].expand(-1, scores.shape[1], 1)
         return shares(scores.gather(2, answer)[..., 0], own)
 

@@ -147,7 +147,7 @@ class Transformer(Model):
         if share is None:
             return ModelOutput(logits)
         if self.predicted is not None:
-            importance = self.predicted((entered, x[:, before:]), pooled, logits, own)
+            importance = self.predicted((entered, x[:, before:]), pooled, logits, own, known=scores)
         else:
             flowed = share if self.pool.kind == "attention" else pass_through(share, weights[-1])
             importance = normalise(flowed[:, before:], own)

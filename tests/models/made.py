@@ -55,6 +55,7 @@ CASES: list[tuple[str, str, dict[str, Any]]] = [
         (n, m, {"attention_loss": "faithful", "pooling": p})
         for n, m, p in (("resnet_attention", "image", "mean"), ("transformer", "text", "mean"), ("bert", "text", "cls"))
     ),
+    ("transformer", "text", {"attention_loss": "faithful", "ngrams": 2, "pooling": "mean"}),
 ]
 NAMES = ["-".join((name, modality, *map(str, changes.values()))) for name, modality, changes in CASES]
 

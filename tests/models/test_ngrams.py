@@ -120,6 +120,18 @@ def test_importance_is_the_layers_attention_and_the_scores_by_what_each_decides(
     torch.testing.assert_close(output.attention.read, plain.attention.read)
 
 
+@torch.no_grad()
+def test_what_scores_are_known_to_add_need_not_be_predicted():
+    model = make_model("transformer", SPEC, ngrams=2, attention_loss="faithful")
+    torch.nn.init.zeros_(model.predicted.tell.weight)
+    batch = texts([5, 6, 7, 8], [9, 10])
+    output = model(batch, need_attention=True)
+    scores = model.embed.ngrams(batch)[torch.arange(2), :, output.logits.argmax(1)]
+    for row, length in enumerate(batch.lengths.tolist()):
+        found = output.attention.importance[row, :length]
+        assert found.argsort().tolist() == scores[row, :length].argsort().tolist()
+
+
 def test_images_have_none():
     with pytest.raises(UserError) as error:
         make_model("transformer", IMAGE, ngrams=2)
