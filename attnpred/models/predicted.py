@@ -21,19 +21,25 @@ FLAT = 1e-3  # a length of scores below which they count as equal
 class PredictedAttention(nn.Module):
     """Sees each part as it entered and as it left the layers, and the whole; no gradient flows back from it."""
 
-    def __init__(self, widths: Sequence[int], whole: int, classes: int) -> None:
+    def __init__(self, widths: Sequence[int], whole: int, classes: int, *, knows: bool) -> None:
         super().__init__()
         self.norms = nn.ModuleList(nn.LayerNorm(width) for width in (*widths, whole))
         self.reads = nn.ModuleList(nn.Linear(width, HIDDEN) for width in (*widths, whole))
+        self.hear = nn.Linear(classes, HIDDEN, bias=False) if knows else None
         self.tell = nn.Linear(HIDDEN, classes, bias=False)
 
     @classmethod
-    def where_asked(cls, config: ModelConfig, widths: Sequence[int], whole: int, classes: int) -> Self | None:
-        """For a model with these options; whatever else the model draws at random is the same with it and without."""
+    def where_asked(
+        cls, config: ModelConfig, widths: Sequence[int], whole: int, classes: int, *, knows: bool = False
+    ) -> Self | None:
+        """For a model with these options; whatever else the model draws at random is the same with it and without.
+
+        `knows`: of some of what each part adds to the logits, it is told how much.
+        """
         if config.attention_loss != "faithful":
             return None
         with torch.random.fork_rng(devices=[]):
-            return cls(widths, whole, classes)
+            return cls(widths, whole, classes, knows=knows)
 
     def forward(
         self,
@@ -42,13 +48,17 @@ class PredictedAttention(nn.Module):
         logits: Tensor,  # (batch, classes)
         own: Tensor | None,
         *,
-        known: Tensor | None = None,  # (batch, parts, classes): what each part is known to add to the logits
+        known: Tensor | None = None,  # (batch, parts, classes)
     ) -> Tensor:
         """-> (batch, parts) float32"""
         seen = [x.detach() for x in (*parts, whole[:, None])]
         read = [linear(norm(x)) for linear, norm, x in zip(self.reads, self.norms, seen, strict=True)]
-        scores = self.tell(F.gelu(sum(read[1:], read[0]))).float()  # (batch, parts, classes)
-        scores = scores if known is None else scores + known.detach()
+        if self.hear is None or known is None:
+            scores = self.tell(F.gelu(sum(read[1:], read[0]))).float()  # (batch, parts, classes)
+        else:
+            # both ways: added, it need not be learned; heard, it is weighed against what the layers make of the part
+            known = known.detach()
+            scores = self.tell(F.gelu(sum(read, self.hear(known)))).float() + known
         answer = logits.argmax(1)[:, None, None].expand(-1, scores.shape[1], 1)
         return shares(scores.gather(2, answer)[..., 0], own)
 

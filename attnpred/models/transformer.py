@@ -96,7 +96,9 @@ class Transformer(Model):
         self.head = nn.Linear(config.width, len(spec.classes))
         self._initialise()
         widths = (config.width, config.width)
-        self.predicted = PredictedAttention.where_asked(config, widths, config.width, len(spec.classes))
+        self.predicted = PredictedAttention.where_asked(
+            config, widths, config.width, len(spec.classes), knows=self.parted is not None
+        )
 
     def _initialise(self) -> None:
         for name, module in self.named_modules():

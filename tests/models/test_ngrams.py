@@ -132,6 +132,15 @@ def test_what_scores_are_known_to_add_need_not_be_predicted():
         assert found.argsort().tolist() == scores[row, :length].argsort().tolist()
 
 
+def test_predicted_attention_hears_the_scores_and_moves_none():
+    model = make_model("transformer", SPEC, ngrams=2, attention_loss="faithful")
+    batch = texts([5, 6, 7, 8], [9, 10, 11])
+    model(batch, need_attention=True).attention.importance[0, 1].backward()
+    felt = {name for name, p in model.named_parameters() if p.grad is not None and p.grad.any()}
+    assert {name.partition(".")[0] for name in felt} == {"predicted"}
+    assert "predicted.hear.weight" in felt
+
+
 def test_images_have_none():
     with pytest.raises(UserError) as error:
         make_model("transformer", IMAGE, ngrams=2)
