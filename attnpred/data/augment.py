@@ -10,8 +10,7 @@ from torch import Tensor
 from attnpred.config import AugmentConfig
 from attnpred.contracts import ImageBatch, ImageSpec
 from attnpred.errors import UserError
-
-SPREAD = 0x9E3779B97F4A7C15 - 2**64  # of multiplicative hashing: 2**64 by the golden ratio
+from attnpred.hashing import scattered
 
 
 class Augment:
@@ -53,9 +52,7 @@ def turn(ids: Tensor, epoch: int) -> Tensor:
     By chance an example would show one side several times in a row. Labels may alternate from row to row, so that it is
     the rows' hashes which tell them apart.
     """
-    mixed = ids * SPREAD
-    mixed = (mixed ^ mixed >> 32) * SPREAD
-    return (mixed < 0) == (epoch % 2 == 0)
+    return (scattered(ids) < 0) == (epoch % 2 == 0)
 
 
 def shift_and_flip(pixels: Tensor, crop: int, mirrored: Tensor | None) -> Tensor:

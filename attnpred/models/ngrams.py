@@ -1,7 +1,6 @@
 """What each word, and each run of words, says for or against a class, wherever it stands: a linear model's part.
 
-Small corpora teach it better than what mixes the words. Beside that part, it leaves to it what is not a sum (Cheng et
-al. 2016, wide and deep).
+Small corpora teach it more than they teach layers, which are left what is no sum (Cheng et al. 2016, wide and deep).
 """
 
 import torch
@@ -9,11 +8,11 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from attnpred.contracts import TextBatch, TextSpec
+from attnpred.hashing import scattered
 from attnpred.models.attention import normalise
 from attnpred.models.embedding import Embedding
 
 ROWS = 2**18  # that runs of two tokens and more share, by their hashes
-SPREAD = 0x9E3779B97F4A7C15 - 2**64  # of multiplicative hashing: 2**64 by the golden ratio
 SPEED = 10.0  # by AdamW a score moves as fast as a feature does, of which a word has a hundred
 
 
@@ -78,5 +77,4 @@ def _apart(numbers: Tensor) -> Tensor:
 
 def _mixed(numbers: Tensor) -> Tensor:
     """int64 -> int64, not below 0, whose lower bits depend on all bits given."""
-    spread = numbers * SPREAD
-    return (spread ^ spread >> 32) * SPREAD >> 20 & 2**43 - 1
+    return scattered(numbers) >> 20 & 2**43 - 1

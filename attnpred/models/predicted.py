@@ -48,17 +48,18 @@ class PredictedAttention(nn.Module):
         logits: Tensor,  # (batch, classes)
         own: Tensor | None,
         *,
-        known: Tensor | None = None,  # (batch, parts, classes)
+        known: Tensor | None = None,  # (batch, parts, classes): given where the model `knows`
     ) -> Tensor:
         """-> (batch, parts) float32"""
         seen = [x.detach() for x in (*parts, whole[:, None])]
         read = [linear(norm(x)) for linear, norm, x in zip(self.reads, self.norms, seen, strict=True)]
-        if self.hear is None or known is None:
-            scores = self.tell(F.gelu(sum(read[1:], read[0]))).float()  # (batch, parts, classes)
-        else:
-            # both ways: added, it need not be learned; heard, it is weighed against what the layers make of the part
-            known = known.detach()
-            scores = self.tell(F.gelu(sum(read, self.hear(known)))).float() + known
+        if self.hear is not None:
+            assert known is not None
+            read.insert(0, self.hear(known.detach()))
+        scores = self.tell(F.gelu(sum(read[1:], read[0]))).float()  # (batch, parts, classes)
+        if known is not None:
+            # heard, it is weighed against what the layers make of the part; added, it need not be learned
+            scores = scores + known.detach()
         answer = logits.argmax(1)[:, None, None].expand(-1, scores.shape[1], 1)
         return shares(scores.gather(2, answer)[..., 0], own)
 

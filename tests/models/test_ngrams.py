@@ -9,17 +9,10 @@ from attnpred.errors import UserError
 from attnpred.explain.base import make
 from attnpred.models.ngrams import ROWS, Ngrams, evened
 from attnpred.models.transformer import Transformer
+from tests.explain.made import texts
 from tests.models.made import IMAGE, make_config, make_model
 
 SPEC = TextSpec(classes=("a", "b"), vocab_size=30, max_length=24, pad_id=0, mask_id=1)
-
-
-def texts(*rows):
-    longest = max(len(row) for row in rows)
-    tokens = torch.tensor([[*row, *[0] * (longest - len(row))] for row in rows])
-    lengths = torch.tensor([len(row) for row in rows])
-    labels = torch.arange(len(rows)) % 2
-    return TextBatch(labels=labels, ids=labels, tokens=tokens, lengths=lengths, padded=True)
 
 
 @torch.no_grad()
