@@ -158,5 +158,6 @@ def hyperparameters(loggers: list[Logger], config: Config, overrides: list[str],
     for logger in loggers:
         if isinstance(logger, TensorBoardLogger):
             logger.log_hyperparams(chosen, results)
+            logger.finalize("success")  # the thread that writes would end with the process, whatever it still holds
         elif not isinstance(logger, CSVLogger | MetricsFile):
             logger.log_hyperparams(chosen)

@@ -212,8 +212,9 @@ def differences(run: Path, whole: Path) -> str:
                 found.append(f"{name}: {key}")
     if lines(run) != lines(whole):
         found.append("metrics.jsonl")
-    if curves(run) != curves(whole):
-        found.append("TensorBoard's curves")
+    ours, theirs = curves(run), curves(whole)
+    tags = sorted(ours.keys() | theirs.keys())
+    found += [f"TensorBoard's curve of {tag}" for tag in tags if ours.get(tag) != theirs.get(tag)]
     names, expected = (below(r.parents[2]) for r in (run, whole))
     found += [f"left over: {name}" for name in sorted(names - expected)]
     found += [f"missing: {name}" for name in sorted(expected - names)]

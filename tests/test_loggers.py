@@ -1,6 +1,10 @@
 """Optional loggers: refused where their package is missing, made with what was asked where it is there."""
 
+import time
+
 import pytest
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from tensorboard.summary.writer.record_writer import RecordWriter
 
 from attnpred import compose, loggers
 from attnpred.errors import UserError
@@ -38,3 +42,20 @@ def test_a_chosen_logger_gets_what_was_asked(name, kind, monkeypatch, tmp_path):
     else:
         own = {"run_name": "run", "tags": {"mlflow.source.name": "attnpred"}}
         assert made == {"values": ("mine",), "tracking_uri": f"sqlite:///{tmp_path}/run/mlflow.db", **own}
+
+
+def test_how_a_run_ended_is_on_the_disk_before_its_process_may_end(monkeypatch, tmp_path):
+    real = RecordWriter.write
+
+    def slow(self, data):
+        time.sleep(0.1)
+        real(self, data)
+
+    monkeypatch.setattr(RecordWriter, "write", slow)
+    config = compose.compose([])
+    measured = dict.fromkeys(config.task.metrics, 0.5)
+    loggers.hyperparameters(loggers.make(config.logger, tmp_path), config, [], {"test": measured})
+    shown = EventAccumulator(str(tmp_path / loggers.TENSORBOARD))
+    shown.Reload()
+    assert set(shown.Tags()["scalars"]) == {f"result/test/{name}" for name in measured}
+    assert "_hparams_/session_end_info" in shown.PluginTagToContent("hparams")
