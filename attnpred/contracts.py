@@ -1,6 +1,6 @@
 """What the rooms hand one another: batches, the input's specification, and a model's output."""
 
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import Any, Self, get_args, get_origin, get_type_hints
 
 import torch
@@ -79,7 +79,7 @@ class InputSpec:
     classes: tuple[str, ...]
 
     def as_dict(self) -> dict[str, Any]:
-        return asdict(self)
+        return {f.name: getattr(self, f.name) for f in fields(self) if f.compare}
 
     def check(self) -> None:
         """Raises ValueError where the numbers do not belong together."""
@@ -96,6 +96,8 @@ class TextSpec(InputSpec):
     mask_id: int  # stands for a token that is taken away
     prefix: tuple[int, ...] = ()  # ids of the special tokens before every text
     suffix: tuple[int, ...] = ()
+    # each token's letters, "" of special ones; the tokenizer knows them, so that they are neither saved nor compared
+    spelled: tuple[str, ...] = field(default=(), repr=False, compare=False)
 
     def check(self) -> None:
         super().check()
@@ -129,7 +131,8 @@ def spec_from_dict(values: dict[str, Any]) -> InputSpec:
     if kind is None:
         raise ValueError("its modality is neither text nor image")
     given: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}
-    hints = get_type_hints(kind)
+    known = get_type_hints(kind)
+    hints = {f.name: known[f.name] for f in fields(kind) if f.compare}
     for name in [*hints, *given]:
         if name not in hints or name not in given or not _is(given[name], hints[name]):
             raise ValueError(f"{name} is missing, unknown, or of another type")

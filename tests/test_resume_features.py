@@ -27,9 +27,10 @@ CASES = {
         *("data.augment.mixup=0.3", "task.label_smoothing=0.1", "task.consistency=0.5"),
         *("trainer.patience=50", "trainer.accumulate=2"),
     ],
-    "adamw, dropped words, batches by tokens, attention that agrees with gradients": [
+    "adamw, dropped words, batches by tokens, scores, spellings, predicted attention": [
         *("model=transformer", *TEXTS, *SMALL, "model.dropout=0.2", "model.attention_loss=faithful"),
-        *("data.token_budget=200", "data.word_dropout=0.2", "optimizer.ema=0.9", "trainer.validate_every_steps=5"),
+        *("model.ngrams=2", "model.letters=4", "data.token_budget=200"),
+        *("data.word_dropout=0.2", "optimizer.ema=0.9", "trainer.validate_every_steps=5"),
     ],
     "adapters beside an encoder": [
         *("model=bert", *TEXTS, "model.lora_rank=2", "model.recompute=true", "model.dropout=0.2"),

@@ -37,7 +37,7 @@ class TextReader:
     """Makes batches of texts, and words' attention of tokens'."""
 
     def __init__(self, spec: TextSpec, vocabulary: Vocabulary, *, strip_html: bool, truncate: str) -> None:
-        self.spec = spec
+        self.spec = replace(spec, spelled=vocabulary.spelled)
         self.vocabulary = vocabulary
         self.strip_html, self.truncate = strip_html, truncate
 

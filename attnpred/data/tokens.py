@@ -60,6 +60,17 @@ class Vocabulary:
         return int(max(self.tokenizer.get_vocab(with_added_tokens=True).values())) + 1
 
     @cached_property
+    def spelled(self) -> tuple[str, ...]:
+        """Each token as its tokenizer writes it, by number; special tokens and gaps as nothing."""
+        spelled = [""] * self.size
+        for token, number in self.tokenizer.get_vocab(with_added_tokens=True).items():
+            spelled[number] = token
+        for number, added in self.tokenizer.get_added_tokens_decoder().items():
+            if added.special:
+                spelled[number] = ""
+        return tuple(spelled)
+
+    @cached_property
     def fingerprint(self) -> str:
         return hashlib.blake2b(self.tokenizer_json.encode(), digest_size=16).hexdigest()
 

@@ -16,7 +16,8 @@ from attnpred.models.base import Model, PixelNorm
 from attnpred.models.dropout import ExampleDropout
 from attnpred.models.embedding import Embedding
 from attnpred.models.fused import linear_gelu
-from attnpred.models.ngrams import Ngrams, evened, joined
+from attnpred.models.letters import Letters
+from attnpred.models.ngrams import SPEED, Ngrams, evened, joined
 from attnpred.models.positions import EMBEDDING_DEVIATION, Positions, Rotation
 from attnpred.models.predicted import PredictedAttention
 from attnpred.schema import Invalid, option
@@ -49,6 +50,12 @@ class TransformerConfig(ModelConfig):
         ge=1,
         default=None,
     )
+    letters: int | None = option(
+        "Letters of the longest groups that tokens share by their spelling: each group has a vector, and with ngrams "
+        "scores, which are added to those of the tokens that hold it; null for none.",
+        ge=3,
+        default=None,
+    )
 
     def check(self) -> None:
         if self.width % self.heads:
@@ -77,13 +84,14 @@ class Transformer(Model):
         super().__init__(config, spec)
         self.embed: TokenEmbedding | PatchEmbedding
         if isinstance(spec, ImageSpec):
-            if config.ngrams is not None:
-                raise UserError(f"model.ngrams={config.ngrams}: images have no runs of tokens; take null, or a text")
+            for name in ("ngrams", "letters"):
+                if (given := getattr(config, name)) is not None:
+                    raise UserError(f"model.{name}={given}: images have no tokens; take null, or a text")
             self.embed = PatchEmbedding(spec, config.width, config.patch)
             length, grid = math.prod(self.embed.grid), self.embed.grid
         else:
             assert isinstance(spec, TextSpec)
-            self.embed = TokenEmbedding(spec, config.width, config.ngrams)
+            self.embed = TokenEmbedding(spec, config)
             length, grid = spec.max_length, None
         self.grid = grid
         self.parted = None if config.ngrams is None else (config.width, len(spec.classes))
@@ -182,17 +190,24 @@ class Layer(nn.Module):
 class TokenEmbedding(nn.Module):
     """A vector a token, and with `ngrams` the token's scores behind it, so that they are seen as input too."""
 
-    def __init__(self, spec: TextSpec, width: int, ngrams: int | None) -> None:
+    def __init__(self, spec: TextSpec, config: TransformerConfig) -> None:
         super().__init__()
-        self.table = Embedding(spec.vocab_size, width)
+        self.table = Embedding(spec.vocab_size, config.width)
         nn.init.trunc_normal_(self.table.weight, std=EMBEDDING_DEVIATION)
-        self.ngrams = None if ngrams is None else Ngrams(spec, ngrams)
+        self.ngrams = None if config.ngrams is None else Ngrams(spec, config.ngrams)
+        self.parts = (config.width, 0 if self.ngrams is None else len(spec.classes))
+        self.letters = None if config.letters is None else Letters(spec, sum(self.parts), config.letters)
 
     def forward(self, batch: Batch) -> Tensor:
         """-> (batch, length, width), or (batch, length, width + classes)"""
         assert isinstance(batch, TextBatch)
         vectors = self.table(batch.tokens)
-        return vectors if self.ngrams is None else torch.cat((vectors, self.ngrams(batch)), dim=-1)
+        scores = None if self.ngrams is None else self.ngrams(batch)
+        if self.letters is not None:
+            shared, told = self.letters(batch.tokens).split(self.parts, dim=-1)
+            vectors = vectors + shared
+            scores = None if scores is None else scores + SPEED * told
+        return vectors if scores is None else torch.cat((vectors, scores), dim=-1)
 
 
 class PatchEmbedding(nn.Module):

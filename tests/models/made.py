@@ -29,6 +29,7 @@ TEXT = TextSpec(
     mask_id=MASK,
     prefix=(CLS,),
     suffix=(SEP,),
+    spelled=tuple("" if token in SPECIAL else token for token in VOCABULARY),
 )
 IMAGE = ImageSpec(
     classes=("a", "b", "c"), channels=3, height=16, width=8, mean=(120.0, 110.0, 100.0), std=(60.0, 50.0, 40.0)
@@ -50,6 +51,8 @@ CASES: list[tuple[str, str, dict[str, Any]]] = [
         for m, o, p in product(("text", "image"), ("learned", "sinusoidal", "rotary"), POOLINGS)
     ),
     *(("transformer", "text", {"ngrams": n, "pooling": p}) for n, p in ((1, "cls"), (3, "attention"))),
+    ("transformer", "text", {"letters": 4, "pooling": "attention"}),
+    ("transformer", "text", {"ngrams": 2, "letters": 5, "pooling": "cls"}),
     *(("bert", "text", {"pooling": p}) for p in POOLINGS),
     *(
         (n, m, {"attention_loss": "faithful", "pooling": p})

@@ -137,7 +137,7 @@ def test_predicted_attention_hears_the_scores_and_moves_none():
 def test_images_have_none():
     with pytest.raises(UserError) as error:
         make_model("transformer", IMAGE, ngrams=2)
-    assert str(error.value) == "model.ngrams=2: images have no runs of tokens; take null, or a text"
+    assert str(error.value) == "model.ngrams=2: images have no tokens; take null, or a text"
 
 
 @pytest.mark.parametrize(("longest", "learns"), [(1, False), (2, True)])

@@ -1,0 +1,54 @@
+"""What words share by their spelling, so that a rare one is known by those it resembles (Bojanowski et al. 2017)."""
+
+import zlib
+
+import torch
+from torch import Tensor, nn
+
+from attnpred.contracts import TextSpec
+from attnpred.models.embedding import Embedding
+
+ROWS = 2**15  # that groups of letters share, by their hashes
+SHORTEST = 3
+ENDS = "\0{}\0"  # of a token: its first and last letters are not what they are inside of one
+
+
+class Letters(nn.Module):
+    """Features for every group of 3 to `longest` letters; a token has the sum of its groups', all of which start at 0.
+
+    The sum is divided by the root of their number. What has no spelling, special tokens, has none.
+    """
+
+    def __init__(self, spec: TextSpec, features: int, longest: int) -> None:
+        super().__init__()
+        spelled = [*spec.spelled, *[""] * (spec.vocab_size - len(spec.spelled))]
+        groups = [rows_of(token, longest) for token in spelled]
+        counts = torch.tensor([len(rows) for rows in groups])
+        # the tokenizer's file tells them: no checkpoint need hold them
+        self.register_buffer("rows", torch.tensor([row for rows in groups for row in rows], dtype=torch.int64), False)
+        self.register_buffer("counts", counts, False)
+        self.register_buffer("first", counts.cumsum(0) - counts, False)  # of each token's rows
+        self.rows: Tensor
+        self.counts: Tensor
+        self.first: Tensor
+        self.table = Embedding(ROWS, features, _weight=torch.zeros(ROWS, features))
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        """(batch, length) -> (batch, length, features)"""
+        found, places = tokens.unique(return_inverse=True)
+        counts = self.counts[found]
+        owner = torch.arange(len(found), device=found.device).repeat_interleave(counts)  # (groups)
+        within = torch.arange(len(owner), device=found.device) - (counts.cumsum(0) - counts)[owner]
+        each = self.table(self.rows[self.first[found][owner] + within])  # (groups, features)
+        sums = each.new_zeros(len(found), each.shape[1]).index_add(0, owner, each)
+        return (sums * counts.clamp(min=1)[:, None] ** -0.5)[places]
+
+
+def rows_of(token: str, longest: int) -> list[int]:
+    """The rows of a token's groups of letters, each once."""
+    if not token:
+        return []
+    written = ENDS.format(token)
+    sizes = range(SHORTEST, longest + 1)
+    groups = {written[start : start + size] for size in sizes for start in range(len(written) - size + 1)}
+    return sorted({zlib.crc32(group.encode()) % ROWS for group in groups})
