@@ -41,7 +41,7 @@ class Letters(nn.Module):
         within = torch.arange(len(owner), device=found.device) - (counts.cumsum(0) - counts)[owner]
         each = self.table(self.rows[self.first[found][owner] + within])  # (groups, features)
         sums = each.new_zeros(len(found), each.shape[1]).index_add(0, owner, each)
-        return (sums * counts.clamp(min=1)[:, None] ** -0.5)[places]
+        return (sums * counts.clamp(min=1)[:, None].to(sums.dtype).rsqrt())[places]
 
 
 def rows_of(token: str, longest: int) -> list[int]:

@@ -45,6 +45,10 @@ def test_a_token_has_the_sum_of_its_groups_over_the_root_of_their_number():
             torch.testing.assert_close(vector, expected)
 
 
+def test_its_precision_is_the_tables():
+    assert Letters(SPEC, 6, 5).bfloat16()(torch.tensor([[2, 3]])).dtype == torch.bfloat16
+
+
 @pytest.mark.parametrize("ngrams", [None, 2])
 def test_it_starts_as_the_model_without_it_and_is_no_burden_to_checkpoints(ngrams):
     batch, outputs, names = texts([2, 3, 4], [6, 7]), [], []
