@@ -3,6 +3,7 @@
 import zlib
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from attnpred.contracts import TextSpec
@@ -41,7 +42,8 @@ class Letters(nn.Module):
         within = torch.arange(len(owner), device=found.device) - (counts.cumsum(0) - counts)[owner]
         each = self.table(self.rows[self.first[found][owner] + within])  # (groups, features)
         sums = each.new_zeros(len(found), each.shape[1]).index_add(0, owner, each)
-        return (sums * counts.clamp(min=1)[:, None].to(sums.dtype).rsqrt())[places]
+        # an index's gradient is summed in whatever order threads come; a lookup's always in the same
+        return F.embedding(places, sums * counts.clamp(min=1)[:, None].to(sums.dtype).rsqrt())
 
 
 def rows_of(token: str, longest: int) -> list[int]:

@@ -49,6 +49,20 @@ def test_its_precision_is_the_tables():
     assert Letters(SPEC, 6, 5).bfloat16()(torch.tensor([[2, 3]])).dtype == torch.bfloat16
 
 
+def test_threads_change_no_bit_of_a_gradient():
+    letters = Letters(SPEC, 128, 5)
+    tokens = torch.randint(0, 8, (64, 32), generator=torch.Generator().manual_seed(0))
+    each = torch.randn(64, 32, 128, generator=torch.Generator().manual_seed(1))
+    found, threads = [], torch.get_num_threads()
+    torch.set_num_threads(4)
+    for _ in range(30):
+        letters.table.weight.grad = None
+        (letters(tokens) * each).sum().backward()
+        found.append(letters.table.weight.grad)
+    torch.set_num_threads(threads)
+    assert all(torch.equal(found[0], other) for other in found[1:])
+
+
 @pytest.mark.parametrize("ngrams", [None, 2])
 def test_it_starts_as_the_model_without_it_and_is_no_burden_to_checkpoints(ngrams):
     batch, outputs, names = texts([2, 3, 4], [6, 7]), [], []
