@@ -20,7 +20,8 @@ class Letters(nn.Module):
     The sum is divided by the root of their number. What has no spelling, special tokens, has none.
     """
 
-    def __init__(self, spec: TextSpec, features: int, longest: int) -> None:
+    def __init__(self, spec: TextSpec, speeds: Tensor, longest: int) -> None:
+        """`speeds`, (features): how many times as far as others each is moved by a step."""
         super().__init__()
         spelled = [*spec.spelled, *[""] * (spec.vocab_size - len(spec.spelled))]
         groups = [rows_of(token, longest) for token in spelled]
@@ -29,27 +30,27 @@ class Letters(nn.Module):
         self.register_buffer("rows", torch.tensor([row for rows in groups for row in rows], dtype=torch.int64), False)
         self.register_buffer("counts", counts, False)
         self.register_buffer("first", counts.cumsum(0) - counts, False)  # of each token's rows
+        self.register_buffer("speeds", speeds, False)
         self.rows: Tensor
         self.counts: Tensor
         self.first: Tensor
-        self.table = Embedding(ROWS, features, _weight=torch.zeros(ROWS, features))
+        self.speeds: Tensor
+        self.table = Embedding(ROWS, len(speeds), _weight=torch.zeros(ROWS, len(speeds)))
 
     def forward(self, tokens: Tensor) -> Tensor:
         """(batch, length) -> (batch, length, features)"""
         found, places = tokens.unique(return_inverse=True)
         counts = self.counts[found]
         owner = torch.arange(len(found), device=found.device).repeat_interleave(counts)  # (groups)
-        within = torch.arange(len(owner), device=found.device) - (counts.cumsum(0) - counts)[owner]
-        each = self.table(self.rows[self.first[found][owner] + within])  # (groups, features)
+        ahead = self.first[found] - (counts.cumsum(0) - counts)  # of a group's place among those found
+        each = self.table(self.rows[ahead[owner] + torch.arange(len(owner), device=found.device)])  # (groups, features)
         sums = each.new_zeros(len(found), each.shape[1]).index_add(0, owner, each)
         # an index's gradient is summed in whatever order threads come; a lookup's always in the same
-        return F.embedding(places, sums * counts.clamp(min=1)[:, None].to(sums.dtype).rsqrt())
+        return self.speeds * F.embedding(places, sums * counts.clamp(min=1)[:, None].to(sums.dtype).rsqrt())
 
 
 def rows_of(token: str, longest: int) -> list[int]:
-    """The rows of a token's groups of letters, each once."""
-    if not token:
-        return []
+    """The rows of a token's groups of letters, each once; none of a token without letters."""
     written = ENDS.format(token)
     sizes = range(SHORTEST, longest + 1)
     groups = {written[start : start + size] for size in sizes for start in range(len(written) - size + 1)}

@@ -195,19 +195,15 @@ class TokenEmbedding(nn.Module):
         self.table = Embedding(spec.vocab_size, config.width)
         nn.init.trunc_normal_(self.table.weight, std=EMBEDDING_DEVIATION)
         self.ngrams = None if config.ngrams is None else Ngrams(spec, config.ngrams)
-        self.parts = (config.width, 0 if self.ngrams is None else len(spec.classes))
-        self.letters = None if config.letters is None else Letters(spec, sum(self.parts), config.letters)
+        speeds = torch.tensor([1.0] * config.width + [SPEED] * (0 if self.ngrams is None else len(spec.classes)))
+        self.letters = None if config.letters is None else Letters(spec, speeds, config.letters)
 
     def forward(self, batch: Batch) -> Tensor:
         """-> (batch, length, width), or (batch, length, width + classes)"""
         assert isinstance(batch, TextBatch)
         vectors = self.table(batch.tokens)
-        scores = None if self.ngrams is None else self.ngrams(batch)
-        if self.letters is not None:
-            shared, told = self.letters(batch.tokens).split(self.parts, dim=-1)
-            vectors = vectors + shared
-            scores = None if scores is None else scores + SPEED * told
-        return vectors if scores is None else torch.cat((vectors, scores), dim=-1)
+        x = vectors if self.ngrams is None else torch.cat((vectors, self.ngrams(batch)), dim=-1)
+        return x if self.letters is None else x + self.letters(batch.tokens)
 
 
 class PatchEmbedding(nn.Module):

@@ -33,7 +33,7 @@ def test_groups_are_counted_once_and_know_a_words_ends():
 
 @torch.no_grad()
 def test_a_token_has_the_sum_of_its_groups_over_the_root_of_their_number():
-    letters = Letters(SPEC, 6, 5)
+    letters = Letters(SPEC, torch.ones(6), 5)
     letters.table.weight.normal_(generator=torch.Generator().manual_seed(0))
     tokens = torch.tensor([[2, 3, 2, 0], [9, 1, 4, 7]])  # 9 has no spelling: the tokenizer's numbers have gaps
     found = letters(tokens)
@@ -46,11 +46,11 @@ def test_a_token_has_the_sum_of_its_groups_over_the_root_of_their_number():
 
 
 def test_its_precision_is_the_tables():
-    assert Letters(SPEC, 6, 5).bfloat16()(torch.tensor([[2, 3]])).dtype == torch.bfloat16
+    assert Letters(SPEC, torch.ones(6), 5).bfloat16()(torch.tensor([[2, 3]])).dtype == torch.bfloat16
 
 
 def test_threads_change_no_bit_of_a_gradient():
-    letters = Letters(SPEC, 128, 5)
+    letters = Letters(SPEC, torch.ones(128), 5)
     tokens = torch.randint(0, 8, (64, 32), generator=torch.Generator().manual_seed(0))
     each = torch.randn(64, 32, 128, generator=torch.Generator().manual_seed(1))
     found, threads = [], torch.get_num_threads()
