@@ -198,8 +198,19 @@ class OptimizerConfig:
 class CheckpointConfig:
     monitor: str = option("Validation metric that decides which checkpoint is best.")
     mode: Literal["max", "min"] = option("Whether more or less of it is better.")
+    select: Literal["best", "last"] = option(
+        "Which validation's weights best.ckpt keeps, to be tested and used: the best one's, or the last one's, as "
+        "suits a rate that has come down by then.",
+        default="best",
+    )
     every_steps: int | None = option("Optimizer steps between two savings of last.ckpt.", ge=1)
     every_minutes: float | None = option("Minutes between two savings of last.ckpt.", gt=0)
+
+    def prefers(self, value: float, kept: float | None) -> bool:
+        """Whether a validation that measured `value` takes the place of the one kept so far."""
+        if kept is None or self.select == "last":
+            return True
+        return value > kept if self.mode == "max" else value < kept
 
 
 @dataclass(kw_only=True)

@@ -119,6 +119,17 @@ def test_best_checkpoint_is_the_best_by_the_monitored_metric(train):
     assert result["val"]["best"]["loss"] == pytest.approx(min(curve.values()))
 
 
+def test_the_last_validation_is_selected_whatever_the_metric_says(train):
+    # the worst by accuracy would be chosen, which the first is
+    worst = ["checkpoint.mode=min", "trainer.max_epochs=3"]
+    for overrides, epoch in ((worst, 1), ([*worst, "checkpoint.select=last"], 3)):
+        run = train(*overrides)
+        result = json.loads((run / "metrics.json").read_text())
+        kept = torch.load(run / "checkpoints" / "best.ckpt", weights_only=True)
+        assert kept["global_step"] == result["val"]["best"]["step"] == epoch * result["steps"] // 3
+    assert result["val"]["best"] == result["val"]["final"]
+
+
 def test_the_same_seed_gives_the_same_weights_and_another_seed_others(train):
     def weights(*overrides):
         state = torch.load(train(*overrides) / "checkpoints" / "last.ckpt", weights_only=True)["state_dict"]

@@ -1,4 +1,4 @@
-"""When a run is saved: as `best.ckpt` where it improved, as `last.ckpt` to go on from."""
+"""When a run is saved: as `best.ckpt` to be used, as `last.ckpt` to go on from."""
 
 import time
 from collections.abc import Callable
@@ -61,8 +61,7 @@ class Checkpoints(Checkpoint):
         if trainer.state.fn != TrainerFn.FITTING:
             return
         value = float(trainer.callback_metrics[self.options.monitor])
-        better = self.best is None or (value > self.best if self.options.mode == "max" else value < self.best)
-        if better:
+        if self.options.prefers(value, self.best):
             self.best = value
             self._sound(trainer)
             self._save(trainer, BEST)

@@ -138,8 +138,8 @@ class Monitor(Callback):
         values |= {"step": trainer.global_step, "epoch": trainer.current_epoch + 1}
         split = self.result.setdefault("val", {})
         name = self.selection.monitor.removeprefix("val/")
-        sign = 1 if self.selection.mode == "max" else -1
-        if "best" not in split or sign * values.get(name, 0.0) > sign * split["best"].get(name, 0.0):
+        kept = split["best"].get(name, 0.0) if "best" in split else None
+        if self.selection.prefers(values.get(name, 0.0), kept):
             split["best"] = values
         split["final"] = values
 
