@@ -171,8 +171,8 @@ class OptimizerConfig:
     momentum: float = option("Momentum of sgd and muon; first beta of adamw.", ge=0, lt=1)
     beta2: float = option("Second beta of adamw.", ge=0, lt=1)
     hold_norm: bool = option(
-        "What muon moves keeps the norm that it started with, so that the rate alone decides how far a step turns it; "
-        "for networks that norm what comes of each.",
+        "What muon moves keeps the norm that it started with, of which a step is 20 times the rate, so that the rate "
+        "alone decides how far it turns; for networks that norm what comes of each.",
         default=False,
     )
     layer_decay: float = option("What each lower layer's rate is multiplied by; 1 gives all the same.", gt=0, le=1)

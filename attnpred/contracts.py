@@ -1,5 +1,6 @@
 """What the rooms hand one another: batches, the input's specification, and a model's output."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from typing import Any, Self, get_args, get_origin, get_type_hints
 
@@ -96,8 +97,8 @@ class TextSpec(InputSpec):
     mask_id: int  # stands for a token that is taken away
     prefix: tuple[int, ...] = ()  # ids of the special tokens before every text
     suffix: tuple[int, ...] = ()
-    # each token's letters, "" of special ones; the tokenizer knows them, so that they are neither saved nor compared
-    spelled: tuple[str, ...] = field(default=(), repr=False, compare=False)
+    # tokens' letters by their numbers; the tokenizer knows them, so that they are neither saved nor compared
+    spelled: Mapping[int, str] = field(default_factory=dict, repr=False, compare=False)
 
     def check(self) -> None:
         super().check()

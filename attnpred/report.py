@@ -6,7 +6,7 @@ The tables read the content of a run's `metrics.json`. Every key may be missing;
               "final": {METRICS, "step": 2500, "epoch": 6}}, the last validation
      "test": {METRICS, "examples": 10000, "confusion": [[..]],   rows are true classes, columns predicted ones
               "classes": [{"name": "cat", "precision": .., "recall": .., "f1": .., "support": 1000}, ..]},
-     "attention": {"removal": "mask", "examples": 64,              of the best weights, on a sample of val
+     "attention": {"removal": "mask", "examples": 64,              of the weights kept, on a sample of val
               "scores": {"attention": {"comprehensiveness": [mean, low, high], ..}, "random": ..}},
      "parameters": 22700000, "epochs": 6, "steps": 2500, "seconds": 245.0,
      "examples_per_second": 1234.0, "tokens_per_second": 316000.0 or null, "peak_memory_gib": 3.2}

@@ -166,7 +166,7 @@ def begin_from(model: Any, name: str) -> None:
 
 
 def fit(config: Config, chosen: Chosen, run: Run, data: Any, learner: Learner, rate: float = 1.0) -> None:
-    """Trains, tests the best weights and writes the result; every rank runs it, rank 0 writes.
+    """Trains, tests the weights kept and writes the result; every rank runs it, rank 0 writes.
 
     `rate` is what the learning rates are multiplied by.
     """

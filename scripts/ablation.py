@@ -32,7 +32,7 @@ CHANGES: dict[str, tuple[str, ...]] = {
     "gates on channels and places (cbam)": ("model.attention=cbam",),
     "norms of kernels not held": ("optimizer.hold_norm=false",),
     "SGD, not Muon": ("optimizer=sgd", "optimizer.hold_norm=false", "optimizer.lr=1"),
-    "weights not averaged": ("optimizer.ema=null",),
+    "weights averaged": ("optimizer.ema=0.99",),
     "labels not smoothed": ("task.label_smoothing=0",),
     "images not mirrored": ("data.augment.flip=false",),
     "images not moved": ("data.augment.crop=0",),

@@ -18,7 +18,7 @@ from scripts import launch
 from scripts.kept import keep, origin
 
 RESULTS = Path(__file__).with_suffix(".json")
-HEAD = "| recipe | test accuracy % | best validation % | seeds | training time |\n|" + 5 * "---|"
+HEAD = "| recipe | test accuracy % | validation % | seeds | training time |\n|" + 5 * "---|"
 
 
 def main() -> None:

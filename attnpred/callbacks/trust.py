@@ -25,7 +25,7 @@ REMOVAL: Removal = "mask"
 class Trust(Callback):
     """Compares the model's own attention with chance on the main process, which holds the whole model.
 
-    The curves `attention/…` tell of the weights that were validated, the result of the best ones.
+    The curves `attention/…` tell of the weights that were validated, the result of those kept.
     """
 
     def __init__(self, batches: list[Batch], monitor: Monitor, chosen: Chosen) -> None:

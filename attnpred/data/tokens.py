@@ -60,15 +60,11 @@ class Vocabulary:
         return int(max(self.tokenizer.get_vocab(with_added_tokens=True).values())) + 1
 
     @cached_property
-    def spelled(self) -> tuple[str, ...]:
-        """Each token as its tokenizer writes it, by number; special tokens and gaps as nothing."""
-        spelled = [""] * self.size
-        for token, number in self.tokenizer.get_vocab(with_added_tokens=True).items():
-            spelled[number] = token
-        for number, added in self.tokenizer.get_added_tokens_decoder().items():
-            if added.special:
-                spelled[number] = ""
-        return tuple(spelled)
+    def spelled(self) -> dict[int, str]:
+        """Tokens as the tokenizer writes them, by number, but for special ones."""
+        special = {number for number, added in self.tokenizer.get_added_tokens_decoder().items() if added.special}
+        tokens = self.tokenizer.get_vocab(with_added_tokens=True)
+        return {number: token for token, number in tokens.items() if number not in special}
 
     @cached_property
     def fingerprint(self) -> str:

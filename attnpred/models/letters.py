@@ -23,8 +23,7 @@ class Letters(nn.Module):
     def __init__(self, spec: TextSpec, speeds: Tensor, longest: int) -> None:
         """`speeds`, (features): how many times as far as others each is moved by a step."""
         super().__init__()
-        spelled = [*spec.spelled, *[""] * (spec.vocab_size - len(spec.spelled))]
-        groups = [rows_of(token, longest) for token in spelled]
+        groups = [rows_of(spec.spelled.get(number, ""), longest) for number in range(spec.vocab_size)]
         counts = torch.tensor([len(rows) for rows in groups])
         # the tokenizer's file tells them: no checkpoint need hold them
         self.register_buffer("rows", torch.tensor([row for rows in groups for row in rows], dtype=torch.int64), False)

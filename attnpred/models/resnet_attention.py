@@ -13,10 +13,8 @@ from attnpred.models.attention import MultiHeadAttention, Pool, normalise, pass_
 from attnpred.models.base import Model, PixelNorm
 from attnpred.models.dropout import Dropout
 from attnpred.models.predicted import PredictedAttention
-from attnpred.models.resnet_blocks import Block, ConvStem, Foldable, PooledStage, WaveStem
+from attnpred.models.resnet_blocks import SMALLEST_MAP, Block, ConvStem, Foldable, PooledStage, WaveStem, drops_last
 from attnpred.schema import Invalid, option
-
-SMALLEST_MAP = 4  # rows and columns below which a stage no longer halves the map
 
 
 @dataclass(kw_only=True)
@@ -73,8 +71,9 @@ class ResnetAttention(Model):
         blocks: list[Block | PooledStage] = []
         smallest = min(spec.height, spec.width) - self.stem.shrinks
         for stage, inner in enumerate(config.widths()):
-            halves = (stage > 0 or pooled) and -(-smallest // 2) >= SMALLEST_MAP
-            smallest = -(-smallest // 2) if halves else smallest
+            half = smallest // 2 if pooled and drops_last(smallest) else -(-smallest // 2)
+            halves = (stage > 0 or pooled) and half >= SMALLEST_MAP
+            smallest = half if halves else smallest
             if pooled:
                 blocks.append(PooledStage(channels, inner, config.depth, halves=halves, attention=config.attention))
             else:

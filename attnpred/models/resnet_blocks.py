@@ -10,6 +10,8 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 from attnpred.models.fused import conv_relu
 
 WAVES = 2  # pixels a side of the fixed stem's kernels
+FAINT = 5e-4  # a wave's variance below which it is noise more than anything, and not made as strong as others
+SMALLEST_MAP = 4  # rows and columns below which a stage no longer halves the map
 
 
 class Foldable(nn.Module):
@@ -55,7 +57,7 @@ class WaveStem(nn.Module):
         waves = _waves(channels, WAVES)
         self.register_buffer("kernels", waves, persistent=False)
         self.kernels: Tensor
-        self.norm = nn.BatchNorm2d(len(waves), affine=False)
+        self.norm = nn.BatchNorm2d(len(waves), affine=False, eps=FAINT)
         self.channels = 2 * len(waves)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -65,7 +67,7 @@ class WaveStem(nn.Module):
 
 
 class PooledStage(Foldable):
-    """A convolution whose 2 by 2 maximum halves the map, and `depth` more, each with a path around it."""
+    """A convolution whose 2 by 2 maximum halves the map, and `depth` more."""
 
     def __init__(self, channels: int, inner: int, depth: int, *, halves: bool, attention: str) -> None:
         super().__init__()
@@ -91,12 +93,11 @@ class PooledStage(Foldable):
         """(batch, channels, rows, columns) -> the stage's map, and its last spatial gate, (batch, 1, rows, columns)"""
         x = self.enter(x)
         if self.halves:
-            x = F.max_pool2d(x, 2, ceil_mode=True)
+            x = F.max_pool2d(x, 2, ceil_mode=not drops_last(min(x.shape[2:])))
         x = F.gelu(self.enter_norm(x))
         gate = None
         for convolve, norm, gates in zip(self.convs, self.norms, self.gates, strict=True):
-            branch, gate = gates(F.gelu(norm(convolve(x))))
-            x = x + branch
+            x, gate = gates(F.gelu(norm(convolve(x))))
         return x, gate
 
 
@@ -194,6 +195,11 @@ class SpatialGate(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """(batch, channels, rows, columns) -> (batch, 1, rows, columns)"""
         return self.look(torch.cat((x.mean(1, keepdim=True), x.amax(1, keepdim=True)), dim=1)).sigmoid()
+
+
+def drops_last(side: int) -> bool:
+    """Whether a maximum over a map of that many rows or columns leaves out an odd last one: enough remain, for less."""
+    return side >= 2 * SMALLEST_MAP
 
 
 def folded(convolution: nn.Module, norm: nn.Module) -> nn.Conv2d:

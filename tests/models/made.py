@@ -29,7 +29,7 @@ TEXT = TextSpec(
     mask_id=MASK,
     prefix=(CLS,),
     suffix=(SEP,),
-    spelled=tuple("" if token in SPECIAL else token for token in VOCABULARY),
+    spelled={number: token for number, token in enumerate(VOCABULARY) if token not in SPECIAL},
 )
 IMAGE = ImageSpec(
     classes=("a", "b", "c"), channels=3, height=16, width=8, mean=(120.0, 110.0, 100.0), std=(60.0, 50.0, 40.0)

@@ -14,7 +14,7 @@ from attnpred.models.transformer import Transformer
 from tests.explain.made import texts
 from tests.models.made import IMAGE, make_config, make_model
 
-WORDS = ("", "", "dull", "dullness", "a", "great", "greatest", "grate")
+WORDS = dict(enumerate(("dull", "dullness", "a", "great", "greatest", "grate"), start=2))
 SPEC = TextSpec(classes=("a", "b"), vocab_size=10, max_length=12, pad_id=0, mask_id=1, spelled=WORDS)
 SMALL = {"width": 16, "depth": 1, "heads": 2}
 
@@ -28,7 +28,7 @@ def test_groups_are_counted_once_and_know_a_words_ends():
     assert not set(rows_of("dull", 5)) <= set(rows_of("dullness", 5))  # which does not end there
     assert rows_of("", 5) == []
     assert len(rows_of("a", 5)) == 1  # ^a$
-    assert all(0 <= row < ROWS for word in WORDS for row in rows_of(word, 6))
+    assert all(0 <= row < ROWS for word in WORDS.values() for row in rows_of(word, 6))
 
 
 @torch.no_grad()
@@ -40,7 +40,7 @@ def test_a_token_has_the_sum_of_its_groups_over_the_root_of_their_number():
     assert found.shape == (2, 4, 6)
     for row, text in zip(found, tokens.tolist(), strict=True):
         for vector, token in zip(row, text, strict=True):
-            rows = rows_of(WORDS[token] if token < len(WORDS) else "", 5)
+            rows = rows_of(WORDS.get(token, ""), 5)
             expected = letters.table.weight[rows].sum(0) / max(len(rows), 1) ** 0.5
             torch.testing.assert_close(vector, expected)
 
@@ -98,12 +98,12 @@ def test_a_word_that_training_never_saw_is_known_by_one_it_resembles(letters, le
 def test_a_reader_tells_how_tokens_are_spelled_and_saves_it_once(kind, tmp_path):
     options = TokenizerConfig(kind=kind, vocab_size=60, lowercase=True)
     vocabulary = train_vocabulary(options, lambda: iter(["dull dullness", "great great greatness"]))
-    spec = replace(SPEC, vocab_size=vocabulary.size, spelled=())
+    spec = replace(SPEC, vocab_size=vocabulary.size, spelled={})
     reader = TextReader(spec, vocabulary, strip_html=False, truncate="both")
-    assert reader.spec.spelled[:2] == ("", "")  # stand for padding, and for what is not known
-    assert {"dull", "great"} < set(reader.spec.spelled)
-    for number in range(2, vocabulary.size):
-        assert reader.spec.spelled[number] == vocabulary.tokenizer.id_to_token(number)
+    # 0 and 1 stand for padding, and for what is not known
+    expected = {number: vocabulary.tokenizer.id_to_token(number) for number in range(2, vocabulary.size)}
+    assert reader.spec.spelled == expected
+    assert {"dull", "great"} < set(expected.values())
     reader.save(tmp_path)
     assert "spelled" not in (tmp_path / "spec.json").read_text()
     again = TextReader.load(tmp_path).spec

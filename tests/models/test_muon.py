@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from attnpred import muon
-from attnpred.muon import Muon
+from attnpred.muon import TURN, Muon
 
 
 def moved(optimizer_of, start, gradients):
@@ -60,8 +60,18 @@ def test_a_held_norm_stays_while_the_direction_turns(shape):
     end = moved(held, start, gradients)
     assert end.norm().item() == pytest.approx(start.norm().item())
     assert nn.functional.cosine_similarity(end.flatten(), start.flatten(), dim=0) < 0.999
-    # one step is the free one, made as long as the start
-    once, free = moved(held, start, gradients[:1]), moved(partial(ours, lr=0.1, decay=0.0), start, gradients[:1])
+
+
+@pytest.mark.parametrize("factor", [1.0, 1e-3])
+@pytest.mark.parametrize("shape", [(6, 20), (20, 6)])
+def test_a_held_norm_turns_by_a_share_of_itself(shape, factor, monkeypatch):
+    monkeypatch.setattr(muon, "bf16_unit", lambda device: None)
+    generator = torch.Generator().manual_seed(0)
+    start, gradient = (torch.randn(shape, generator=generator) for _ in range(2))
+    start = start * factor
+    once = moved(lambda p: Muon([{"params": [p], "lr": 0.001}], 0.9, hold_norm=True), start, [gradient])
+    step = muon.orthogonal(gradient)  # the direction of the first is the gradient's
+    free = start - step * (0.001 * TURN * start.norm() / 6**0.5)
     torch.testing.assert_close(once, free * (start.norm() / free.norm()))
 
 

@@ -28,12 +28,25 @@ def test_the_map_is_halved_while_it_stays_large_enough(height, width, stages, gr
     assert attention.importance.shape == (2, grid[0] * grid[1])
 
 
-def test_every_pooled_stage_halves_the_map():
-    spec = replace(IMAGE, height=32, width=32)
-    pooled, strided = (make_model("resnet_attention", spec, stages=2, block=b) for b in ("pooled", "strided"))
-    grids = [m(image_batch(2, spec), need_attention=True).attention.grid for m in (pooled, strided)]
-    assert grids == [(8, 8), (16, 16)]
-    assert pooled.head.in_features == strided.head.in_features
+@pytest.mark.parametrize(
+    ("height", "width", "stages", "grid"),
+    [
+        (32, 32, 1, (15, 15)),  # the stem leaves 31 by 31
+        (32, 32, 2, (7, 7)),
+        (32, 32, 3, (4, 4)),  # where 3 by 3 would be too few, the odd last row makes one of its own
+        (32, 32, 4, (4, 4)),
+        (26, 26, 3, (6, 6)),  # 25, 12, 6, and 3 would be too few
+        (16, 9, 1, (7, 4)),
+        (16, 8, 1, (8, 4)),
+        (8, 8, 3, (4, 4)),
+    ],
+)
+def test_every_pooled_stage_halves_the_map(height, width, stages, grid):
+    spec = replace(IMAGE, height=height, width=width)
+    model = make_model("resnet_attention", spec, stages=stages, block="pooled")
+    assert model(image_batch(2, spec), need_attention=True).attention.grid == grid
+    strided = make_model("resnet_attention", spec, stages=stages)
+    assert model.head.in_features == strided.head.in_features
 
 
 @pytest.mark.parametrize(("later", "channels"), [(None, [8, 16, 32]), (24, [8, 24, 24])])
@@ -50,12 +63,13 @@ def test_the_fixed_stem_takes_photographs_apart_into_waves_of_one_strength():
     flat = torch.ones(1, 3, 5, 5)
     seen = torch.nn.functional.conv2d(flat, stem.kernels)
     assert [wave for wave in range(12) if seen[0, wave].abs().max() > 1e-5] == [0]  # brightness alone
-    smooth = torch.rand(8, 3, 9, 9).cumsum(2).cumsum(3)
+    smooth = 100 * torch.rand(8, 3, 9, 9).cumsum(2).cumsum(3)
     found = stem.train()(smooth)
     assert found.shape == (8, 24, 8, 8)
     assert list(stem.parameters()) == []
     spread = stem.norm(torch.nn.functional.conv2d(smooth, stem.kernels)).std((0, 2, 3))
     torch.testing.assert_close(spread, torch.ones(12), atol=0.01, rtol=0)
+    assert WaveStem(3).train()(1e-3 * torch.rand(8, 3, 9, 9)).std() < 0.1  # noise is not made as strong
 
 
 @pytest.mark.parametrize("block", ["strided", "pooled"])
