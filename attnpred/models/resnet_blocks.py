@@ -79,7 +79,8 @@ class PooledStage(Foldable):
         self.gates = nn.ModuleList(Gates(inner, attention) for _ in range(depth))
         for module in (self.enter, *self.convs):
             assert isinstance(module, nn.Conv2d)
-            # hands its input on at first, beside other features, which a few epochs need
+            # hands its input on at first, beside other features that are weaker, which a few epochs need
+            module.reset_parameters()
             nn.init.dirac_(module.weight.data[: module.in_channels])
 
     def fold(self) -> None:
