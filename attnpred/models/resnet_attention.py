@@ -1,4 +1,4 @@
-"""A residual network for images, with a choice of attention inside it and a pooling that says where it looked."""
+"""A convolutional network for images, with a choice of attention inside it and a pooling that says where it looked."""
 
 from dataclasses import dataclass
 from typing import ClassVar, Literal, Self
@@ -13,7 +13,7 @@ from attnpred.models.attention import MultiHeadAttention, Pool, normalise, pass_
 from attnpred.models.base import Model, PixelNorm
 from attnpred.models.dropout import Dropout
 from attnpred.models.predicted import PredictedAttention
-from attnpred.models.resnet_blocks import SMALLEST_MAP, Block, ConvStem, Foldable, PooledStage, WaveStem, drops_last
+from attnpred.models.resnet_blocks import SMALLEST_MAP, Block, ConvStem, Foldable, PlainStage, WaveStem, drops_last
 from attnpred.schema import Invalid, option
 
 
@@ -25,13 +25,14 @@ class ResnetAttentionConfig(ModelConfig):
     later_width: int | None = option(
         "Channels of every later stage; null doubles them from stage to stage.", ge=8, default=None
     )
-    depth: int = option("Residual blocks a stage.", ge=1)
+    depth: int = option("Residual blocks a stage; convolutions behind the first of a plain one.", ge=1)
     stages: int = option(
-        "Stages; each after the first, or each that is pooled, halves the map, while it stays at least 4x4.", ge=1, le=5
+        "Stages; each after the first, or each that is plain, halves the map, while it stays at least 4x4.", ge=1, le=5
     )
-    block: Literal["strided", "pooled"] = option(
-        "Blocks of two convolutions, the first of each further stage with strides; or stages of a convolution, a "
-        "maximum of 2 by 2 and further convolutions, behind a fixed stem: better and faster for small images."
+    block: Literal["strided", "plain"] = option(
+        "Residual blocks of two convolutions, the first of each further stage with strides; or plain stages of a "
+        "convolution, a maximum of 2 by 2 and further convolutions, behind a fixed stem: better and faster for small "
+        "images."
     )
     attention: Literal["none", "se", "cbam", "self"] = option(
         "Channel gates in every block (se), channel and spatial gates (cbam), or self-attention after the last stage."
@@ -65,17 +66,17 @@ class ResnetAttention(Model):
         super().__init__(config, spec)
         assert isinstance(spec, ImageSpec)
         self.normalise = PixelNorm(spec)
-        pooled = config.block == "pooled"
-        self.stem = WaveStem(spec.channels) if pooled else ConvStem(spec.channels, config.width)
+        plain = config.block == "plain"
+        self.stem = WaveStem(spec.channels) if plain else ConvStem(spec.channels, config.width)
         channels = self.stem.channels
-        blocks: list[Block | PooledStage] = []
+        blocks: list[Block | PlainStage] = []
         smallest = min(spec.height, spec.width) - self.stem.shrinks
         for stage, inner in enumerate(config.widths()):
-            half = smallest // 2 if pooled and drops_last(smallest) else -(-smallest // 2)
-            halves = (stage > 0 or pooled) and half >= SMALLEST_MAP
+            half = smallest // 2 if plain and drops_last(smallest) else -(-smallest // 2)
+            halves = (stage > 0 or plain) and half >= SMALLEST_MAP
             smallest = half if halves else smallest
-            if pooled:
-                blocks.append(PooledStage(channels, inner, config.depth, halves=halves, attention=config.attention))
+            if plain:
+                blocks.append(PlainStage(channels, inner, config.depth, halves=halves, attention=config.attention))
             else:
                 blocks.append(Block(channels, inner, halves=halves, attention=config.attention))
                 blocks += [

@@ -66,8 +66,8 @@ class WaveStem(nn.Module):
         return F.gelu(torch.cat((x, -x), dim=1))
 
 
-class PooledStage(Foldable):
-    """A convolution whose 2 by 2 maximum halves the map, and `depth` more."""
+class PlainStage(Foldable):
+    """A convolution whose 2 by 2 maximum halves the map, and `depth` more; no paths lead around them."""
 
     def __init__(self, channels: int, inner: int, depth: int, *, halves: bool, attention: str) -> None:
         super().__init__()

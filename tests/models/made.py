@@ -45,7 +45,7 @@ CASES: list[tuple[str, str, dict[str, Any]]] = [
         ("resnet_attention", "image", {"attention": a, "pooling": p})
         for a, p in product(("none", "se", "cbam", "self"), ("attention", "mean"))
     ),
-    *(("resnet_attention", "image", {"block": "pooled", "attention": a}) for a in ("none", "cbam", "self")),
+    *(("resnet_attention", "image", {"block": "plain", "attention": a}) for a in ("none", "cbam", "self")),
     *(
         ("transformer", m, {"positions": o, "pooling": p})
         for m, o, p in product(("text", "image"), ("learned", "sinusoidal", "rotary"), POOLINGS)

@@ -41,9 +41,9 @@ def test_the_map_is_halved_while_it_stays_large_enough(height, width, stages, gr
         (8, 8, 3, (4, 4)),
     ],
 )
-def test_every_pooled_stage_halves_the_map(height, width, stages, grid):
+def test_every_plain_stage_halves_the_map(height, width, stages, grid):
     spec = replace(IMAGE, height=height, width=width)
-    model = make_model("resnet_attention", spec, stages=stages, block="pooled")
+    model = make_model("resnet_attention", spec, stages=stages, block="plain")
     assert model(image_batch(2, spec), need_attention=True).attention.grid == grid
     strided = make_model("resnet_attention", spec, stages=stages)
     assert model.head.in_features == strided.head.in_features
@@ -51,7 +51,7 @@ def test_every_pooled_stage_halves_the_map(height, width, stages, grid):
 
 @pytest.mark.parametrize(("later", "channels"), [(None, [8, 16, 32]), (24, [8, 24, 24])])
 def test_later_stages_double_or_are_as_wide_as_asked(later, channels):
-    model = make_model("resnet_attention", IMAGE, width=8, later_width=later, block="pooled", attention="none")
+    model = make_model("resnet_attention", IMAGE, width=8, later_width=later, block="plain", attention="none")
     assert [stage.enter.out_channels for stage in model.blocks] == channels
     assert model.head.in_features == channels[-1]
 
@@ -72,7 +72,7 @@ def test_the_fixed_stem_takes_photographs_apart_into_waves_of_one_strength():
     assert WaveStem(3).train()(1e-3 * torch.rand(8, 3, 9, 9)).std() < 0.1  # noise is not made as strong
 
 
-@pytest.mark.parametrize("block", ["strided", "pooled"])
+@pytest.mark.parametrize("block", ["strided", "plain"])
 @pytest.mark.parametrize("attention", ["none", "cbam", "self"])
 @torch.no_grad()
 def test_folded_norms_change_no_answer(block, attention):
