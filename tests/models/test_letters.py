@@ -2,11 +2,14 @@ from dataclasses import replace
 
 import pytest
 import torch
+from tokenizers import Tokenizer
+from tokenizers.models import WordLevel
 from torch.nn.functional import cross_entropy
 
 from attnpred.config import TokenizerConfig
 from attnpred.contracts import TextSpec
 from attnpred.data.text_reader import TextReader
+from attnpred.data.tokens import Vocabulary
 from attnpred.data.training import train_vocabulary
 from attnpred.errors import UserError
 from attnpred.models.letters import ROWS, Letters, rows_of
@@ -109,6 +112,11 @@ def test_a_reader_tells_how_tokens_are_spelled_and_saves_it_once(kind, tmp_path)
     again = TextReader.load(tmp_path).spec
     assert again == reader.spec
     assert again.spelled == reader.spec.spelled
+
+
+def test_a_tokenizer_with_a_large_number_is_no_large_table():
+    tokenizer = Tokenizer(WordLevel({"dull": 0, "great": 2**30}, "dull"))
+    assert Vocabulary(tokenizer.to_str(), pad_id=0, unknown_id=0).spelled == {0: "dull", 2**30: "great"}
 
 
 def test_images_have_none():
