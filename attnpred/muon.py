@@ -53,7 +53,7 @@ class Muon(Optimizer):
                     norm, whole = state["norm"], math.sqrt(min(step.shape))  # of a step whose singular values are 1
                     size = torch.where(norm > 0, norm * (rate * TURN / whole), size)
                 p.mul_(1 - rate * group["weight_decay"])
-                p.sub_(as_kernels(step, like=p) * size)
+                p.sub_(as_kernels(step.mul_(size), like=p))
                 if self.hold_norm:
                     p.mul_(torch.where(norm > 0, norm / p.norm(), 1.0))
 

@@ -63,14 +63,14 @@ def test_a_held_norm_stays_while_the_direction_turns(shape):
 
 
 @pytest.mark.parametrize("factor", [1.0, 1e-3])
-@pytest.mark.parametrize("shape", [(6, 20), (20, 6)])
+@pytest.mark.parametrize("shape", [(6, 20), (20, 6), (6, 3, 3, 3)])
 def test_a_held_norm_turns_by_a_share_of_itself(shape, factor, monkeypatch):
     monkeypatch.setattr(muon, "bf16_unit", lambda device: None)
     generator = torch.Generator().manual_seed(0)
     start, gradient = (torch.randn(shape, generator=generator) for _ in range(2))
     start = start * factor
     once = moved(lambda p: Muon([{"params": [p], "lr": 0.001}], 0.9, hold_norm=True), start, [gradient])
-    step = muon.orthogonal(gradient)  # the direction of the first is the gradient's
+    step = muon.orthogonal(gradient.flatten(1)).view(shape)  # the direction of the first is the gradient's
     free = start - step * (0.001 * TURN * start.norm() / 6**0.5)
     torch.testing.assert_close(once, free * (start.norm() / free.norm()))
 
