@@ -22,6 +22,7 @@ class ModelConfig:
     """What every model has; each model's file adds its own."""
 
     accepts: ClassVar[tuple[Modality, ...]] = ()
+    any_size: ClassVar[bool] = False  # whether one model reads images of several sizes
 
     _target_: str = option("Class of the model.")
     init_from: str | None = option("Run directory whose weights to begin with, where names and shapes agree.")
@@ -74,6 +75,10 @@ class DataConfig:
         """Whether evaluation looks at each example and its mirror image."""
         return False
 
+    def resizes(self) -> bool:
+        """Whether training shows images of several sizes."""
+        return False
+
     def check(self) -> None:
         if not NAME.fullmatch(self.name):
             raise Invalid("name", "becomes part of a directory's name; use letters, digits, _, - and .")
@@ -100,6 +105,16 @@ class AugmentConfig:
     cutout: int = option("Side in pixels of the square that is blanked.", ge=0)
     mixup: float = option("Strength alpha of blending two images and their labels.", ge=0)
     cutmix: float = option("Strength alpha of pasting a patch of another image.", ge=0)
+    small_share: float = option(
+        "Share of the epochs, the first ones, that see images brought to `small_side`.", ge=0, lt=1, default=0.0
+    )
+    small_side: int | None = option("Their smaller side in pixels: fewer take less time.", ge=4, default=None)
+
+    def check(self) -> None:
+        if self.small_share and self.small_side is None:
+            raise Invalid("small_share", "needs data.augment.small_side, in pixels")
+        if self.small_side is not None and not self.small_share:
+            raise Invalid("small_side", "needs data.augment.small_share, the share of the epochs that see it")
 
 
 @dataclass(kw_only=True)
@@ -275,3 +290,7 @@ class Config:
         if self.trainer.strategy == "fsdp" and (self.optimizer.ema is not None or self.optimizer.name == "muon"):
             at_fault = "name" if self.optimizer.name == "muon" else "ema"
             raise Invalid(f"optimizer.{at_fault}", "needs the whole weights on every device; use trainer=ddp")
+        if self.data.resizes() and not self.model.any_size:
+            raise Invalid(
+                "data.augment.small_share", "this model reads images of one size; set it to 0, and small_side to null"
+            )

@@ -63,7 +63,7 @@ class Trial:
         """Moves the weights by the batch's gradient at the rate; the loss before."""
         batch = batch.to(self.device)
         if self.learner.augment is not None:
-            batch = self.learner.augment(batch, 0)
+            batch = self.learner.augment(batch, self.config.trainer.max_epochs - 1)  # the first may show less
         seen = self.learner.task.seen(batch)
         with self.chosen.autocast():
             loss = self.learner.task.loss(self.model(seen), seen)

@@ -145,7 +145,9 @@ def prepare(config: Config) -> tuple[Any, Learner]:
         begin_from(model, config.model.init_from)
     model.freeze(config.model.frozen_levels, config.model.frozen)
     task = schema.load(config.task._target_)(config.task, data.spec)
-    learner = Learner(model, task, config.optimizer, data.augment(), mirror=config.data.mirrors())
+    learner = Learner(
+        model, task, config.optimizer, data.augment(config.trainer.max_epochs), mirror=config.data.mirrors()
+    )
     return data, learner.train()  # pretrained encoders come in evaluation mode
 
 

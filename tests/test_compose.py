@@ -64,6 +64,10 @@ BAD_OVERRIDES = [
         ["model=transformer", "data=imdb", "data.evidence_column=spans"],
         "data.evidence_column=spans: counts the raw text's characters; set data.strip_html=false",
     ),
+    (
+        ["model=transformer", "data=cifar10", "data.augment.small_share=0.5", "data.augment.small_side=24"],
+        "data.augment.small_share=0.5: this model reads images of one size; set it to 0, and small_side to null",
+    ),
     (["seed=-1"], "seed=-1: must be an integer of at least 0"),
 ]
 

@@ -14,11 +14,12 @@ SMALL = ["model.width=8", "model.depth=2", "model.heads=2"]
 IMAGES = ["data=digits", "data.batch_size=64", "trainer.limit_batches=11"]
 TEXTS = ["data=imdb", "data.batch_size=8", "data.max_length=24", "data.tokenizer.vocab_size=200"]
 CASES = {
-    "muon, average, cut and pasted images, mirrored answers": [
+    "muon, average, cut and pasted images, small ones first, mirrored answers": [
         *("model=resnet_attention", *IMAGES, "model.width=8", "model.depth=1", "model.frozen_levels=1"),
         *("optimizer=muon", "optimizer.hold_norm=true", "optimizer.ema=0.9", "optimizer.schedule=wsd"),
         "optimizer.warmup=0.2",
         *("data.augment.crop=1", "data.augment.flip=true", "data.augment.cutout=2", "data.augment.cutmix=1"),
+        *("data.augment.small_share=0.5", "data.augment.small_side=6"),
         *("data.test_flip=true", "trainer.clip_norm=null", "trainer.accumulate=3", "trainer.validate_every_steps=4"),
     ],
     "sgd, blended images, dropout, recomputed, answers that agree": [

@@ -5,6 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from attnpred.config import AugmentConfig
@@ -14,18 +15,19 @@ from attnpred.hashing import scattered
 
 
 class Augment:
-    """What `config` switches on, in the order crop and flip, cutout, mixing.
+    """What `config` switches on in training of so many epochs, in order: crop and flip, cutout, smaller size, mixing.
 
     Evidence moves with the pixels; cutout leaves it as it is, and mixed images have none.
     """
 
-    def __init__(self, config: AugmentConfig, spec: ImageSpec) -> None:
+    def __init__(self, config: AugmentConfig, spec: ImageSpec, epochs: int) -> None:
         side = min(spec.height, spec.width)
         # reflection has a side less one pixel to show; a square of the whole image leaves nothing to see
-        for name, value in (("crop", config.crop), ("cutout", config.cutout)):
-            if value >= side:
+        for name, value in (("crop", config.crop), ("cutout", config.cutout), ("small_side", config.small_side)):
+            if value is not None and value >= side:
                 raise UserError(f"data.augment.{name}={value}: must be below the images' {side} pixels")
         self._config = config
+        self._small_epochs = int(config.small_share * epochs)
         self._mean = torch.tensor(spec.mean).round().to(torch.uint8)
         self._mix = mixer(config, len(spec.classes))
 
@@ -40,6 +42,8 @@ class Augment:
                 pixels, evidence = pixels[:, :-1], pixels[:, -1].bool()
         if self._config.cutout:
             pixels = cut_out(pixels, self._config.cutout, self._mean.to(pixels.device))
+        if epoch < self._small_epochs and self._config.small_side is not None:
+            pixels, evidence = shrink(pixels, evidence, self._config.small_side)
         if self._mix is not None:
             pixels, labels = self._mix(pixels.float(), labels)
             evidence = None  # two images' label was not decided in one
@@ -81,6 +85,15 @@ def cut_out(pixels: Tensor, side: int, colour: Tensor) -> Tensor:
     y, x = torch.arange(height, device=device), torch.arange(width, device=device)
     inside_y, inside_x = (y >= top) & (y < top + side), (x >= left) & (x < left + side)
     return torch.where(inside_y[:, None, :, None] & inside_x[:, None, None, :], colour[:, None, None], pixels)
+
+
+def shrink(pixels: Tensor, evidence: Tensor | None, side: int) -> tuple[Tensor, Tensor | None]:
+    """Images whose smaller side is `side`, as float, with evidence wherever a pixel of it was."""
+    size = [round(length * side / min(pixels.shape[2:])) for length in pixels.shape[2:]]
+    pixels = F.interpolate(pixels.float(), size, mode="bilinear", antialias=True)
+    if evidence is not None:
+        evidence = F.adaptive_max_pool2d(evidence[:, None].float(), size)[:, 0].bool()
+    return pixels, evidence
 
 
 def mixer(config: AugmentConfig, classes: int) -> Callable[[Tensor, Tensor | None], Any] | None:

@@ -68,8 +68,8 @@ class Data(ABC, Generic[C, R, S]):
     @abstractmethod
     def loader(self, split: Split, *, seed: int = 0, rank: int = 0, world: int = 1) -> BatchLoader[Any]: ...
 
-    def augment(self) -> Callable[[Any, int], Any] | None:
-        """What changes training batches of an epoch, on the device where they are; None where nothing does."""
+    def augment(self, epochs: int) -> Callable[[Any, int], Any] | None:
+        """What changes the batches of each of so many epochs, on the device where they are; None where nothing does."""
         return None
 
     def _entry(

@@ -3,7 +3,7 @@
 import os
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from itertools import islice, takewhile
 from pathlib import Path
 from typing import Any, ClassVar
@@ -52,6 +52,9 @@ class ImageDataConfig(DataConfig):
 
     def mirrors(self) -> bool:
         return self.test_flip
+
+    def resizes(self) -> bool:
+        return self.augment.small_share > 0
 
 
 class ImageReader:
@@ -162,13 +165,12 @@ class ImageData(Data[ImageDataConfig, ImageReader, PixelStore]):
             world=world,
         )
 
-    def augment(self) -> Callable[[ImageBatch, int], ImageBatch] | None:
-        config = self.config.augment
-        if not any((config.crop, config.flip, config.cutout, config.mixup, config.cutmix)):
+    def augment(self, epochs: int) -> Callable[[ImageBatch, int], ImageBatch] | None:
+        if not any(asdict(self.config.augment).values()):
             return None
         from attnpred.data.augment import Augment
 
-        return Augment(config, self.spec)
+        return Augment(self.config.augment, self.spec, epochs)
 
     def _make_reader(self) -> ImageReader:
         store = self._store("train")

@@ -86,7 +86,7 @@ class TextData(Data[TextDataConfig, TextReader, TokenStore]):
             world=world,
         )
 
-    def augment(self) -> Callable[[TextBatch, int], TextBatch] | None:
+    def augment(self, epochs: int) -> Callable[[TextBatch, int], TextBatch] | None:
         share = self.config.word_dropout
         return partial(drop_words, share=share, unknown_id=self.reader.vocabulary.unknown_id) if share else None
 

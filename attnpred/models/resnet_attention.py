@@ -20,6 +20,7 @@ from attnpred.schema import Invalid, option
 @dataclass(kw_only=True)
 class ResnetAttentionConfig(ModelConfig):
     accepts: ClassVar[tuple[Modality, ...]] = ("image",)
+    any_size: ClassVar[bool] = True
 
     width: int = option("Channels of the first stage.", ge=8)
     later_width: int | None = option(

@@ -54,7 +54,7 @@ def step(
         schema.load(config.model._target_)(config.model, spec),
         schema.load(config.task._target_)(config.task, spec),
         config.optimizer,
-        Augment(config.data.augment, IMAGES) if length is None else None,
+        Augment(config.data.augment, IMAGES, config.trainer.max_epochs) if length is None else None,
     )
     watch = Watch(seconds)
     off: dict[str, Any] = dict.fromkeys(OFF, False)

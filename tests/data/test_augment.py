@@ -1,3 +1,4 @@
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -5,6 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from attnpred import schema
 from attnpred.config import AugmentConfig
 from attnpred.contracts import ImageBatch, ImageSpec
 from attnpred.data.augment import Augment, cut_out, turn
@@ -17,7 +19,7 @@ OFF = {"crop": 0, "flip": False, "cutout": 0, "mixup": 0.0, "cutmix": 0.0}
 
 
 def augment(**changes):
-    return Augment(AugmentConfig(**{**OFF, **changes}), SPEC)
+    return Augment(AugmentConfig(**{**OFF, **changes}), SPEC, epochs=9)
 
 
 def batch(count=64):
@@ -71,6 +73,43 @@ def test_cutout_blanks_one_square_with_the_mean():
     assert (augment(cutout=3)(batch(), 0).pixels[:, 1] == 21).sum((1, 2)).ge(9).all()
 
 
+def test_the_first_epochs_see_smaller_images():
+    given = ImageBatch(labels=torch.arange(4) % 3, ids=torch.arange(4), pixels=torch.full((4, 2, 12, 18), 7.0))
+    spec = ImageSpec(classes=("a", "b", "c"), channels=2, height=12, width=18, mean=(1.0, 1.0), std=(1.0, 1.0))
+    change = Augment(AugmentConfig(**OFF, small_share=0.4, small_side=8), spec, epochs=9)
+    for epoch in range(3):
+        small = change(given, epoch).pixels
+        torch.testing.assert_close(small, torch.full((4, 2, 8, 12), 7.0))
+    assert torch.equal(change(given, 3).pixels, given.pixels)
+
+
+def test_the_last_epoch_sees_whole_images_however_few_there_are():
+    change = Augment(AugmentConfig(**OFF, small_share=0.99, small_side=4), SPEC, epochs=1)
+    assert torch.equal(change(batch(), 0).pixels, batch().pixels)
+
+
+def test_smaller_images_show_the_same():
+    dark_left = torch.zeros(1, 2, 16, 16, dtype=torch.uint8)
+    dark_left[..., 8:] = 200
+    spec = ImageSpec(classes=("a", "b"), channels=2, height=16, width=16, mean=(1.0, 1.0), std=(1.0, 1.0))
+    given = ImageBatch(labels=torch.tensor([0]), ids=torch.tensor([0]), pixels=dark_left)
+    small = Augment(AugmentConfig(**OFF, small_share=0.9, small_side=8), spec, epochs=2)(given, 0).pixels
+    assert small[..., :3].max() < 10
+    assert small[..., 5:].min() > 190
+
+
+@pytest.mark.parametrize(
+    ("changes", "complaint"),
+    [
+        ({"small_share": 0.5}, "small_share=0.5: needs data.augment.small_side"),
+        ({"small_side": 8}, "small_side=8: needs data.augment.small_share"),
+    ],
+)
+def test_a_smaller_size_and_its_epochs_go_together(changes, complaint):
+    with pytest.raises(UserError, match=re.escape(f"data.augment.{complaint}")):
+        schema.build(AugmentConfig, {**OFF, **changes}, "data.augment")
+
+
 @pytest.mark.parametrize("changes", [{"mixup": 0.4}, {"cutmix": 1.0}, {"mixup": 0.4, "cutmix": 1.0}])
 def test_mixing_gives_soft_labels(changes):
     given = batch()
@@ -100,14 +139,14 @@ def test_everything_follows_torchs_seed():
     assert torch.equal(first.labels, again.labels)
 
 
-@pytest.mark.parametrize("name", ["crop", "cutout"])
+@pytest.mark.parametrize("name", ["crop", "cutout", "small_side"])
 def test_larger_than_the_image(name):
     with pytest.raises(UserError, match=rf"data\.augment\.{name}=6: must be below the images' 6 pixels"):
         augment(**{name: 6})
 
 
 def test_nothing_on_is_none_and_imports_no_torchvision(image_source, cache_dir):
-    assert ImageData(image_config(image_source, cache_dir)).augment() is None
-    assert ImageData(image_config(image_source, cache_dir, augment={"crop": 1})).augment() is not None
+    assert ImageData(image_config(image_source, cache_dir)).augment(1) is None
+    assert ImageData(image_config(image_source, cache_dir, augment={"crop": 1})).augment(1) is not None
     code = "import sys, attnpred.data.augment, attnpred.data.image; assert 'torchvision' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], cwd=Path(__file__).parents[2], check=True)

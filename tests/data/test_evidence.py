@@ -9,7 +9,7 @@ import torch
 
 from attnpred.config import AugmentConfig
 from attnpred.contracts import ImageBatch, ImageSpec
-from attnpred.data.augment import Augment
+from attnpred.data.augment import Augment, shrink
 from attnpred.data.evidence import EVIDENCE_FILE, mark_tokens
 from attnpred.data.image import ImageData
 from attnpred.data.text import TextData
@@ -132,7 +132,7 @@ def test_a_token_that_brings_its_space():
 def test_dropped_words_stay_evidence(text_evidence, cache_dir):
     data = texts_of(text_evidence, cache_dir, word_dropout=0.5)
     batch = next(iter(data.loader("train")))
-    changed = data.augment()(batch, 0)
+    changed = data.augment(1)(batch, 0)
     assert (changed.tokens != batch.tokens).any()
     assert torch.equal(changed.evidence, batch.evidence)
 
@@ -161,7 +161,7 @@ def lit(count=64):
 def augmented(batch, **changes):
     off = {"crop": 0, "flip": False, "cutout": 0, "mixup": 0.0, "cutmix": 0.0}
     spec = ImageSpec(classes=("a", "b"), channels=2, height=8, width=8, mean=(20.0, 10.0), std=(1.0, 1.0))
-    return Augment(AugmentConfig(**{**off, **changes}), spec)(batch, 0)
+    return Augment(AugmentConfig(**{**off, **changes}), spec, epochs=1)(batch, 0)
 
 
 @pytest.mark.parametrize("changes", [{"crop": 3}, {"flip": True}, {"crop": 2, "flip": True}])
@@ -184,6 +184,13 @@ def test_cutout_leaves_evidence_and_mixing_ends_it():
     assert torch.equal(augmented(given, cutout=3).evidence, given.evidence)
     for changes in ({"mixup": 0.4}, {"cutmix": 1.0}, {"cutmix": 1.0, "crop": 2}):
         assert augmented(given, **changes).evidence is None
+
+
+def test_a_smaller_image_has_evidence_where_a_pixel_of_it_was():
+    pixels, evidence = shrink(torch.zeros(1, 1, 12, 12), torch.arange(144).view(1, 12, 12) == 5, 4)
+    assert pixels.shape == (1, 1, 4, 4)
+    assert evidence.nonzero().tolist() == [[0, 0, 1]]
+    assert shrink(torch.zeros(1, 1, 12, 12), None, 4)[1] is None
 
 
 def test_a_mirror_image_has_its_evidence_mirrored():

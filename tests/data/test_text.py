@@ -179,4 +179,4 @@ def test_token_budget_below_one_text(tmp_path):
 
 
 def test_text_is_not_augmented(text_source, cache_dir):
-    assert TextData(text_config(text_source, cache_dir)).augment() is None
+    assert TextData(text_config(text_source, cache_dir)).augment(1) is None

@@ -108,7 +108,7 @@ def test_word_dropout_spares_special_tokens_and_padding(text_source, cache_dir):
     batch = next(iter(data.loader("train")))
     batch = replace(batch, prefix=1)
     torch.manual_seed(0)
-    changed = data.augment()(batch, 0)
+    changed = data.augment(1)(batch, 0)
     gone = changed.tokens != batch.tokens
     assert gone.any()
     assert (changed.tokens[gone] == data.reader.vocabulary.unknown_id).all()
