@@ -35,6 +35,12 @@ class ResnetAttentionConfig(ModelConfig):
         "convolution, a maximum of 2 by 2 and further convolutions, behind a fixed stem: better and faster for small "
         "images."
     )
+    faint: float = option(
+        "Variance, of normalised pixels' differences, below which a plain stem holds them to be noise and does not "
+        "make them as strong as others; fine colours in JPEGs have 0.01 or less.",
+        gt=0,
+        default=5e-4,
+    )
     attention: Literal["none", "se", "cbam", "self"] = option(
         "Channel gates in every block (se), channel and spatial gates (cbam), or self-attention after the last stage."
     )
@@ -68,7 +74,7 @@ class ResnetAttention(Model):
         assert isinstance(spec, ImageSpec)
         self.normalise = PixelNorm(spec)
         plain = config.block == "plain"
-        self.stem = WaveStem(spec.channels) if plain else ConvStem(spec.channels, config.width)
+        self.stem = WaveStem(spec.channels, config.faint) if plain else ConvStem(spec.channels, config.width)
         channels = self.stem.channels
         blocks: list[Block | PlainStage] = []
         smallest = min(spec.height, spec.width) - self.stem.shrinks

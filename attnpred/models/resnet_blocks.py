@@ -10,7 +10,6 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 from attnpred.models.fused import conv_relu
 
 WAVES = 2  # pixels a side of the fixed stem's kernels
-FAINT = 5e-4  # a wave's variance below which it is noise more than anything, and not made as strong as others
 SMALLEST_MAP = 4  # rows and columns below which a stage no longer halves the map
 
 
@@ -47,17 +46,18 @@ class WaveStem(nn.Module):
     """Each pixel and its neighbours as cosine waves of brightness and of colour contrasts, all made equally strong.
 
     Photographs have little in fine waves and in colour: brought to one strength they are near to independent, and the
-    next layer learns several times faster. Nothing here is trained. Both signs are handed on.
+    next layer learns several times faster. Waves of a variance below `faint` are noise more than anything, and stay
+    weaker. Nothing here is trained. Both signs are handed on.
     """
 
     shrinks = WAVES - 1  # rows and columns that the map loses
 
-    def __init__(self, channels: int) -> None:
+    def __init__(self, channels: int, faint: float) -> None:
         super().__init__()
         waves = _waves(channels, WAVES)
         self.register_buffer("kernels", waves, persistent=False)
         self.kernels: Tensor
-        self.norm = nn.BatchNorm2d(len(waves), affine=False, eps=FAINT)
+        self.norm = nn.BatchNorm2d(len(waves), affine=False, eps=faint)
         self.channels = 2 * len(waves)
 
     def forward(self, x: Tensor) -> Tensor:
