@@ -36,6 +36,7 @@ CHANGES: dict[str, tuple[str, ...]] = {
     "labels not smoothed": ("task.label_smoothing=0",),
     "images not mirrored": ("data.augment.flip=false",),
     "images not moved": ("data.augment.crop=0",),
+    "images never smaller": ("data.augment.small_share=0", "data.augment.small_side=null"),
     "two views when answering": ("data.test_flip=true",),
 }
 
