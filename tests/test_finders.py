@@ -1,5 +1,6 @@
 import json
 import math
+from types import SimpleNamespace
 
 import pytest
 import yaml
@@ -30,6 +31,19 @@ class Falls:
 
     def step(self, batch, rate):
         return self.loss(rate)
+
+
+def test_batches_are_tried_as_the_last_epoch_shows_them():
+    """The first may show smaller images, by which no batch size can be told."""
+
+    def augment(batch, epoch):
+        raise LookupError(f"epoch {epoch}")
+
+    trial = object.__new__(finders.Trial)
+    trial.device, trial.learner = "cpu", SimpleNamespace(augment=augment)
+    trial.config = SimpleNamespace(trainer=SimpleNamespace(max_epochs=7))
+    with pytest.raises(LookupError, match=r"^epoch 6$"):
+        trial.step(SimpleNamespace(to=lambda device: None), 0.1)
 
 
 def test_the_rate_is_where_the_loss_falls_fastest():
