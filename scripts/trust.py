@@ -35,10 +35,7 @@ SETUPS = {
     ),
     # narrower and shorter than the recipe, so that three seeds take half an hour on two cores without bf16
     "cifar10": Setup(
-        (
-            *("experiment=cifar10_resnet", "model.width=16", "model.later_width=64", "model.last_width=64"),
-            "optimizer.epochs=2",
-        ),
+        ("experiment=cifar10_resnet", "model.width=16", "model.later_width=64", "optimizer.epochs=2"),
         ("model.attention_loss=faithful", "model.attention_weight=0.5"),
     ),
     "evidence_text": Setup(

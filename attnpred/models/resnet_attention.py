@@ -26,11 +26,6 @@ class ResnetAttentionConfig(ModelConfig):
     later_width: int | None = option(
         "Channels of every later stage; null doubles them from stage to stage.", ge=8, default=None
     )
-    last_width: int | None = option(
-        "Channels of the last stage, whose maps are the smallest; null makes it one of the later stages.",
-        ge=8,
-        default=None,
-    )
     depth: int = option("Residual blocks a stage; convolutions behind the first of a plain one.", ge=1)
     stages: int = option(
         "Stages; each after the first, or each that is plain, halves the map, while it stays at least 4x4.", ge=1, le=5
@@ -55,9 +50,9 @@ class ResnetAttentionConfig(ModelConfig):
 
     def widths(self) -> list[int]:
         """Channels of each stage."""
-        later = range(1, self.stages)
-        widths = [self.width, *(self.later_width or self.width * 2**stage for stage in later)]
-        return widths if self.last_width is None else [*widths[:-1], self.last_width]
+        if self.later_width is not None:
+            return [self.width, *[self.later_width] * (self.stages - 1)]
+        return [self.width * 2**stage for stage in range(self.stages)]
 
     def check(self) -> None:
         last = self.widths()[-1]

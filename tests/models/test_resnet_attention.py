@@ -49,18 +49,9 @@ def test_every_plain_stage_halves_the_map(height, width, stages, grid):
     assert model.head.in_features == strided.head.in_features
 
 
-@pytest.mark.parametrize(
-    ("widths", "channels"),
-    [
-        ({}, [8, 16, 32]),
-        ({"later_width": 24}, [8, 24, 24]),
-        ({"last_width": 40}, [8, 16, 40]),
-        ({"later_width": 24, "last_width": 40}, [8, 24, 40]),
-        ({"stages": 1, "last_width": 40}, [40]),
-    ],
-)
-def test_later_stages_double_or_are_as_wide_as_asked(widths, channels):
-    model = make_model("resnet_attention", IMAGE, width=8, **widths, block="plain", attention="none")
+@pytest.mark.parametrize(("later", "channels"), [(None, [8, 16, 32]), (24, [8, 24, 24])])
+def test_later_stages_double_or_are_as_wide_as_asked(later, channels):
+    model = make_model("resnet_attention", IMAGE, width=8, later_width=later, block="plain", attention="none")
     assert [stage.enter.out_channels for stage in model.blocks] == channels
     assert model.head.in_features == channels[-1]
 
@@ -159,7 +150,6 @@ def test_heads_must_divide_the_last_stage():
     ):
         make_config("resnet_attention", heads=5)
     assert make_config("resnet_attention", heads=5, later_width=40).heads == 5
-    assert make_config("resnet_attention", heads=5, last_width=40).heads == 5
     assert make_config("resnet_attention", heads=5, attention="cbam").heads == 5
 
 
