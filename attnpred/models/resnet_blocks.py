@@ -7,6 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
+from attnpred.models.cpu_convolution import Conv
 from attnpred.models.fused import conv_relu
 
 WAVES = 2  # pixels a side of the fixed stem's kernels
@@ -209,8 +210,8 @@ def folded(convolution: nn.Module, norm: nn.Module) -> nn.Conv2d:
     return fuse_conv_bn_eval(convolution, norm)
 
 
-def conv(channels: int, inner: int, stride: int = 1) -> nn.Conv2d:
-    made = nn.Conv2d(channels, inner, 3, stride=stride, padding=1, bias=False)
+def conv(channels: int, inner: int, stride: int = 1) -> Conv:
+    made = Conv(channels, inner, stride)
     nn.init.kaiming_normal_(made.weight, mode="fan_out", nonlinearity="relu")
     return made
 
