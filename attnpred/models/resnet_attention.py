@@ -35,6 +35,9 @@ class ResnetAttentionConfig(ModelConfig):
         "convolution, a maximum of 2 by 2 and further convolutions, behind a fixed stem: better and faster for small "
         "images."
     )
+    around: bool = option(
+        "A path around a plain stage's convolutions behind the first; residual blocks always have one.", default=False
+    )
     faint: float = option(
         "Variance, of normalised pixels' differences, below which a plain stem holds them to be noise and does not "
         "make them as strong as others; fine colours in JPEGs have 0.01 or less.",
@@ -83,7 +86,11 @@ class ResnetAttention(Model):
             halves = (stage > 0 or plain) and half >= SMALLEST_MAP
             smallest = half if halves else smallest
             if plain:
-                blocks.append(PlainStage(channels, inner, config.depth, halves=halves, attention=config.attention))
+                blocks.append(
+                    PlainStage(
+                        channels, inner, config.depth, halves=halves, around=config.around, attention=config.attention
+                    )
+                )
             else:
                 blocks.append(Block(channels, inner, halves=halves, attention=config.attention))
                 blocks += [

@@ -68,11 +68,11 @@ class WaveStem(nn.Module):
 
 
 class PlainStage(Foldable):
-    """A convolution whose 2 by 2 maximum halves the map, and `depth` more; no paths lead around them."""
+    """A convolution whose 2 by 2 maximum halves the map, and `depth` more, with a path around these where asked."""
 
-    def __init__(self, channels: int, inner: int, depth: int, *, halves: bool, attention: str) -> None:
+    def __init__(self, channels: int, inner: int, depth: int, *, halves: bool, around: bool, attention: str) -> None:
         super().__init__()
-        self.halves = halves
+        self.halves, self.around = halves, around
         self.enter = conv(channels, inner)
         self.enter_norm: nn.Module = ShiftNorm(inner)
         self.convs = nn.ModuleList(conv(inner, inner) for _ in range(depth))
@@ -96,10 +96,13 @@ class PlainStage(Foldable):
         x = self.enter(x)
         if self.halves:
             x = F.max_pool2d(x, 2, ceil_mode=not drops_last(min(x.shape[2:])))
-        x = F.gelu(self.enter_norm(x))
-        gate = None
-        for convolve, norm, gates in zip(self.convs, self.norms, self.gates, strict=True):
-            x, gate = gates(F.gelu(norm(convolve(x))))
+        x = entered = F.gelu(self.enter_norm(x))
+        gate, last = None, len(self.convs) - 1
+        for place, (convolve, norm, gates) in enumerate(zip(self.convs, self.norms, self.gates, strict=True)):
+            x = norm(convolve(x))
+            if self.around and place == last:
+                x = x + entered
+            x, gate = gates(F.gelu(x))
         return x, gate
 
 

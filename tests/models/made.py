@@ -46,6 +46,7 @@ CASES: list[tuple[str, str, dict[str, Any]]] = [
         for a, p in product(("none", "se", "cbam", "self"), ("attention", "mean"))
     ),
     *(("resnet_attention", "image", {"block": "plain", "attention": a}) for a in ("none", "cbam", "self")),
+    ("resnet_attention", "image", {"block": "plain", "around": True, "depth": 2, "attention": "se"}),
     *(
         ("transformer", m, {"positions": o, "pooling": p})
         for m, o, p in product(("text", "image"), ("learned", "sinusoidal", "rotary"), POOLINGS)

@@ -2,11 +2,11 @@ from dataclasses import replace
 
 import pytest
 import torch
-from torch.nn.functional import cross_entropy
+from torch.nn.functional import cross_entropy, gelu, max_pool2d
 
 from attnpred.contracts import ImageBatch, ImageSpec
 from attnpred.errors import UserError
-from attnpred.models.resnet_blocks import WaveStem
+from attnpred.models.resnet_blocks import PlainStage, WaveStem
 from tests.models.made import IMAGE, image_batch, make_config, make_model
 
 
@@ -54,6 +54,18 @@ def test_later_stages_double_or_are_as_wide_as_asked(later, channels):
     model = make_model("resnet_attention", IMAGE, width=8, later_width=later, block="plain", attention="none")
     assert [stage.enter.out_channels for stage in model.blocks] == channels
     assert model.head.in_features == channels[-1]
+
+
+@pytest.mark.parametrize("around", [False, True])
+def test_a_path_leads_around_a_stages_later_convolutions_where_asked(around):
+    torch.manual_seed(0)
+    stage = PlainStage(4, 8, 2, halves=True, around=around, attention="none").eval()
+    for later in stage.convs:
+        torch.nn.init.zeros_(later.weight)
+    x = torch.randn(2, 4, 8, 8)
+    entered = gelu(stage.enter_norm(max_pool2d(stage.enter(x), 2)))
+    found, _ = stage(x)
+    torch.testing.assert_close(found, gelu(entered) if around else torch.zeros_like(entered))
 
 
 def test_the_fixed_stem_takes_photographs_apart_into_waves_of_one_strength():
