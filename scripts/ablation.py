@@ -33,7 +33,7 @@ CHANGES: dict[str, tuple[str, ...]] = {
     "no path around convolutions": ("model.around=false",),
     "one convolution behind a stage's first, no path": ("model.depth=1", "model.around=false"),
     "norms of kernels not held": ("optimizer.hold_norm=false",),
-    "SGD, not Muon": ("optimizer=sgd", "optimizer.hold_norm=false", "optimizer.lr=1"),
+    "SGD, not Muon": ("optimizer=sgd", "optimizer.hold_norm=false", "optimizer.lr=0.1"),
     "labels not smoothed": ("task.label_smoothing=0",),
     "images not mirrored": ("data.augment.flip=false",),
     "images not moved": ("data.augment.crop=0",),
