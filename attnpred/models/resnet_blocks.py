@@ -213,7 +213,7 @@ def folded(convolution: nn.Module, norm: nn.Module) -> nn.Conv2d:
     return fuse_conv_bn_eval(convolution, norm)
 
 
-def conv(channels: int, inner: int, stride: int = 1) -> Conv:
+def conv(channels: int, inner: int, stride: int = 1) -> nn.Conv2d:
     made = Conv(channels, inner, stride)
     nn.init.kaiming_normal_(made.weight, mode="fan_out", nonlinearity="relu")
     return made
