@@ -95,6 +95,12 @@ def _precision(asked: str, accelerator: str) -> tuple[str, str]:
     return "32-true", "mixed precision is not dependable on mps"
 
 
+def number_format(x: torch.Tensor) -> torch.dtype:
+    """In which autocast, where it is on, would multiply."""
+    device = x.device.type
+    return torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else x.dtype
+
+
 def bf16_unit(device_type: str) -> str | None:
     """What multiplies in bf16 on cpu, cuda or mps; None where that is emulated, many times slower than float32."""
     if device_type == "cpu":

@@ -6,6 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from attnpred.device import number_format
 from attnpred.models import cpu_attention
 
 Pooling = Literal["attention", "cls", "mean"]
@@ -34,7 +35,7 @@ def attend(
     trains = dropout or (torch.is_grad_enabled() and query.requires_grad)
     same_for_all_queries = mask is None or mask.shape[-2] == 1
     if query.device.type == "cpu" and trains and same_for_all_queries:
-        query, key, value = (t.to(_number_format(query)) for t in (query, key, value))
+        query, key, value = (t.to(number_format(query)) for t in (query, key, value))
         return cpu_attention.attend(query, key, value, mask, dropout, scale or query.shape[-1] ** -0.5), None
     return F.scaled_dot_product_attention(query, key, value, attn_mask=mask, dropout_p=dropout, scale=scale), None
 
@@ -42,7 +43,7 @@ def attend(
 def _attend_explicitly(
     query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, dropout: float, scale: float | None
 ) -> tuple[Tensor, Tensor]:
-    device, number = query.device.type, _number_format(query)
+    device, number = query.device.type, number_format(query)
     # The fused kernel rounds its inputs to autocast's format but keeps scores in float32; so must this
     wide = torch.promote_types(number, torch.float32)
     with torch.autocast(device, enabled=False):
@@ -52,12 +53,6 @@ def _attend_explicitly(
             scores = scores.masked_fill(~mask, float("-inf"))
         weights = scores.softmax(dim=-1)
         return F.dropout(weights, dropout).to(number) @ value, weights
-
-
-def _number_format(x: Tensor) -> torch.dtype:
-    """In which autocast, where it is on, would multiply."""
-    device = x.device.type
-    return torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else x.dtype
 
 
 class MultiHeadAttention(nn.Module):

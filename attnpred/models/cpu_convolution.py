@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from attnpred.device import bf16_unit
+from attnpred.device import bf16_unit, number_format
 
 SMALL = 9  # rows and columns up to which it pays
 ABREAST = 32  # images side by side, or as many as divide the batch
@@ -33,11 +33,10 @@ class Conv(nn.Conv2d):
         return found
 
     def _pays(self, x: Tensor) -> bool:
-        number = torch.get_autocast_dtype("cpu") if torch.is_autocast_enabled("cpu") else x.dtype
         return (
             self._tiles
             and x.device.type == "cpu"
-            and number == torch.bfloat16
+            and number_format(x) == torch.bfloat16
             and torch.is_grad_enabled()
             and self.weight.requires_grad
             and self.bias is None

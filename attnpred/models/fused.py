@@ -4,10 +4,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from attnpred.device import number_format
+
 
 def conv_relu(conv: nn.Conv2d, x: Tensor, plus: Tensor | None = None) -> Tensor:
     """relu(conv(x) + plus), all maps (batch, channels, rows, columns)"""
-    number = _number_format(x, conv)
+    number = _fused_format(x, conv)
     if number is None:
         x = conv(x)
         return F.relu(x if plus is None else x + plus)
@@ -21,18 +23,18 @@ def conv_relu(conv: nn.Conv2d, x: Tensor, plus: Tensor | None = None) -> Tensor:
 
 def linear_gelu(linear: nn.Linear, x: Tensor) -> Tensor:
     """gelu(linear(x)), (..., features) -> (..., more features)"""
-    number = _number_format(x, linear)
+    number = _fused_format(x, linear)
     if number is None:
         return F.gelu(linear(x))
     weight, bias = linear.weight.to(number), linear.bias.to(number)
     return torch.ops.mkldnn._linear_pointwise(x.to(number), weight, bias, "gelu", [], "none")
 
 
-def _number_format(x: Tensor, layer: nn.Conv2d | nn.Linear) -> torch.dtype | None:
+def _fused_format(x: Tensor, layer: nn.Conv2d | nn.Linear) -> torch.dtype | None:
     """In which to multiply, or None where the fused operator cannot."""
     learns = torch.is_grad_enabled() and (x.requires_grad or layer.weight.requires_grad)
     if x.device.type != "cpu" or learns or not torch.backends.mkldnn.is_available():
         return None
-    number = torch.get_autocast_dtype("cpu") if torch.is_autocast_enabled("cpu") else x.dtype
+    number = number_format(x)
     usable = number == torch.bfloat16 and torch.ops.mkldnn._is_mkldnn_bf16_supported()
     return number if usable else None
