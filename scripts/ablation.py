@@ -4,10 +4,10 @@
     python -m scripts.ablation --steps 10
 
 The recipe is trained as it is, then with one thing changed at a time, all from the same seeds, and compared on
-validation images. `--steps` asks for times alone: so many steps of what is known already, on this machine and one after
-another, three times in turn, of which the fastest counts: others use the machine too. Overrides change every run, for
-machines on which the recipe takes too long: the table names them. `--only` measures some changes anew; shown are those
-of the recipe's own setting.
+validation images. `--steps` asks for times alone: so many steps of each of two epochs, one of small images and one of
+whole ones, of what is known already, on this machine and one after another, three times in turn, of which the fastest
+counts: others use the machine too. Overrides change every run, for machines on which the recipe takes too long: the
+table names them. `--only` measures some changes anew; shown are those of the recipe's own setting.
 """
 
 import argparse
@@ -47,7 +47,7 @@ def main() -> None:
     parser.add_argument("--only", nargs="+", choices=list(CHANGES), metavar="CHANGE", default=list(CHANGES))
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1])
     parser.add_argument("--at-once", type=int, default=1, help=launch.AT_ONCE)
-    parser.add_argument("--steps", type=int, help="how many to time, and nothing else")
+    parser.add_argument("--steps", type=int, help="how many to time of each size of images, and nothing else")
     parser.add_argument("--output-dir", default="outputs/ablation")
     parser.add_argument("overrides", nargs="*")
     args = parser.parse_args()
@@ -74,7 +74,7 @@ def compare(args: argparse.Namespace) -> None:
 
 def time_alone(args: argparse.Namespace) -> None:
     known = {change: measured for change, measured in read_json(RESULTS).items() if change in args.only}
-    short = (f"trainer.max_steps={args.steps}", f"trainer.limit_batches={args.steps}")
+    short = ("optimizer.epochs=2", f"trainer.limit_batches={args.steps}")
     rates = dict.fromkeys(known, 0.0)
     for _ in range(3):
         for change, measured in known.items():

@@ -19,7 +19,7 @@ def test_changes_are_compared_seed_by_seed_and_within_one_setting(tmp_path, monk
         seed = next((int(one[5:]) for one in overrides if one.startswith("seed=")), 0)
         attends = "model.attention=self" in overrides
         # a few steps alone are slower, and slower still with every run before
-        rate = 100.0 - len(asked) if "trainer.max_steps=7" in overrides else 200.0
+        rate = 100.0 - len(asked) if "optimizer.epochs=2" in overrides else 200.0
         return {
             "val": {"best": {"accuracy": 0.9 + 0.01 * seed - 0.02 * attends}},
             "examples_per_second": rate / (1 + attends),
