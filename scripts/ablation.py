@@ -141,9 +141,9 @@ def rate(measured: dict[str, Any]) -> float:
 
 
 def comparable(measured: dict[str, Any], base: dict[str, Any]) -> bool:
-    """Whether both were timed on one machine."""
-    one, other = measured["speed"], base["speed"]
-    return one is not None and other is not None and one["machine"] == other["machine"]
+    """Whether a change was timed where the recipe was, whose times are known."""
+    timed = measured["speed"]
+    return timed is not None and bool(timed["machine"] == base["speed"]["machine"])
 
 
 def days(measured: list[dict[str, Any]]) -> str:
