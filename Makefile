@@ -37,7 +37,7 @@ check: .venv/ready ## validate every shipped config
 	$(BIN)/attnpred check
 
 fuzz: .venv/ready ## try 2,000 malformed command lines, and 200 as processes of their own
-	ATTNPRED_FUZZ=2000 $(BIN)/python -m pytest tests/test_fuzz.py $(ARGS)
+	ATTNPRED_FUZZ=2000 $(BIN)/python -m pytest tests/commands/test_fuzz.py $(ARGS)
 
 audit: .venv/ready ## ask whether holes are known in the packages of .venv (3: nobody could be asked)
 	$(BIN)/python -m pip install --quiet --editable '.[audit]'

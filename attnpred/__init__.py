@@ -2,17 +2,17 @@
 
 from typing import TYPE_CHECKING
 
-from attnpred import put_off
+from attnpred.machine import lazy_imports
 
 if TYPE_CHECKING:
-    from attnpred.trained import Trained
+    from attnpred.inference.trained import Trained
 
 __version__ = "0.1.0"
-put_off.install()
+lazy_imports.install()
 
 
 def load(run: str) -> "Trained":
     """A trained run, by its directory: `attnpred.load(RUN).predict("a fine film")`."""
-    from attnpred.trained import Trained
+    from attnpred.inference.trained import Trained
 
     return Trained(run)

@@ -12,11 +12,11 @@ import sys
 from pathlib import Path
 from types import ModuleType
 
-from attnpred import stdout
+from attnpred.config.schema import suggest
+from attnpred.console import stdout
+from attnpred.console.secrets import shown
 from attnpred.errors import Interrupted, UserError
-from attnpred.schema import suggest
-from attnpred.scrub import shown
-from attnpred.settle import ENVIRONMENT
+from attnpred.machine.process_setup import ENVIRONMENT
 
 VERBS = sorted(file.stem for file in (Path(__file__).parent / "commands").glob("[a-z]*.py"))
 

@@ -19,7 +19,7 @@ import time
 from datetime import date
 from pathlib import Path
 
-from attnpred import compose
+from attnpred.config import compose
 from scripts.machine import machine
 from scripts.readme import put
 

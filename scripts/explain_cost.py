@@ -18,10 +18,10 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from attnpred import compose, schema
+from attnpred.config import compose, schema
 from attnpred.errors import UserError
-from attnpred.run import Run
-from attnpred.settle import settle
+from attnpred.machine.process_setup import settle
+from attnpred.runs.run import Run
 
 PAIRS = 7
 PAGE_EXAMPLES = 1000
@@ -51,7 +51,7 @@ def attention_time(run: Run, batches: list[Any]) -> list[float]:
     """The time of answers with attention over that of answers without, on the whole test split, in turns."""
     import torch
 
-    from attnpred.device import choose
+    from attnpred.machine.device import choose
 
     model = run.load_model().for_inference()
     autocast = choose(run.config().trainer).autocast
@@ -101,7 +101,7 @@ def allocated(work: Callable[[Any], Any], batch: Any) -> int:
 
 def step_of(run: Run) -> Callable[[Any], Any]:
     """Forward, backward and an optimizer step, in float32 as explanations are."""
-    from attnpred import optimizers
+    from attnpred.training import optimizers
 
     config = run.config()
     model = run.load_model().train()

@@ -7,7 +7,7 @@ import platform
 def machine() -> str:
     import torch
 
-    from attnpred.device import BF16_UNITS
+    from attnpred.machine.device import BF16_UNITS
 
     if torch.cuda.is_available():
         return torch.cuda.get_device_name()

@@ -13,7 +13,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from attnpred import compose
+from attnpred.config import compose
 from scripts import launch
 from scripts.kept import keep, origin
 

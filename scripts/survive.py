@@ -31,7 +31,7 @@ from typing import Any
 
 import torch
 
-from attnpred import vault
+from attnpred.runs import checkpoint_files
 from scripts import launch, readme
 from scripts.machine import machine
 
@@ -206,7 +206,7 @@ def differences(run: Path, whole: Path) -> str:
     """What is not as in the run that was never killed; nothing, if all is."""
     found = []
     for name in ("last.ckpt", "best.ckpt"):
-        ours, theirs = (vault.load(r / "checkpoints" / name) for r in (run, whole))
+        ours, theirs = (checkpoint_files.load(r / "checkpoints" / name) for r in (run, whole))
         for key in ("state_dict", "optimizer_states", "lr_schedulers"):
             if not same(ours[key], theirs[key]):
                 found.append(f"{name}: {key}")

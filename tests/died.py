@@ -5,9 +5,9 @@ import re
 
 import pytest
 
-from attnpred import vault
 from attnpred.cli import main
-from attnpred.run import Run
+from attnpred.runs import checkpoint_files
+from attnpred.runs.run import Run
 from scripts import survive
 
 CLOCK = {"time", "examples_per_second", "tokens_per_second", "memory_gib"}
@@ -28,7 +28,7 @@ def the_run(place):
 
 
 def weights(run, name="last.ckpt"):
-    return vault.load(run.checkpoints / name)
+    return checkpoint_files.load(run.checkpoints / name)
 
 
 def records(run):

@@ -5,8 +5,8 @@ from typing import NamedTuple
 
 from hypothesis import strategies as st
 
-from attnpred import compose, schema
 from attnpred.cli import VERBS
+from attnpred.config import compose, schema
 
 PAIRS = (("model=resnet_attention", "data=digits"), ("model=transformer", "data=sst2"), ("model=bert", "data=imdb"))
 # letters that no option, file or verb is made of by chance, and what shells and terminals stumble over

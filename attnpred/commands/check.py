@@ -4,7 +4,8 @@ import argparse
 import itertools
 import sys
 
-from attnpred import compose, stdout
+from attnpred.config import compose
+from attnpred.console import stdout
 from attnpred.errors import UserError
 
 

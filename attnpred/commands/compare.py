@@ -35,7 +35,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def main(args: argparse.Namespace) -> int:
     from attnpred.compare import index, table, where
     from attnpred.compare.comparison import compare
-    from attnpred.page import write_page
+    from attnpred.pages.page import write_page
 
     conditions = where.conditions(args.where)
     against = where.condition(args.against, "--against") if args.against else None

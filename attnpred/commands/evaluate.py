@@ -3,8 +3,9 @@
 import argparse
 import sys
 
-from attnpred import compose, stdout
-from attnpred.run import Run
+from attnpred.config import compose
+from attnpred.console import stdout
+from attnpred.runs.run import Run
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -17,13 +18,13 @@ def main(args: argparse.Namespace) -> int:
     run = Run.find(args.run)
     config = compose.changed(run.config(), args.overrides, ("data", "trainer"))
 
-    from attnpred.settle import settle
+    from attnpred.machine.process_setup import settle
 
     settle()
-    from attnpred import report
-    from attnpred.evaluate import evaluate
+    from attnpred.console import tables
+    from attnpred.inference.evaluate import evaluate
 
     result = evaluate(run, config, args.split)
-    print(report.evaluation_table(result, args.split), file=sys.stderr)
+    print(tables.evaluation_table(result, args.split), file=sys.stderr)
     stdout.write_json({"run": str(run.path), "split": args.split, **result})
     return 0

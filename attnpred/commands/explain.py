@@ -4,9 +4,10 @@ import argparse
 import sys
 from pathlib import Path
 
-from attnpred import compose, stdout
+from attnpred.config import compose
+from attnpred.console import stdout
 from attnpred.errors import BadInput, UserError
-from attnpred.run import Run
+from attnpred.runs.run import Run
 
 DEFAULT = ["attention", "integrated_gradients"]
 
@@ -34,15 +35,15 @@ def main(args: argparse.Namespace) -> int:
     for name in names:
         compose.explainer(name)
 
-    from attnpred.settle import settle
+    from attnpred.machine.process_setup import settle
 
     settle()
-    from attnpred import report
-    from attnpred.data.reader import saved_modality
+    from attnpred.console import tables
     from attnpred.explain.page import render
     from attnpred.explain.run import explain
-    from attnpred.inputs import Inputs
-    from attnpred.page import write_page
+    from attnpred.inference.inputs import Inputs
+    from attnpred.modalities.reader import saved_modality
+    from attnpred.pages.page import write_page
 
     inputs = Inputs(args.inputs, saved_modality(run.path))
     try:
@@ -58,7 +59,7 @@ def main(args: argparse.Namespace) -> int:
     except BadInput as error:
         raise inputs.named(error) from None
     if story["faithfulness"] is not None:
-        print(report.faithfulness_table(story["faithfulness"]), file=sys.stderr)
+        print(tables.faithfulness_table(story["faithfulness"]), file=sys.stderr)
     if args.tensorboard:
         from attnpred.explain.tensorboard import draw
 

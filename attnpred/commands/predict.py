@@ -2,9 +2,10 @@
 
 import argparse
 
-from attnpred import compose, stdout
+from attnpred.config import compose
+from attnpred.console import stdout
 from attnpred.errors import BadInput
-from attnpred.run import Run
+from attnpred.runs.run import Run
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -19,12 +20,12 @@ def main(args: argparse.Namespace) -> int:
     if args.explainer is not None:
         compose.explainer(args.explainer)
 
-    from attnpred.settle import settle
+    from attnpred.machine.process_setup import settle
 
     settle()
-    from attnpred.data.reader import saved_modality
-    from attnpred.inputs import Inputs
-    from attnpred.predict import predict
+    from attnpred.inference.inputs import Inputs
+    from attnpred.inference.predict import predict
+    from attnpred.modalities.reader import saved_modality
 
     inputs = Inputs(args.inputs, saved_modality(run.path))
     try:

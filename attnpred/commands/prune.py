@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from attnpred.errors import UserError
 
 if TYPE_CHECKING:
-    from attnpred.compare.prune import Plan
+    from attnpred.compare.cleanup import Plan
 
 MOST_SHOWN = 20
 
@@ -33,7 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def main(args: argparse.Namespace) -> int:
     from attnpred.compare import index, where
-    from attnpred.compare.prune import plan
+    from attnpred.compare.cleanup import plan
 
     conditions = where.conditions(args.where)
     found = index.find(args.places)
@@ -76,13 +76,13 @@ def _agreed(made: "Plan") -> bool:
 
 
 def _listed(made: "Plan", most: int) -> str:
-    from attnpred import report
     from attnpred.compare.status import human_size, shown
+    from attnpred.console import tables
 
     rows = [[shown(v.run.path), v.run.status, human_size(v.bytes)] for v in made.victims[:most]]
     more = len(made.victims) - most
     rest = f"\n… and {more:,} more; --dry-run lists all" if more > 0 else ""
-    return report.align([["run", "status", "frees"], *rows]) + rest
+    return tables.align([["run", "status", "frees"], *rows]) + rest
 
 
 def _summed(made: "Plan") -> str:
@@ -94,7 +94,7 @@ def _summed(made: "Plan") -> str:
 
 
 def _carry_out(made: "Plan") -> int:
-    from attnpred.compare.prune import carry_out
+    from attnpred.compare.cleanup import carry_out
     from attnpred.compare.status import human_size, shown
 
     freed, failures = 0, []

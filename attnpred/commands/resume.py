@@ -4,10 +4,10 @@ import argparse
 import os
 from pathlib import Path
 
-from attnpred import ranks
-from attnpred.config import LoggerConfig
+from attnpred.config.options import LoggerConfig
 from attnpred.errors import UserError
-from attnpred.run import Run
+from attnpred.machine import ranks
+from attnpred.runs.run import Run
 from attnpred.sweep.state import is_sweep
 
 
@@ -25,10 +25,10 @@ def main(args: argparse.Namespace) -> int:
         run = Run.find(args.run)
         _confirm(run.config().logger)
 
-        from attnpred.settle import settle
+        from attnpred.machine.process_setup import settle
 
         settle()
-        from attnpred.train import resume
+        from attnpred.training.train import resume
 
         return resume(run, lead)
 

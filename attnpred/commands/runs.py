@@ -21,9 +21,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def main(args: argparse.Namespace) -> int:
-    from attnpred import report
     from attnpred.compare import index, where
     from attnpred.compare.status import DEAD, living
+    from attnpred.console import tables
 
     conditions = where.conditions(args.where)
     found = index.find(args.places)
@@ -44,7 +44,7 @@ def main(args: argparse.Namespace) -> int:
         print("no runs", file=sys.stderr)
         return 0
     row, head = (_progressing, PROGRESS) if args.running else (_standing, STANDING)
-    print(report.align([head, *map(row, chosen)]))
+    print(tables.align([head, *map(row, chosen)]))
     return 0
 
 
@@ -61,7 +61,7 @@ def _standing(one: "Record") -> list[str]:
 
 def _progressing(one: "Record") -> list[str]:
     from attnpred.compare.status import progress, shown
-    from attnpred.report import clock
+    from attnpred.console.tables import clock
 
     at = progress(one)
     places = [_of(at.epoch, at.epochs), _of(at.step, at.total)]

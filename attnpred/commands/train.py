@@ -6,9 +6,10 @@ sweep (seed=0,1,2).
 
 import argparse
 
-from attnpred import compose, manual, ranks
+from attnpred.config import compose, help_page
 from attnpred.errors import UserError
-from attnpred.run import Run
+from attnpred.machine import ranks
+from attnpred.runs.run import Run
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -22,7 +23,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def main(args: argparse.Namespace) -> int:
     if args.help:
-        print(manual.page(args.overrides, args.config_dir))
+        print(help_page.page(args.overrides, args.config_dir))
         return 0
     if args.multirun:
         from attnpred.sweep.multirun import multirun
@@ -36,14 +37,14 @@ def main(args: argparse.Namespace) -> int:
 
     def work(lead: ranks.Lead | None) -> Run:
         config = compose.compose(args.overrides, args.config_dir)
-        from attnpred.settle import settle
+        from attnpred.machine.process_setup import settle
 
         settle()
         if args.run_dir:
             from attnpred.sweep import child
 
             return child.work(config, args.overrides, args.run_dir)
-        from attnpred.train import launch
+        from attnpred.training.train import launch
 
         return launch(config, args.overrides, lead=lead)
 

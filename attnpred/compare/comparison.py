@@ -10,8 +10,8 @@ from attnpred.compare.groups import Differences, Group, comparable, differences,
 from attnpred.compare.record import Record, Value, is_number
 from attnpred.compare.statistics import Difference, Summary, difference, holm, summary
 from attnpred.compare.where import Condition
+from attnpred.config.schema import suggest
 from attnpred.errors import UserError
-from attnpred.schema import suggest
 
 # of a metric that no checkpoint was chosen by
 LESS_IS_BETTER = (

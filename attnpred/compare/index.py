@@ -20,7 +20,7 @@ from typing import Any
 from attnpred.compare import record
 from attnpred.compare.record import FILES, Record
 from attnpred.errors import UserError
-from attnpred.files import write_text
+from attnpred.machine.files import write_text
 
 CACHE = "~/.cache/attnpred/runs"
 SETTLED = 2 * 10**9  # nanoseconds after which a change of a file shows in its times on every file system

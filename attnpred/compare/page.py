@@ -9,7 +9,7 @@ from attnpred.compare.record import Value, known
 from attnpred.compare.statistics import Summary
 from attnpred.compare.status import shown
 from attnpred.compare.table import differs, legend
-from attnpred.page import fill
+from attnpred.pages.page import fill
 
 STYLES = ("colours.css", "page.css", "pieces.css", "compare.css")
 SCRIPTS = ("dom.js", "groups.js", "table.js", "curves.js", "parallel.js", "compare.js")

@@ -12,8 +12,8 @@ from typing import Any
 
 import yaml
 
-from attnpred import compose, schema
-from attnpred.report import printable
+from attnpred.config import compose, schema
+from attnpred.console.tables import printable
 
 Value = str | int | float | bool | None
 

@@ -8,18 +8,18 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-from attnpred import report
 from attnpred.compare.comparison import Comparison, Row
 from attnpred.compare.record import Value, known
 from attnpred.compare.statistics import FEW, LEVEL, PAIRED, WELCH, Summary
-from attnpred.schema import show
+from attnpred.config.schema import show
+from attnpred.console import tables
 
 NONE = "–"
 MINUS = "−"
 
 
 def text(found: Comparison) -> str:
-    return "\n".join([report.align(_rows(found)), "", *legend(found)])
+    return "\n".join([tables.align(_rows(found)), "", *legend(found)])
 
 
 def markdown(found: Comparison) -> str:
@@ -51,7 +51,7 @@ def _rows(found: Comparison) -> list[list[str]]:
 
 
 def option(value: Any) -> str:
-    return NONE if value is ... else report.printable(show(value))
+    return NONE if value is ... else tables.printable(show(value))
 
 
 def spread(one: Summary | None) -> str:

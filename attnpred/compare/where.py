@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from attnpred.compare.record import ABOUT, Record, Value, is_number
+from attnpred.config.schema import suggest
 from attnpred.errors import UserError
-from attnpred.schema import suggest
 
 FORM = re.compile(r"\s*([\w./-]+?)\s*(<=|>=|!=|=|<|>)\s*(.*?)\s*", re.DOTALL)
 ORDERS: dict[str, Callable[[Any, Any], bool]] = {

@@ -9,12 +9,12 @@ from typing import Any, Generic, TypeVar
 
 import numpy as np
 
-from attnpred.config import DataConfig
+from attnpred.config.options import DataConfig
+from attnpred.console.say import say
 from attnpred.data import cache
+from attnpred.data.batching import BatchLoader
 from attnpred.data.evidence import EvidenceColumn
 from attnpred.data.labels import MISSING, Labels, translate
-from attnpred.data.loader import BatchLoader
-from attnpred.data.progress import say
 from attnpred.data.sources import Source, open_source
 from attnpred.data.splits import Rows, Split, rows_of, source_split
 from attnpred.data.store import Store

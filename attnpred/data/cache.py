@@ -14,9 +14,9 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from attnpred.data.progress import say
+from attnpred.console.say import say
 from attnpred.errors import UserError
-from attnpred.files import to_disk
+from attnpred.machine.files import to_disk
 
 USUAL = "~/.cache/attnpred"
 # Marks the directory for backup programs, which leave it out, and as one that was once chosen by this machine's user

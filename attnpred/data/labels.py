@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from attnpred.data.progress import say
+from attnpred.console.say import say
 from attnpred.errors import BadRow, UserError
 
 MISSING = -1

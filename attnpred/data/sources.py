@@ -15,11 +15,11 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from attnpred import hub
-from attnpred.config import DataConfig
+from attnpred.config.options import DataConfig
+from attnpred.config.schema import suggest
 from attnpred.data.utf8 import columns_of, not_utf8
 from attnpred.errors import UserError
-from attnpred.schema import suggest
+from attnpred.machine import hub
 
 BUILTIN = "builtin:"
 PARQUET_ROWS = 256

@@ -5,7 +5,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from attnpred.config import DataConfig
+from attnpred.config.options import DataConfig
 from attnpred.data.labels import Labels
 from attnpred.errors import UserError
 

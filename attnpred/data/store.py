@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from attnpred.data.labels import Labels
-from attnpred.files import read_json, write_json
+from attnpred.machine.files import read_json, write_json
 
 ABOUT, LABELS = "about.json", "labels.npy"
 

@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
-from attnpred.config import ExplainerConfig
+from attnpred.config.options import ExplainerConfig
 from attnpred.contracts import Batch
 from attnpred.explain.base import GradientExplainer, by_part, entering, entrance, look, of_class, untrained
 

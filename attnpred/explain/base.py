@@ -10,8 +10,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from attnpred import compose, schema
-from attnpred.config import ExplainerConfig
+from attnpred.config import compose, schema
+from attnpred.config.options import ExplainerConfig
 from attnpred.contracts import Attention, Batch, TextBatch
 from attnpred.models.base import Model
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import torch.nn.functional as F
 from torch import Tensor
 
-from attnpred.config import ExplainerConfig
+from attnpred.config.options import ExplainerConfig
 from attnpred.contracts import Batch
 from attnpred.errors import UserError
 from attnpred.explain.base import FromFeatures, GradientExplainer, entrance, grid_of, untrained

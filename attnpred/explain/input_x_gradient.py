@@ -5,7 +5,7 @@ from typing import ClassVar
 
 from torch import Tensor
 
-from attnpred.config import ExplainerConfig
+from attnpred.config.options import ExplainerConfig
 from attnpred.contracts import Batch
 from attnpred.explain.base import FromFeatures, GradientExplainer, by_part, entrance, grid_of, untrained
 

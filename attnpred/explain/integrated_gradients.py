@@ -8,11 +8,11 @@ from typing import ClassVar
 
 from torch import Tensor
 
-from attnpred.config import ExplainerConfig
+from attnpred.config.options import ExplainerConfig
+from attnpred.config.schema import option
 from attnpred.contracts import Batch
 from attnpred.explain.base import FromFeatures, GradientExplainer, by_part, entrance, grid_of, untrained
 from attnpred.explain.removal import emptied
-from attnpred.schema import option
 
 
 @dataclass(kw_only=True)

@@ -6,11 +6,11 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from attnpred.config import ExplainerConfig, Removal
+from attnpred.config.options import ExplainerConfig, Removal
+from attnpred.config.schema import option
 from attnpred.contracts import Batch
 from attnpred.explain.base import Explainer, look, of_class, own_parts
 from attnpred.explain.removal import probabilities
-from attnpred.schema import option
 
 
 @dataclass(kw_only=True)

@@ -25,7 +25,7 @@ from typing import Any
 
 import numpy as np
 
-from attnpred.page import fill
+from attnpred.pages.page import fill
 
 STYLES = ("colours.css", "page.css", "pieces.css", "faithfulness.css", "examples.css", "heads.css", "media.css")
 SCRIPTS = ("dom.js", "base.js", "maps.js", "heads.js", "charts.js", "faithfulness.js", "examples.js", "main.js")

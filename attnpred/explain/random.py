@@ -5,11 +5,11 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from attnpred.config import ExplainerConfig
+from attnpred.config.options import ExplainerConfig
+from attnpred.config.schema import option
 from attnpred.contracts import Batch
 from attnpred.explain.base import Explainer, look, own_parts
 from attnpred.models.attention import normalise
-from attnpred.schema import option
 
 
 @dataclass(kw_only=True)

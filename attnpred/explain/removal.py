@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from attnpred.config import Removal
+from attnpred.config.options import Removal
 from attnpred.contracts import Batch, ImageBatch, ImageSpec, InputSpec, TextBatch, TextSpec
 from attnpred.errors import UserError
 from attnpred.explain.base import of_class, own_parts

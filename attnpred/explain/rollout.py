@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from attnpred.config import ExplainerConfig
+from attnpred.config.options import ExplainerConfig
 from attnpred.contracts import Batch
 from attnpred.explain.base import Explainer, look, own_parts
 from attnpred.models.attention import normalise, pass_through

@@ -3,13 +3,13 @@
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-from attnpred import schema
-from attnpred.compose import file_of
-from attnpred.config import Config, Removal
-from attnpred.device import choose
+from attnpred.config import schema
+from attnpred.config.compose import file_of
+from attnpred.config.options import Config, Removal
 from attnpred.explain import story
 from attnpred.explain.study import Study, sanity
-from attnpred.run import Run
+from attnpred.machine.device import choose
+from attnpred.runs.run import Run
 
 CHECKED = 64  # examples on which maps are compared with those of a model that forgot what it learned
 

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from attnpred.config import Removal
+from attnpred.config.options import Removal
 from attnpred.contracts import Attention, Batch
 from attnpred.explain import faithfulness, truth
 from attnpred.explain.base import Explainer, look, make

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from attnpred import pictures
-from attnpred.run import Run
+from attnpred.pages import pictures
+from attnpred.runs.run import Run
 
 MOST = 32  # examples in a picture
 

@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from attnpred.device import number_format
+from attnpred.machine.device import number_format
 from attnpred.models import cpu_attention
 
 Pooling = Literal["attention", "cls", "mean"]

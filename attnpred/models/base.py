@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from attnpred.config import ModelConfig
+from attnpred.config.options import ModelConfig
 from attnpred.contracts import Batch, ImageSpec, InputSpec, ModelOutput
 from attnpred.errors import UserError
 from attnpred.models.predicted import PredictedAttention

@@ -7,14 +7,14 @@ from typing import Any, ClassVar, Literal, Self
 
 from torch import Tensor, nn
 
-from attnpred.config import Modality, ModelConfig
+from attnpred.config.options import Modality, ModelConfig
+from attnpred.config.schema import option
 from attnpred.contracts import Attention, Batch, InputSpec, ModelOutput, TextBatch, TextSpec
 from attnpred.models import adapters, encoders
 from attnpred.models.attention import Pool, normalise, pass_through
 from attnpred.models.base import Model
 from attnpred.models.dropout import Dropout
 from attnpred.models.predicted import PredictedAttention
-from attnpred.schema import option
 
 ENCODER_FILE = "encoder.json"  # in the run directory: the encoder's architecture
 

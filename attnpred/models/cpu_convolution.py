@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from attnpred.device import bf16_unit, number_format
+from attnpred.machine.device import bf16_unit, number_format
 
 SMALL = 9  # rows and columns up to which it pays
 ABREAST = 32  # images side by side, or as many as divide the batch

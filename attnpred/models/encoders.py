@@ -13,10 +13,10 @@ from transformers import AttentionInterface, AttentionMaskInterface, AutoConfig,
 from transformers.masking_utils import bidirectional_mask_function, sdpa_mask
 from transformers.utils import logging
 
-from attnpred import hub
 from attnpred.contracts import TextSpec
 from attnpred.errors import UserError
-from attnpred.files import read_json
+from attnpred.machine import hub
+from attnpred.machine.files import read_json
 from attnpred.models.attention import attend
 from attnpred.models.dropout import Dropout
 from attnpred.models.embedding import Embedding

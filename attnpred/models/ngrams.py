@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from attnpred.contracts import TextBatch, TextSpec
-from attnpred.hashing import scattered
+from attnpred.data.hashing import scattered
 from attnpred.models.attention import normalise
 from attnpred.models.embedding import Embedding
 

@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from attnpred.config import ModelConfig
+from attnpred.config.options import ModelConfig
 
 HIDDEN = 128
 FLAT = 1e-3  # a length of scores below which they count as equal

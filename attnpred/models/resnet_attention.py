@@ -7,14 +7,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from attnpred.config import Modality, ModelConfig
+from attnpred.config.options import Modality, ModelConfig
+from attnpred.config.schema import Invalid, option
 from attnpred.contracts import Attention, Batch, ImageBatch, ImageSpec, InputSpec, ModelOutput
 from attnpred.models.attention import MultiHeadAttention, Pool, normalise, pass_through
 from attnpred.models.base import Model, PixelNorm
 from attnpred.models.dropout import Dropout
 from attnpred.models.predicted import PredictedAttention
 from attnpred.models.resnet_blocks import SMALLEST_MAP, Block, ConvStem, Foldable, PlainStage, WaveStem, drops_last
-from attnpred.schema import Invalid, option
 
 
 @dataclass(kw_only=True)

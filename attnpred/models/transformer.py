@@ -8,7 +8,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from attnpred.config import Modality, ModelConfig
+from attnpred.config.options import Modality, ModelConfig
+from attnpred.config.schema import Invalid, option
 from attnpred.contracts import Attention, Batch, ImageBatch, ImageSpec, InputSpec, ModelOutput, TextBatch, TextSpec
 from attnpred.errors import UserError
 from attnpred.models.attention import MultiHeadAttention, Pool, normalise, pass_through
@@ -20,7 +21,6 @@ from attnpred.models.letters import Letters
 from attnpred.models.ngrams import SPEED, Ngrams, evened, joined
 from attnpred.models.positions import EMBEDDING_DEVIATION, Positions, Rotation
 from attnpred.models.predicted import PredictedAttention
-from attnpred.schema import Invalid, option
 
 LINEAR_DEVIATION = 0.02
 PATCHES_A_SIDE = 8  # at least, where the patch size is left to the model

@@ -5,9 +5,9 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from attnpred.config import Config
-from attnpred.data.progress import say
-from attnpred.run import Run
+from attnpred.config.options import Config
+from attnpred.console.say import say
+from attnpred.runs.run import Run
 
 
 def work(config: Config, overrides: list[str], directory: str) -> Run:
@@ -15,7 +15,7 @@ def work(config: Config, overrides: list[str], directory: str) -> Run:
 
     An earlier attempt may still be at work, saving or even training, when its parent was killed: it is waited for.
     """
-    from attnpred.train import launch, resume
+    from attnpred.training.train import launch, resume
 
     run = Run(Path(directory))
     run.path.mkdir(parents=True, exist_ok=True)

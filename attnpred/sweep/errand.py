@@ -8,7 +8,7 @@ from pathlib import Path
 from subprocess import Popen
 from typing import Any
 
-from attnpred import processes
+from attnpred.machine import processes
 from attnpred.sweep.job import LOG, Job
 
 PAUSE = 0.1  # seconds between two looks at the command; a longer wait would not hear that it should stop

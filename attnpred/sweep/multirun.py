@@ -6,11 +6,11 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from attnpred import compose, schema
-from attnpred.config import LauncherConfig
-from attnpred.data.progress import say
+from attnpred.config import compose, schema
+from attnpred.config.options import LauncherConfig
+from attnpred.console.say import say
 from attnpred.errors import UserError
-from attnpred.files import unwritable
+from attnpred.machine.files import unwritable
 from attnpred.sweep import outcome
 from attnpred.sweep.executor import Executor
 from attnpred.sweep.parent import Parent

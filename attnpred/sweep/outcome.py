@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from attnpred.errors import UserError
-from attnpred.files import read_json
+from attnpred.machine.files import read_json
 from attnpred.sweep.job import LOG, Job, Status
 
 # how a process ends that was stopped from outside, which is no failure of the job's

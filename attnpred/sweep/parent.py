@@ -3,7 +3,7 @@
 import signal
 from types import FrameType
 
-from attnpred.config import LauncherConfig
+from attnpred.config.options import LauncherConfig
 from attnpred.errors import Interrupted
 from attnpred.sweep import outcome
 from attnpred.sweep.executor import Executor

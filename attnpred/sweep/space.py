@@ -7,8 +7,8 @@ from typing import Any
 
 from hydra.core.override_parser.types import IntervalSweep, Override, QuotedString, RangeSweep, Sweep
 
-from attnpred import compose, schema
-from attnpred.config import Config
+from attnpred.config import compose, schema
+from attnpred.config.options import Config
 from attnpred.errors import UserError
 
 Value = str | int | float | bool | None

@@ -14,8 +14,8 @@ from filelock import FileLock, Timeout
 
 from attnpred import __version__
 from attnpred.errors import UserError
-from attnpred.files import read_json, write_json
-from attnpred.run import fresh
+from attnpred.machine.files import read_json, write_json
+from attnpred.runs.run import fresh
 from attnpred.sweep.job import OVER, Job
 
 FILE = "sweep.json"

@@ -2,7 +2,7 @@
 
 from typing import Protocol
 
-from attnpred.config import Config, SweeperConfig
+from attnpred.config.options import Config, SweeperConfig
 from attnpred.sweep.job import Job
 from attnpred.sweep.state import Direction, Sweep
 

@@ -6,7 +6,7 @@ import time
 from collections.abc import Mapping
 from typing import TextIO
 
-from attnpred import report
+from attnpred.console import tables
 from attnpred.sweep import outcome
 from attnpred.sweep.job import OVER, Job
 from attnpred.sweep.state import Sweep
@@ -44,7 +44,7 @@ class Table:
         if job.status in ("failed", "interrupted"):
             self.say(self.failure(job))
         else:
-            self.say(f"job {job.number} {job.status} in {report.clock(seconds)}: {self.name(job)}{_told(job.values)}")
+            self.say(f"job {job.number} {job.status} in {tables.clock(seconds)}: {self.name(job)}{_told(job.values)}")
         if not self.live:
             self.say(self._state(running, total))
 
@@ -66,7 +66,7 @@ class Table:
         lines = [self._state(running, total)]
         for job in running[: max(1, size.lines - MARGIN)]:
             newest = {name: outcome.newest(job, name) for name in self.sweep.objective}
-            elapsed = report.clock(time.monotonic() - self.begun[job.number])
+            elapsed = tables.clock(time.monotonic() - self.begun[job.number])
             lines.append(f"  {job.number}  {elapsed}  {self.name(job)}{_told(newest)}")
         self._erase()
         self.stream.write("".join(f"{line[: size.columns - 1]}\n" for line in lines))
@@ -91,7 +91,7 @@ class Table:
         said += [f"{counts[status]} {status}" for status in ("failed", "pruned", "interrupted") if counts[status]]
         said.append(f"{len(running)} running")
         left = self._left(running, total - sum(counts[status] for status in OVER) - len(running))
-        return ", ".join(said) + (f", about {report.clock(left)} left" if left is not None else "")
+        return ", ".join(said) + (f", about {tables.clock(left)} left" if left is not None else "")
 
     def _left(self, running: list[Job], waiting: int) -> float | None:
         if not self.lengths:
@@ -114,7 +114,7 @@ class Table:
             given = dict(override.partition("=")[::2] for override in job.overrides)
             numbers = [f"{job.values[name]:.4f}" if name in job.values else "-" for name in self.sweep.objective]
             rows.append([str(job.number), *(_short(given.get(key, "-")) for key in self.swept), *numbers, job.status])
-        return title + report.align([head, *rows])
+        return title + tables.align([head, *rows])
 
     def _erase(self) -> None:
         if self.shown:

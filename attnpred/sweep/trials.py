@@ -11,7 +11,7 @@ import optuna
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
-from attnpred.data.progress import say
+from attnpred.console.say import say
 from attnpred.errors import UserError
 from attnpred.sweep import outcome
 from attnpred.sweep.job import OVER, PRUNE, Job

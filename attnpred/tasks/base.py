@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from attnpred.config import TaskConfig
+from attnpred.config.options import TaskConfig
 from attnpred.contracts import Batch, InputSpec, ModelOutput
 
 

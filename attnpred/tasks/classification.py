@@ -9,10 +9,10 @@ from torch import Tensor
 from torchmetrics import MeanMetric, Metric, MetricCollection
 from torchmetrics.classification import MulticlassCalibrationError, MulticlassConfusionMatrix
 
-from attnpred.config import TaskConfig
+from attnpred.config.options import TaskConfig
+from attnpred.config.schema import option
+from attnpred.console.tables import per_class
 from attnpred.contracts import Batch, ModelOutput
-from attnpred.report import per_class
-from attnpred.schema import option
 from attnpred.tasks.base import Task
 
 

@@ -22,7 +22,7 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-from attnpred.settle import ENVIRONMENT
+from attnpred.machine.process_setup import ENVIRONMENT
 from scripts.bench import growth_data, growth_page, growth_plot, harness
 from scripts.bench.growth_data import At, Curve, Point
 

@@ -7,7 +7,7 @@ held by the end of the work. The difference is the work's own: activations and t
 
 import torch
 
-from attnpred.callbacks.monitor import memory_gib
+from attnpred.training.callbacks.monitor import memory_gib
 
 
 def before() -> float:

@@ -5,9 +5,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from attnpred import compose
-from attnpred.config import Config
-from attnpred.settle import settle
+from attnpred.config import compose
+from attnpred.config.options import Config
+from attnpred.machine.process_setup import settle
 from scripts.bench import growth_peak, ours, timing
 
 OVERRIDES = ["model=transformer", "data=imdb"]

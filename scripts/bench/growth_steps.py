@@ -8,12 +8,12 @@ from typing import Any
 import pytorch_lightning as lightning
 import torch
 
-from attnpred import compose, schema
+from attnpred.config import compose, schema
 from attnpred.contracts import Batch, ImageBatch, ImageSpec, InputSpec, TextBatch, TextSpec
-from attnpred.data.augment import Augment
-from attnpred.device import choose
-from attnpred.learner import Learner
-from attnpred.settle import settle
+from attnpred.machine.device import choose
+from attnpred.machine.process_setup import settle
+from attnpred.modalities.image.augment import Augment
+from attnpred.training.learner import Learner
 from scripts.bench import growth_peak, timing
 
 FEWEST_STEPS = 3

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from attnpred.errors import UserError
-from attnpred.settle import ENVIRONMENT
+from attnpred.machine.process_setup import ENVIRONMENT
 from scripts.bench.results import Row, as_json, save, table
 from scripts.machine import machine
 

@@ -8,15 +8,15 @@ from typing import Any
 
 import numpy as np
 
-from attnpred import compose, schema
-from attnpred.config import Config
+from attnpred.config import compose, schema
+from attnpred.config.options import Config
 from attnpred.data.sources import open_source
 from attnpred.data.splits import Split, rows_of, source_split
-from attnpred.evaluate import evaluate
-from attnpred.predict import predict
-from attnpred.run import Run
-from attnpred.settle import settle
-from attnpred.train import launch
+from attnpred.inference.evaluate import evaluate
+from attnpred.inference.predict import predict
+from attnpred.machine.process_setup import settle
+from attnpred.runs.run import Run
+from attnpred.training.train import launch
 from scripts.bench import timing
 from scripts.bench.harness import Options
 

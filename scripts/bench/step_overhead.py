@@ -18,10 +18,10 @@ from pytorch_lightning.loggers import TensorBoardLogger
 from torch import Tensor
 from torchmetrics.classification import MulticlassAccuracy
 
-from attnpred import schema
-from attnpred.config import Config
+from attnpred.config import schema
+from attnpred.config.options import Config
 from attnpred.contracts import Batch
-from attnpred.settle import settle
+from attnpred.machine.process_setup import settle
 from scripts.bench import harness, ours, timing
 from scripts.bench.harness import Comparison, Options
 

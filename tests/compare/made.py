@@ -5,7 +5,7 @@ import json
 
 import yaml
 
-from attnpred import compose
+from attnpred.config import compose
 
 DUMPER = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
 DEFAULT = compose.plain(compose.compose([]))

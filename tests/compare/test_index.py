@@ -11,9 +11,9 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from attnpred import compose
 from attnpred.compare import index, record
 from attnpred.compare.record import flat, joined, sections
+from attnpred.config import compose
 from attnpred.errors import UserError
 from tests.compare.made import DEFAULT, make_run
 

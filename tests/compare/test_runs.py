@@ -11,7 +11,7 @@ import pytest
 from attnpred.cli import main
 from attnpred.compare import index
 from attnpred.compare.status import at_work, human_size, human_time, living, progress, size
-from attnpred.run import Run
+from attnpred.runs.run import Run
 from tests.compare.made import make_run
 from tests.compare.test_index import listing
 

@@ -2,8 +2,8 @@ from pathlib import Path
 
 import pytest
 
-from attnpred.data.text import TextData
-from attnpred.data.text_reader import TextReader
+from attnpred.modalities.text.data import TextData
+from attnpred.modalities.text.reader import TextReader
 from tests.data.made import make_image_source, make_text_source, text_config
 
 

@@ -11,14 +11,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
 
-from attnpred.config import DataConfig
+from attnpred.config.options import DataConfig
+from attnpred.config.schema import build
 from attnpred.contracts import Attention
-from attnpred.data.text_reader import TextReader
-from attnpred.schema import build
+from attnpred.modalities.text.reader import TextReader
 
 if TYPE_CHECKING:
-    from attnpred.data.image import ImageDataConfig
-    from attnpred.data.text import TextDataConfig
+    from attnpred.modalities.image.data import ImageDataConfig
+    from attnpred.modalities.text.data import TextDataConfig
 
 CLASSES = ("bad", "good")
 WORDS = {0: ("awful", "dull", "boring", "worst"), 1: ("great", "lovely", "brilliant", "best")}
@@ -144,7 +144,7 @@ def text_config(source: Path | str, cache: Path, **changes: Any) -> "TextDataCon
     """Options for a made text source; `changes` may set any, those of `tokenizer` by a mapping."""
     values: dict[str, Any] = {
         **common(source, cache),
-        "_target_": "attnpred.data.text.TextData",
+        "_target_": "attnpred.modalities.text.data.TextData",
         "text_column": "text",
         "strip_html": False,
         "max_length": 24,
@@ -160,7 +160,7 @@ def image_config(source: Path | str, cache: Path, **changes: Any) -> "ImageDataC
     """Options for a made image source; `changes` may set any, those of `augment` by a mapping."""
     values: dict[str, Any] = {
         **common(source, cache),
-        "_target_": "attnpred.data.image.ImageData",
+        "_target_": "attnpred.modalities.image.data.ImageData",
         "image_column": "img",
         "test_flip": False,
         "augment": {"crop": 0, "flip": False, "cutout": 0, "mixup": 0.0, "cutmix": 0.0},

@@ -10,9 +10,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from attnpred.data.image import ImageData
-from attnpred.data.text import TextData
 from attnpred.errors import UserError
+from attnpred.modalities.image.data import ImageData
+from attnpred.modalities.text.data import TextData
 from tests.data.made import image_config, image_rows, make_image_source, make_text_source, png, text_config, text_rows
 
 FILE = "plain_text/train-00000-of-00001.parquet"

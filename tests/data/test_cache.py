@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from attnpred.data import cache
-from attnpred.data.text import TextData
 from attnpred.errors import UserError
+from attnpred.modalities.text.data import TextData
 from tests.data.made import make_text_source, text_config
 
 ROOT = Path(__file__).parents[2]
@@ -157,7 +157,7 @@ def test_second_start_reads_the_entry_alone(text_source, tmp_path):
     options = text_config(text_source, tmp_path)
     TextData(options).loader("train")
     code = (
-        "import sys; from pathlib import Path; from attnpred.data.text import TextData\n"
+        "import sys; from pathlib import Path; from attnpred.modalities.text.data import TextData\n"
         "from tests.data.made import text_config\n"
         f"data = TextData(text_config({str(text_source)!r}, Path({str(tmp_path)!r})))\n"
         "print(len(data.loader('train')), data.spec.classes)\n"

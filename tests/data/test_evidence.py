@@ -7,14 +7,14 @@ import numpy as np
 import pytest
 import torch
 
-from attnpred.config import AugmentConfig
+from attnpred.config.options import AugmentConfig
 from attnpred.contracts import ImageBatch, ImageSpec
-from attnpred.data.augment import Augment, shrink
 from attnpred.data.evidence import EVIDENCE_FILE, mark_tokens
-from attnpred.data.image import ImageData
-from attnpred.data.text import TextData
-from attnpred.data.text_reader import TextReader
 from attnpred.errors import UserError
+from attnpred.modalities.image.augment import Augment, shrink
+from attnpred.modalities.image.data import ImageData
+from attnpred.modalities.text.data import TextData
+from attnpred.modalities.text.reader import TextReader
 from tests.data.made import LONG, image_config, image_rows, make_image_source, make_text_source, text_config, text_rows
 
 SIZE = (6, 11)  # neither side whole bytes

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from attnpred.data.builtin import evidence_image, evidence_text
-from attnpred.data.image import ImageData
-from attnpred.data.text import TextData
 from attnpred.errors import UserError
+from attnpred.modalities.image.data import ImageData
+from attnpred.modalities.text.data import TextData
 from tests.data.made import image_config, text_config
 
 TEXT = {"test_split": None, "evidence_column": "evidence", "max_length": 200, "rows": 300}

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from attnpred.config import DataConfig
-from attnpred.schema import build
+from attnpred.config.options import DataConfig
+from attnpred.config.schema import build
 
 ROOT = Path(__file__).parents[2]
 CONF = ROOT / "conf/data"
@@ -33,7 +33,7 @@ def test_sst2(tmp_path, monkeypatch):
     import torch
 
     from attnpred.contracts import Attention
-    from attnpred.data.text import TextData
+    from attnpred.modalities.text.data import TextData
 
     monkeypatch.setenv("ATTNPRED_DATA", str(COPIES))
     data = TextData(shipped("sst2", cache_dir=str(tmp_path)))

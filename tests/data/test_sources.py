@@ -5,9 +5,9 @@ import json
 import numpy as np
 import pytest
 
-from attnpred.data.image import ImageData
-from attnpred.data.text import TextData
 from attnpred.errors import UserError
+from attnpred.modalities.image.data import ImageData
+from attnpred.modalities.text.data import TextData
 from tests.data.made import image_config, image_rows, make_image_source, make_text_source, text_config, text_rows
 
 

@@ -1,7 +1,7 @@
 import pytest
 
 from attnpred.cli import main
-from attnpred.run import Run
+from attnpred.runs.run import Run
 from tests.models.conftest import _bert_is_tiny, encoder  # noqa: F401
 
 

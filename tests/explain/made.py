@@ -3,7 +3,7 @@
 import torch
 from torch import nn
 
-from attnpred.config import ModelConfig
+from attnpred.config.options import ModelConfig
 from attnpred.contracts import Attention, ImageBatch, ImageSpec, ModelOutput, TextBatch, TextSpec
 from attnpred.models.attention import normalise
 from attnpred.models.base import Model

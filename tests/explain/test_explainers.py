@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from attnpred import compose
+from attnpred.config import compose
 from attnpred.contracts import TextBatch
 from attnpred.errors import UserError
 from attnpred.explain import base

@@ -11,7 +11,7 @@ import pytest
 
 from attnpred.explain import page
 from attnpred.explain.page import STYLES, _packed, render
-from attnpred.page import assets
+from attnpred.pages.page import assets
 from tests.explain.stories import EXPLAINERS, faithfulness, image_story, mixed_examples, text_example, text_story
 
 HOSTILE = [

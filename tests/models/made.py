@@ -8,10 +8,10 @@ from typing import Any
 import torch
 import yaml
 
-from attnpred.config import ModelConfig
+from attnpred.config.options import ModelConfig
+from attnpred.config.schema import build
 from attnpred.contracts import Batch, ImageBatch, ImageSpec, TextBatch, TextSpec
 from attnpred.models.base import Model
-from attnpred.schema import build
 
 CONF = Path(__file__).parents[2] / "conf" / "model"
 WORDS = ("the", "film", "was", "and", "a", "plot", "awful", "dull", "boring", "worst", "great", "lovely", "best")

@@ -7,8 +7,8 @@ import torch
 from torch.nn.functional import cross_entropy
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from attnpred.attention_loss import attention_loss
 from attnpred.contracts import TextBatch
+from attnpred.training.attention_loss import attention_loss
 from tests.models.made import CASES, LENGTH, NAMES, TEXT, class_of, made, make_model, text_batch
 
 every = pytest.mark.parametrize(("name", "modality", "changes"), CASES, ids=NAMES)

@@ -6,12 +6,12 @@ from tokenizers import Tokenizer
 from tokenizers.models import WordLevel
 from torch.nn.functional import cross_entropy
 
-from attnpred.config import TokenizerConfig
+from attnpred.config.options import TokenizerConfig
 from attnpred.contracts import TextSpec
-from attnpred.data.text_reader import TextReader
-from attnpred.data.tokens import Vocabulary
-from attnpred.data.training import train_vocabulary
 from attnpred.errors import UserError
+from attnpred.modalities.text.reader import TextReader
+from attnpred.modalities.text.tokenizer_training import train_vocabulary
+from attnpred.modalities.text.tokens import Vocabulary
 from attnpred.models.letters import ROWS, Letters, rows_of
 from attnpred.models.transformer import Transformer
 from tests.explain.made import texts

@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 import yaml
 
-from attnpred import compose, guarded
 from attnpred.cli import main
+from attnpred.config import compose, untrusted
+from attnpred.config.schema import PACKAGE
 from attnpred.errors import UserError
-from attnpred.schema import PACKAGE
 from tests.safety.made import edit_config
 
 BOMB = "a: &a [x,x,x,x,x,x,x,x,x]\n" + "".join(
@@ -29,7 +29,7 @@ BAD_YAML = {
     "no such day": ("seed: 2026-13-45\n", "not valid YAML"),
     "bytes": (b"a: \xff\xfe\n", "not UTF-8"),
     "control": ("a: \x07\n", "not valid YAML"),
-    "large": ("# " + "x" * guarded.LARGEST_FILE, "MiB"),
+    "large": ("# " + "x" * untrusted.LARGEST_FILE, "MiB"),
 }
 FUNCTIONS = (
     "${oc.env:HOME}",
@@ -81,7 +81,7 @@ def test_a_deeply_nested_value_is_one_line(refused):
 def test_aliases_within_bounds_are_read(tmp_path):
     file = tmp_path / "a.yaml"
     file.write_text("a: &a {x: 1}\nb: *a\nc:\n  <<: *a\n  y: 2\n")
-    assert guarded.read_yaml(file) == {"a": {"x": 1}, "b": {"x": 1}, "c": {"x": 1, "y": 2}}
+    assert untrusted.read_yaml(file) == {"a": {"x": 1}, "b": {"x": 1}, "c": {"x": 1, "y": 2}}
 
 
 @pytest.mark.parametrize("text", FUNCTIONS)
@@ -137,7 +137,7 @@ HOLE = "attnpred.models.{}.Evil"
     [
         "os.system",
         "builtins.eval",
-        "attnpred.run.Run",
+        "attnpred.runs.run.Run",
         "attnpred.models.base.os.system",
         HOLE.format("{directory}/evil"),
         HOLE.format("/proc/self/cwd/evil"),
@@ -155,7 +155,8 @@ def test_a_class_is_one_of_ours_by_its_plain_name(
 ):
     """The path of a file is no name, wherever the attacker put that file."""
     ran = tmp_path / "ran"
-    code = f"from attnpred.config import ModelConfig\nclass EvilConfig(ModelConfig):\n    open({str(ran)!r}, 'w')\n"
+    base = "from attnpred.config.options import ModelConfig"
+    code = f"{base}\nclass EvilConfig(ModelConfig):\n    open({str(ran)!r}, 'w')\n"
     (tmp_path / "evil.py").write_text(code)
     monkeypatch.chdir(tmp_path)
     if isinstance(target, str):
@@ -206,7 +207,7 @@ def test_a_sweeper_of_a_file_is_one_of_ours(folder, given):
 
 def test_children_import_nothing_from_where_they_are_started(tmp_path, monkeypatch):
     """A run directory may bring a module's name; who stands in it and resumes on two processes must not run that."""
-    from attnpred import processes
+    from attnpred.machine import processes
 
     (tmp_path / "colorsys.py").write_text(f"open({str(tmp_path / 'ran')!r}, 'w')\nraise SystemExit(7)\n")
     monkeypatch.chdir(tmp_path)

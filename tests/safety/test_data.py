@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from attnpred.data.pixels import FORMATS, open_image
 from attnpred.data.sources import open_source
 from attnpred.errors import UserError
+from attnpred.modalities.image.pixels import FORMATS, open_image
 from tests.data.made import image_config, make_image_source, png, text_config
 from tests.safety.made import Touch, pickled
 
@@ -93,7 +93,7 @@ def test_a_picture_of_too_many_pixels_is_not_decoded(share, tmp_path, monkeypatc
 
 
 def test_a_bomb_among_training_data_is_named(tmp_path, monkeypatch):
-    from attnpred.data.image import ImageData
+    from attnpred.modalities.image.data import ImageData
 
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)
     images = [np.zeros((8, 8, 3), np.uint8)] * 9 + [np.zeros((20, 20, 3), np.uint8)]

@@ -11,12 +11,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from attnpred import inputs
 from attnpred.cli import main
-from attnpred.data.text_reader import CHARACTERS
-from attnpred.inputs import LONGEST_LINE
-from attnpred.predict import predict
-from attnpred.run import Run
+from attnpred.inference import inputs
+from attnpred.inference.inputs import LONGEST_LINE
+from attnpred.inference.predict import predict
+from attnpred.modalities.text.reader import CHARACTERS
+from attnpred.runs.run import Run
 
 REPOSITORY = Path(__file__).parents[2]
 

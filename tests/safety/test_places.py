@@ -2,7 +2,7 @@
 
 import pytest
 
-from attnpred import compose
+from attnpred.config import compose
 from attnpred.errors import UserError
 
 

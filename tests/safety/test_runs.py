@@ -11,8 +11,8 @@ from PIL import Image
 
 from attnpred.cli import main
 from attnpred.data import cache
-from attnpred.run import Run
-from attnpred.vault import load
+from attnpred.runs.checkpoint_files import load
+from attnpred.runs.run import Run
 from tests.safety.made import Touch, edit_config, edit_json, files, pickled, save_checkpoint, trust
 
 VERBS = {

@@ -10,10 +10,11 @@ from pathlib import Path
 import pytest
 import yaml
 
-from attnpred import compose, loggers
 from attnpred.cli import main
-from attnpred.run import Run
-from attnpred.scrub import hide, scrub, shown
+from attnpred.config import compose
+from attnpred.console.secrets import hide, scrub, shown
+from attnpred.runs import loggers
+from attnpred.runs.run import Run
 from tests.data.made import make_text_source
 from tests.safety.made import QUICK
 
@@ -140,7 +141,7 @@ def test_the_error_of_a_failed_run_is_scrubbed(runs, tmp_path, monkeypatch):
 def test_a_password_in_an_address_is_not_shown(name, refused, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     choice = ["model=bert", "data=imdb"] if name == "model.source" else []
-    monkeypatch.setattr("attnpred.loggers.find_spec", lambda _: True)
+    monkeypatch.setattr("attnpred.runs.loggers.find_spec", lambda _: True)
     line = refused("train", *choice, f"{name}='{IN_A_URL}'", f"data.cache_dir={tmp_path / 'cache'}")
     assert line.startswith(f"error: {name}=") or name in ("model.init_from", "model.source")
     assert "planted" not in line
@@ -173,7 +174,7 @@ def test_text_in_tensorboard_is_no_markdown(monkeypatch):
     """A value that holds lines would leave the indented block, and could show a picture from elsewhere."""
     written = {}
     writer = type("Writer", (), {"add_text": lambda self, tag, text: written.update({tag: text})})()
-    monkeypatch.setattr("attnpred.loggers.tensorboard", lambda _: writer)
+    monkeypatch.setattr("attnpred.runs.loggers.tensorboard", lambda _: writer)
     config = compose.compose(["logger.project='x\n\n![a](http://example.org/a.png) <b>'"])
     loggers.describe([], config)
     assert all(line.startswith("    ") for line in written["config"].split("\n"))

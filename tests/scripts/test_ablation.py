@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from attnpred import compose
+from attnpred.config import compose
 from scripts import ablation, kept
 
 

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from attnpred.contracts import ImageSpec, TextSpec
-from attnpred.run import Run
+from attnpred.runs.run import Run
 from scripts.bench import __main__ as bench
 from scripts.bench import harness, minilm_sst2, ours, plain, resnet_cifar10, results, timing, transformer_imdb
 from scripts.bench.harness import Options

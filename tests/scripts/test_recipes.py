@@ -2,8 +2,8 @@ import json
 
 import pytest
 
-from attnpred import compose
 from attnpred.commands.check import shipped
+from attnpred.config import compose
 from scripts import kept, recipes
 
 

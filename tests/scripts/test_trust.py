@@ -3,7 +3,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from attnpred import compose
+from attnpred.config import compose
 from scripts import kept, trust
 
 

@@ -7,7 +7,7 @@ import pytest
 
 optuna = pytest.importorskip("optuna", reason="needs the extra optuna")
 
-from attnpred import compose  # noqa: E402
+from attnpred.config import compose  # noqa: E402
 from attnpred.sweep import parent, state, trials  # noqa: E402
 from attnpred.sweep.study import Place  # noqa: E402
 from tests.sweep.made import LR, OPTUNA, Died, assert_shared, driven, workers  # noqa: E402

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from attnpred import processes
+from attnpred.machine import processes
 from tests.sweep.made import LR, OPTUNA, assert_shared, driven
 from tests.waiting import wait_for
 

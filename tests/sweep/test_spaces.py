@@ -4,7 +4,7 @@ import pytest
 
 pytest.importorskip("optuna", reason="needs the extra optuna")
 
-from attnpred import compose
+from attnpred.config import compose
 from attnpred.sweep import space
 from attnpred.sweep.space import Dimension
 from tests.sweep.made import LR, OPTUNA

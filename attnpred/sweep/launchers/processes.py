@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from subprocess import Popen
 from typing import Any
 
-from attnpred import processes
-from attnpred.config import LauncherConfig
-from attnpred.sweep import devices
+from attnpred.config.options import LauncherConfig
+from attnpred.machine import processes
+from attnpred.sweep import slots
 from attnpred.sweep.job import LOG, Job
 
 PAUSE = 0.02  # seconds between two looks at the children
@@ -25,8 +25,8 @@ class Processes:
 
     def __init__(self, config: ProcessesConfig) -> None:
         self.several = config.n_jobs > 1
-        self.gpus = devices.Slots(devices.visible(), config.n_jobs)
-        self.threads = max(1, devices.cores() // config.n_jobs)
+        self.gpus = slots.Slots(slots.visible(), config.n_jobs)
+        self.threads = max(1, slots.cores() // config.n_jobs)
         self.running: dict[int, tuple[Job, Popen[bytes]]] = {}
 
     def start(self, job: Job, command: list[str], directory: str) -> None:

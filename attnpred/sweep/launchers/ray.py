@@ -6,10 +6,10 @@ import signal
 from dataclasses import dataclass
 from typing import Any
 
-from attnpred import processes
-from attnpred.config import LauncherConfig
+from attnpred.config.options import LauncherConfig
+from attnpred.config.schema import option
 from attnpred.errors import UserError
-from attnpred.schema import option
+from attnpred.machine import processes
 from attnpred.sweep.errand import LOST, Errand, note
 from attnpred.sweep.job import Job
 

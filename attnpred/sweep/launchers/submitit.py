@@ -5,9 +5,9 @@ import time
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from attnpred.config import LauncherConfig
+from attnpred.config.options import LauncherConfig
+from attnpred.config.schema import option
 from attnpred.errors import UserError
-from attnpred.schema import option
 from attnpred.sweep.errand import LOST, Errand, note
 from attnpred.sweep.job import Job
 

@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
-from attnpred import compose
-from attnpred.config import Config, SweeperConfig
+from attnpred.config import compose
+from attnpred.config.options import Config, SweeperConfig
 from attnpred.sweep.job import Job
 from attnpred.sweep.state import Direction, Sweep
 

@@ -5,9 +5,9 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Literal
 
-from attnpred.config import Config, SweeperConfig
+from attnpred.config.options import Config, SweeperConfig
+from attnpred.config.schema import Invalid, option
 from attnpred.errors import UserError
-from attnpred.schema import Invalid, option
 from attnpred.sweep import space
 from attnpred.sweep.job import PRUNE, Job
 from attnpred.sweep.state import Direction, Sweep

@@ -1,0 +1,292 @@
+"""From overrides to a checked config. Hydra puts the files together; every value is then held against the schema."""
+
+import itertools
+import os
+import re
+import typing
+from collections.abc import Iterator
+from dataclasses import asdict
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import yaml
+from hydra import compose as hydra_compose
+from hydra import initialize_config_dir
+from hydra.core.config_store import ConfigStore
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override
+from hydra.errors import HydraException
+from omegaconf import DictConfig, OmegaConf, open_dict
+from omegaconf.errors import OmegaConfBaseException
+
+from attnpred.config import config_dir, schema, untrusted
+from attnpred.config.options import Config, DataConfig, ExplainerConfig, LauncherConfig, ModelConfig, SweeperConfig
+from attnpred.console.secrets import scrub
+from attnpred.errors import UserError
+
+# In an installed package the files lie inside it, in a checkout beside it.
+CONF = next(p for p in (schema.PACKAGE / "conf", schema.PACKAGE.parent / "conf") if p.is_dir())
+APART = "explainer"  # a group that commands choose from which read a run; no part of its config
+ENGINE = ("launcher", "sweeper")  # what of Hydra's own config is used
+OURS = re.compile(rf"hydra[./]({'|'.join(ENGINE)})\b")
+ENGINE_SHOWN = "hydra/launcher, hydra/sweeper, hydra.launcher.… and hydra.sweeper.…"
+# Classes by the names that they had in earlier versions, whose runs are still read
+RENAMED = {
+    "attnpred.data.image.ImageData": "attnpred.modalities.image.data.ImageData",
+    "attnpred.data.text.TextData": "attnpred.modalities.text.data.TextData",
+}
+MULTIRUN_HINT = "several values make a sweep; add -m, or quote a list as [a,b]"
+
+
+def compose(overrides: list[str], extra_dir: str | None = None) -> Config:
+    """The config that the overrides describe; raises UserError for whatever is wrong with them or with a file.
+
+    `extra_dir` is a further directory of config files, searched after the shipped ones.
+    """
+    parsed = parse(overrides)
+    for override in parsed:
+        if override.is_sweep_override():
+            raise UserError(f"{override.input_line}: {MULTIRUN_HINT}")
+    return _compose(parsed, extra_dir)
+
+
+def engine(overrides: list[str], extra_dir: str | None = None) -> tuple[LauncherConfig, SweeperConfig]:
+    """What runs a sweep's jobs, and what decides which they are; the values that are swept over play no part."""
+    parsed = parse(overrides)
+    for override in parsed:
+        if override.is_sweep_override() and steers(override):
+            raise UserError(f"{override.input_line}: holds for the whole sweep; give one value")
+    return _engine(_merged([o for o in parsed if not o.is_sweep_override()], extra_dir)["hydra"])
+
+
+def steers(override: Override) -> bool:
+    """Whether it is meant for Hydra's launcher and sweeper, not for the experiment."""
+    return re.split("[./]", override.key_or_group)[0] == "hydra"
+
+
+def expand(overrides: list[str]) -> Iterator[list[str]]:
+    """Every job of a sweep as its own overrides, in the order in which Hydra's basic sweeper runs them."""
+    choices = []
+    for override in parse(overrides):
+        if override.is_discrete_sweep():
+            key = override.get_key_element()
+            choices.append([f"{key}={value}" for value in override.sweep_string_iterator()])
+        elif override.is_sweep_override():
+            raise UserError(f"{override.input_line}: holds no values to go through; list them, as in key=1,2,3")
+        else:
+            choices.append([str(override.input_line)])
+    return (list(job) for job in itertools.product(*choices))
+
+
+def parse(overrides: list[str]) -> list[Override]:
+    parser = OverridesParser.create()
+    parsed = []
+    for text in overrides:
+        try:
+            override = parser.parse_override(text)
+        except (HydraException, OmegaConfBaseException, ValueError, RecursionError):
+            override = None
+        if override is None or not override.key_or_group.strip():
+            raise UserError(f"{text}: not an override; write key=value (quote values that hold =, spaces or brackets)")
+        parsed.append(override)
+    return parsed
+
+
+def _compose(parsed: list[Override], extra_dir: str | None) -> Config:
+    values = _merged(parsed, extra_dir)
+    _engine(values.pop("hydra"))
+    return checked(values, extra_dir)
+
+
+def _engine(values: Any) -> tuple[LauncherConfig, SweeperConfig]:
+    kinds = {"launcher": LauncherConfig, "sweeper": SweeperConfig}
+    names = [name for kind in kinds for name in schema.paths(kinds[kind], values[kind], f"hydra.{kind}")]
+    launcher, sweeper = (schema.build(kinds[kind], values[kind], f"hydra.{kind}", names) for kind in kinds)
+    return launcher, sweeper
+
+
+def _merged(parsed: list[Override], extra_dir: str | None) -> dict[str, Any]:
+    """What the files and overrides say, as plain containers; of Hydra's own part, launcher and sweeper."""
+    _folders(extra_dir)
+    choices, values = [], []
+    for override in parsed:
+        line = str(override.input_line)
+        key = override.key_or_group
+        if override.is_delete():
+            raise UserError(f"{line}: options cannot be deleted; set one to null, or choose another file of its group")
+        if override.is_add():
+            raise UserError(f"{line}: every option exists already, so + adds nothing; write {line.lstrip('+')}")
+        if steers(override) and not OURS.match(key):
+            raise UserError(f"{line}: cannot be set; of Hydra's own options there are {ENGINE_SHOWN}")
+        names = group_options(key, extra_dir)
+        if not names:
+            values.append(override)
+            continue
+        value = override.value()
+        if value is not None and value not in names:
+            shown = f"{key}={schema.show(value)}"
+            raise UserError(f"{shown}: must be one of {', '.join(names)}{schema.suggest(str(value), names)}")
+        choices.append(f"{key}={schema.show(value)}")
+    try:
+        config = _from_files(tuple(choices), extra_dir).copy()
+        OmegaConf.set_struct(config, False)
+        for override in values:
+            OmegaConf.update(config, override.key_or_group, override.value(), merge=True)
+        untrusted.refuse_functions(OmegaConf.to_container(config))
+        plain = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
+    except OmegaConfBaseException as error:
+        where = f"{error.full_key}: " if error.full_key else ""
+        reason = (str(error.msg) if error.msg else str(error)).splitlines()[0]
+        raise UserError(f"{where}{reason}; mend the interpolation or set the option") from None
+    assert isinstance(plain, dict)
+    return typing.cast(dict[str, Any], plain)
+
+
+def changed(config: Config, overrides: list[str], allowed: tuple[str, ...]) -> Config:
+    """A run's own config with some options of the `allowed` groups set anew; anything else would be another run."""
+    content = OmegaConf.create(plain(config))
+    for override in parse(overrides):
+        key = override.key_or_group
+        if key.partition(".")[0] not in allowed or "." not in key:
+            groups = " and ".join(f"{name}.…" for name in allowed)
+            raise UserError(f"{override.input_line}: cannot be changed for a trained run; only {groups} can")
+        if override.is_sweep_override() or override.is_delete() or override.is_add():
+            raise UserError(f"{override.input_line}: write one plain value, key=value")
+        OmegaConf.update(content, key, override.value(), merge=True)
+    values = OmegaConf.to_container(content)
+    assert isinstance(values, dict)
+    untrusted.refuse_references(values, "override")
+    return checked(values)
+
+
+def checked(plain: dict[Any, Any], extra_dir: str | None = None) -> Config:
+    """Holds a plain mapping, from composition or from a run directory, against the schema."""
+    _rename(plain)
+    _check_pair(plain, extra_dir)
+    config: Config = schema.build(Config, plain, names=list(schema.paths(Config, plain)))
+    return config
+
+
+def _rename(plain: dict[Any, Any]) -> None:
+    """Gives the classes that a config names, as runs of earlier versions have them, their names of today."""
+    for group in plain.values():
+        if isinstance(group, dict) and group.get("_target_") in RENAMED:
+            group["_target_"] = RENAMED[group["_target_"]]
+
+
+@cache
+def _from_files(choices: tuple[str, ...], extra_dir: str | None) -> DictConfig:
+    """What the files say, and of Hydra's own part what is used."""
+    composed = _composed(choices, extra_dir)
+    if extra_dir:
+        pairs = [choice.partition("=") for choice in choices if choice.startswith("hydra/")]
+        engine = tuple(f"{group}={name}" for group, _, name in pairs if name in group_options(group))
+        config_dir.refuse_reach(composed, _composed(engine, None), extra_dir)
+    with open_dict(composed):
+        composed.hydra = {part: composed.hydra[part] for part in ENGINE}
+    return composed
+
+
+def _composed(choices: tuple[str, ...], extra_dir: str | None) -> DictConfig:
+    search = [config_dir.search_path(Path(extra_dir))] if extra_dir else []
+    try:
+        with initialize_config_dir(str(CONF), version_base="1.3"):
+            _forget_namesakes()
+            return hydra_compose("config", overrides=[*choices, *search], return_hydra_config=True)
+    except (HydraException, OmegaConfBaseException) as error:
+        reason = " ".join(line.strip() for line in str(error).splitlines() if line.strip())
+        raise UserError(f"{' '.join(choices) or 'config.yaml'}: {reason}") from None
+
+
+def _forget_namesakes() -> None:
+    """Hydra and its plugins bring launchers and sweepers of the names of ours, and would hold ours to their options."""
+    for part in ENGINE:
+        registered = ConfigStore.instance().repo["hydra"][part]
+        for name in group_options(f"hydra/{part}"):
+            registered.pop(f"{name}.yaml", None)
+
+
+def group_options(group: str, extra_dir: str | None = None) -> list[str]:
+    """The names that may be chosen in a group; empty where there is no such group."""
+    if not group.replace("/", "").replace("_", "").isalnum():
+        return []
+    return sorted({file.stem for folder in _folders(extra_dir) for file in (folder / group).glob("*.yaml")})
+
+
+def explainer(name: str) -> ExplainerConfig:
+    """The options of an explainer, by its file's name."""
+    known = group_options(APART)
+    if name not in known:
+        raise UserError(
+            f"--explainer {name}: no such explainer; use one of {', '.join(known)}{schema.suggest(name, known)}"
+        )
+    values = untrusted.read_yaml(CONF / APART / f"{name}.yaml")
+    found: ExplainerConfig = schema.build(ExplainerConfig, values, APART)
+    return found
+
+
+def groups(extra_dir: str | None = None) -> list[str]:
+    """Every group that a config is composed of."""
+    names = {entry.name for folder in _folders(extra_dir) for entry in os.scandir(folder) if entry.is_dir()}
+    names |= {f"hydra/{part}" for part in ENGINE}
+    return sorted(name for name in names - {APART} if group_options(name, extra_dir))
+
+
+def _folders(extra_dir: str | None) -> list[Path]:
+    if extra_dir and not Path(extra_dir).is_dir():
+        raise UserError(f"--config-dir={extra_dir}: no such directory; give one that holds group/NAME.yaml files")
+    return [CONF, *([Path(extra_dir)] if extra_dir else [])]
+
+
+def as_yaml(config: Config) -> str:
+    """As it is kept, without secrets and anybody's home: composed again, it gives the same run."""
+    return yaml.safe_dump(scrub(plain(config)), sort_keys=False, allow_unicode=True)
+
+
+def plain(config: Config) -> dict[str, Any]:
+    """The config as plain containers, to be written to the run directory; `checked` reads it back."""
+    return asdict(config)
+
+
+def _check_pair(plain: dict[Any, Any], extra_dir: str | None) -> None:
+    """Refuses a model that cannot read the data, naming those that can, before their other options are looked at."""
+    model, data = plain.get("model"), plain.get("data")
+    if not isinstance(model, dict) or not isinstance(data, dict):
+        return  # `build` says what is wrong with them
+    reader: Any = schema.options_of(model.get("_target_"), "model._target_", ModelConfig)
+    source: Any = schema.options_of(data.get("_target_"), "data._target_")
+    if source.modality not in reader.accepts:
+        able = [name for name in group_options("model", extra_dir) if source.modality in accepted_by(name, extra_dir)]
+        pair = f"model={file_of(model['_target_'])} data={data.get('name')}"
+        reads = " and ".join(reader.accepts)
+        remedy = f"use model={' or model='.join(able)}"
+        raise UserError(f"{pair}: this model reads {reads}, the dataset holds {source.modality}; {remedy}")
+
+
+def accepted_by(model: str, extra_dir: str | None = None) -> tuple[str, ...]:
+    """The modalities that a model of the group reads."""
+    options: Any = schema.options_of(_target("model", model, extra_dir), f"model={model}: _target_", ModelConfig)
+    return tuple(options.accepts)
+
+
+def modality(data: str, extra_dir: str | None = None) -> str:
+    """What a dataset of the group holds."""
+    options: Any = schema.options_of(_target("data", data, extra_dir), f"data={data}: _target_", DataConfig)
+    return str(options.modality)
+
+
+def _target(group: str, name: str, extra_dir: str | None) -> Any:
+    """What a file of the group names as its class; the file alone mostly says it, which is quicker than composing."""
+    for folder in _folders(extra_dir):
+        file = folder / group / f"{name}.yaml"
+        content = untrusted.read_yaml(file) if file.is_file() else None
+        if isinstance(content, dict) and "_target_" in content:
+            return content["_target_"]
+    composed = _from_files((f"{group}={name}",), extra_dir)
+    return OmegaConf.select(composed, f"{group}._target_")
+
+
+def file_of(target: str) -> str:
+    """The name of the file that holds a class, which is the name of its model."""
+    return target.rpartition(".")[0].rpartition(".")[2]

@@ -1,0 +1,30 @@
+"""What a person reads while data is prepared: lines on stderr, so that stdout stays a program's."""
+
+import sys
+import time
+from collections.abc import Iterator
+from typing import Any
+
+from attnpred.console.secrets import hide, printable
+
+SECONDS_BETWEEN_LINES = 3.0
+
+
+def say(text: str) -> None:
+    print("\n".join(map(printable, hide(text).split("\n"))), file=sys.stderr, flush=True)
+
+
+def counted(what: str, chunks: Iterator[list[list[Any]]]) -> Iterator[list[list[Any]]]:
+    """Passes chunks of columns on, and shows the rows so far every few seconds, in place where there is a terminal."""
+    rows, shown, open_line = 0, time.monotonic(), False
+    try:
+        for chunk in chunks:
+            yield chunk
+            rows += len(chunk[0])
+            if time.monotonic() - shown < SECONDS_BETWEEN_LINES:
+                continue
+            shown, open_line = time.monotonic(), sys.stderr.isatty()
+            print(f"{what}: {rows:,} rows", end="\r" if open_line else "\n", file=sys.stderr, flush=True)
+    finally:
+        if open_line:
+            say("")

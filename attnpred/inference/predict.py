@@ -1,0 +1,56 @@
+"""Labels, probabilities and attention for new input, from a run directory alone."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from typing import Any
+
+import torch
+
+from attnpred.config import schema
+from attnpred.config.options import Config
+from attnpred.errors import BadInput
+from attnpred.explain.base import make
+from attnpred.machine.device import choose
+from attnpred.models.views import look
+from attnpred.runs.run import Run
+
+
+def predict(run: Run, config: Config, inputs: Iterable[str], explainer: str | None = None) -> Iterator[dict[str, Any]]:
+    """One plain description an input, in the order given, as soon as it and those before it are done.
+
+    Where an input cannot be read, those before it are described, and then BadInput is raised. With the name of an
+    `explainer` its map of the predicted class takes the place of the model's own attention.
+    """
+    reader: Any = run.reader()
+    chosen = choose(config.trainer)
+    task = schema.load(config.task._target_)(config.task, reader.spec)
+    model = run.load_model().for_inference().to(chosen.device_type)
+    chosen_one = None if explainer is None else make(explainer, model)
+    done: dict[int, dict[str, Any]] = {}
+    turn = 0
+    bad: list[BadInput] = []
+    for reading in reader.readings(_until_bad(inputs, bad), config.data.eval_batch_size):
+        with torch.inference_mode(), chosen.autocast():
+            batch = reading.batch.to(chosen.device_type)
+            output = look(model, batch, mirror=config.data.mirrors(), need_attention=True)
+        attention = output.attention
+        if chosen_one is not None:
+            # in float32: gradients and small differences vanish in bf16
+            importance = chosen_one(batch, output.logits.argmax(1))
+            assert attention is not None
+            attention = replace(attention, importance=importance, signed=chosen_one.signed)
+        places, explained = reading.batch.ids.tolist(), reading.explain(attention)
+        for place, given, described, parts in zip(places, reading.inputs, task.predict(output), explained, strict=True):
+            done[place] = {"input": given, **described, **parts}
+            while turn in done:
+                yield done.pop(turn)
+                turn += 1
+    if bad:
+        raise bad[0]
+
+
+def _until_bad(inputs: Iterable[str], bad: list[BadInput]) -> Iterator[str]:
+    try:
+        yield from inputs
+    except BadInput as error:
+        bad.append(error)

@@ -1,0 +1,187 @@
+"""A tokenizer as it is kept, a checkpoint's own tokenizer, and the store of token ids that either makes of a split."""
+
+import hashlib
+import html
+import re
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from attnpred.data.batching import Integers
+from attnpred.data.evidence import EvidenceColumn, Marks, append_evidence, stored_evidence
+from attnpred.data.labels import LabelColumn
+from attnpred.data.splits import Rows
+from attnpred.data.store import Store, save_store
+from attnpred.errors import UserError
+from attnpred.machine import hub
+from attnpred.machine.files import read_json, write_json
+
+TOKENIZER_FILE, VOCABULARY_FILE, IDS_FILE, OFFSETS_FILE = "tokenizer.json", "vocabulary.json", "ids.bin", "offsets.bin"
+CHUNK = 2**16  # rows worked on at once
+PLACE = "model.source"  # the option that names a checkpoint
+_BREAK = re.compile(r"<br\s*/?>", re.IGNORECASE)
+
+
+def clean(text: str, strip_html: bool) -> str:
+    """What the tokenizer gets: valid Unicode, which a shell's arguments need not be, and no HTML where so asked."""
+    text = text.encode("utf-8", "replace").decode("utf-8")
+    return html.unescape(_BREAK.sub("\n", text)) if strip_html else text
+
+
+@dataclass(frozen=True)
+class Vocabulary:
+    """A tokenizer as its file's text, and what that does not say in one word."""
+
+    tokenizer_json: str
+    pad_id: int
+    unknown_id: int  # what an empty text becomes
+    prefix: tuple[int, ...] = ()
+    suffix: tuple[int, ...] = ()
+    max_length: int | None = None  # the longest sequence that the checkpoint can take
+    mask_id: int | None = None  # stands for a token that is taken away; where there is none, the unknown one does
+
+    @cached_property
+    def tokenizer(self) -> Any:
+        from tokenizers import Tokenizer
+
+        tokenizer = Tokenizer.from_str(self.tokenizer_json)
+        tokenizer.no_truncation()
+        tokenizer.no_padding()
+        return tokenizer
+
+    @cached_property
+    def size(self) -> int:
+        # not the count: numbers can have gaps
+        return int(max(self.tokenizer.get_vocab(with_added_tokens=True).values())) + 1
+
+    @cached_property
+    def spelled(self) -> dict[int, str]:
+        """Tokens as the tokenizer writes them, by number, but for special ones."""
+        special = {number for number, added in self.tokenizer.get_added_tokens_decoder().items() if added.special}
+        tokens = self.tokenizer.get_vocab(with_added_tokens=True)
+        return {number: token for token, number in tokens.items() if number not in special}
+
+    @cached_property
+    def fingerprint(self) -> str:
+        return hashlib.blake2b(self.tokenizer_json.encode(), digest_size=16).hexdigest()
+
+    def ids(self, texts: list[str]) -> list[list[int]]:
+        """Token ids without special tokens; an empty text becomes one unknown token."""
+        encoded = self.tokenizer.encode_batch_fast(texts, add_special_tokens=False)
+        return [e.ids or [self.unknown_id] for e in encoded]
+
+    def ids_and_spans(self, texts: list[str]) -> list[tuple[list[int], list[tuple[int, int]]]]:
+        """`ids`, and where in its text each token begins and ends; the unknown token of an empty text is nowhere."""
+        encoded = self.tokenizer.encode_batch(texts, add_special_tokens=False)
+        return [(e.ids or [self.unknown_id], e.offsets) for e in encoded]
+
+    def save(self, directory: Path) -> None:
+        values = asdict(self)
+        (directory / TOKENIZER_FILE).write_text(values.pop("tokenizer_json"), encoding="utf-8")
+        write_json(directory / VOCABULARY_FILE, values)
+
+    @classmethod
+    def load(cls, directory: Path) -> "Vocabulary":
+        values = read_json(directory / VOCABULARY_FILE)
+        values = {k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}
+        return cls((directory / TOKENIZER_FILE).read_text(encoding="utf-8"), **values)
+
+
+def checkpoint_vocabulary(source: str) -> Vocabulary:
+    """The tokenizer that belongs to a checkpoint, from a directory, the hub's cache, or the hub."""
+    from transformers import AutoTokenizer
+
+    local = hub.locate(source, place=PLACE)
+    try:
+        found = AutoTokenizer.from_pretrained(str(local or source), local_files_only=True, trust_remote_code=False)
+    except Exception as error:  # of many types, by what is missing
+        if local is not None:
+            raise UserError(
+                f"{PLACE}={source}: no tokenizer can be read there: {' '.join(str(error).split())}"
+            ) from error
+        hub.require(source, None, place=PLACE, kind="model")
+        found = AutoTokenizer.from_pretrained(source, trust_remote_code=False)
+    backend = getattr(found, "backend_tokenizer", None)
+    if backend is None:
+        raise UserError(
+            f"{PLACE}={source}: its tokenizer has no fast version; choose a checkpoint with a tokenizer.json"
+        )
+    # files come with padding and truncation switched on
+    backend.no_padding()
+    backend.no_truncation()
+    own = backend.encode("a", add_special_tokens=False).ids
+    whole = backend.encode("a").ids
+    start = next(i for i in range(len(whole)) if whole[i : i + len(own)] == own)
+    others = (found.unk_token_id, found.eos_token_id, 0)
+    fallback = next(i for i in others if i is not None)
+    return Vocabulary(
+        tokenizer_json=backend.to_str(),
+        pad_id=found.pad_token_id if found.pad_token_id is not None else fallback,
+        unknown_id=fallback,
+        prefix=tuple(whole[:start]),
+        suffix=tuple(whole[start + len(own) :]),
+        max_length=found.model_max_length,
+        mask_id=found.mask_token_id,
+    )
+
+
+class TokenStore(Store):
+    """Every text's token ids, whole and without special tokens, one after the other in a flat file; evidence alike."""
+
+    def __init__(self, directory: Path) -> None:
+        super().__init__(directory)
+        self._ids = np.memmap(directory / IDS_FILE, self.about["dtype"], mode="r")
+        self._offsets = np.memmap(directory / OFFSETS_FILE, np.int64, mode="r")
+        self._evidence = stored_evidence(directory, (self._ids.size,), np.bool_)
+
+    def lengths(self, rows: Rows) -> NDArray[np.uint32]:
+        """How many tokens each of these texts has."""
+        found = np.empty(len(rows), np.uint32)
+        for start in range(0, len(rows), CHUNK):
+            some = rows[start : start + CHUNK]
+            found[start : start + CHUNK] = self._offsets[some + 1] - self._offsets[some]
+        return found
+
+    def text(self, row: int) -> NDArray[Any]:
+        return self._ids[self._offsets[row] : self._offsets[row + 1]]
+
+    def evidence(self, rows: Integers) -> list[Marks] | None:
+        """Which of these texts' tokens decided the label; None where none is known."""
+        if self._evidence is None:
+            return None
+        return [self._evidence[self._offsets[row] : self._offsets[row + 1]] for row in rows]
+
+
+def write_tokens(
+    directory: Path,
+    vocabulary: Vocabulary,
+    rows: Iterator[list[list[Any]]],
+    labels: LabelColumn,
+    evidence: EvidenceColumn | None = None,
+) -> None:
+    """Encodes chunks of [texts, labels] as they come, so that memory holds one chunk whatever the dataset's size.
+
+    With `evidence` the chunks have its column third.
+    """
+    dtype = np.dtype(np.uint16 if vocabulary.size <= 2**16 else np.int32)
+    end = 0
+    with (directory / IDS_FILE).open("wb") as file, (directory / OFFSETS_FILE).open("wb") as offsets:
+        offsets.write(np.int64(end).tobytes())
+        for texts, chunk_labels, *rest in rows:
+            if evidence is None:
+                encoded = vocabulary.ids(texts)
+            else:
+                encoded, spans = map(list, zip(*vocabulary.ids_and_spans(texts), strict=True))
+                append_evidence(directory, np.concatenate(evidence.on_tokens(rest[0], texts, spans)))
+            file.write(np.concatenate([np.array(ids, dtype) for ids in encoded]).tobytes())
+            ends = end + np.cumsum([len(ids) for ids in encoded], dtype=np.int64)
+            offsets.write(ends.tobytes())
+            end = int(ends[-1])
+            labels.add(chunk_labels)
+    numbers, classes = labels.finish()
+    save_store(directory, numbers, classes, dtype=dtype.name)

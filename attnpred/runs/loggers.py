@@ -1,0 +1,163 @@
+"""Where metrics go: metrics.jsonl always, and what the `logger` group asks for."""
+
+import json
+import os
+import time
+from argparse import Namespace
+from collections.abc import Mapping
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from pytorch_lightning.loggers import CSVLogger, Logger, TensorBoardLogger
+from pytorch_lightning.utilities import rank_zero_only
+
+from attnpred.config import compose, schema
+from attnpred.config.options import Config, LoggerConfig
+from attnpred.console.secrets import scrub, shown
+from attnpred.errors import UserError
+from attnpred.machine.files import to_disk
+
+METRICS, TENSORBOARD = "metrics.jsonl", "tensorboard"
+# W&B would keep the command line, paths, the state of a repository and what the terminal shows
+UNTOLD = {"x_disable_meta": True, "console": "off", "disable_git": True, "disable_code": True, "save_code": False}
+
+
+class MetricsFile(Logger):
+    """metrics.jsonl: an object a line, as soon as it is logged."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__()
+        self.path = path
+
+    @property
+    def name(self) -> str:
+        return "metrics"
+
+    @property
+    def version(self) -> int:
+        return 0
+
+    @rank_zero_only
+    def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
+        values = {key: value for key, value in metrics.items() if key != "epoch"}
+        line = {"step": step, "epoch": int(metrics.get("epoch", 0)), "time": round(time.time(), 3), **values}
+        with self.path.open("a", encoding="utf-8") as stream:
+            stream.write(json.dumps(line) + "\n")
+
+    def log_hyperparams(self, params: dict[str, Any] | Namespace, *args: Any, **kwargs: Any) -> None:
+        """config.yaml holds them already."""
+
+    def rows(self) -> list[dict[str, Any]]:
+        if not self.path.is_file():
+            return []
+        return [json.loads(line) for line in self.path.read_text(encoding="utf-8").splitlines()]
+
+
+def make(options: LoggerConfig, directory: Path) -> list[Logger]:
+    """The loggers of a run. What is not chosen is not imported."""
+    loggers: list[Logger] = [MetricsFile(directory / METRICS)]
+    if options.csv:
+        loggers.append(CSVLogger(directory, name="", version=""))
+    if options.tensorboard:
+        loggers.append(TensorBoardLogger(directory, name="", version=TENSORBOARD, default_hp_metric=False))
+    if options.wandb:
+        from pytorch_lightning.loggers import WandbLogger
+
+        loggers.append(
+            WandbLogger(
+                directory.name,
+                save_dir=directory,
+                project=options.project,
+                offline=options.offline,
+                id=directory.name,
+                resume="allow",
+                settings=UNTOLD,
+            )
+        )
+    if options.mlflow:
+        from pytorch_lightning.loggers import MLFlowLogger
+
+        tracking = options.tracking_uri or f"sqlite:///{(directory / 'mlflow.db').resolve()}"
+        tags = {"mlflow.source.name": "attnpred"}  # in place of where the program lies, below somebody's home
+        loggers.append(MLFlowLogger(options.project, run_name=directory.name, tracking_uri=tracking, tags=tags))
+    return loggers
+
+
+def check(options: LoggerConfig) -> None:
+    """Refuses a logger whose package is missing, before anything is prepared for it."""
+    for name, asked in (("wandb", options.wandb), ("mlflow", options.mlflow)):
+        if asked and find_spec(name) is None:
+            raise UserError(f"logger.{name}=true: the package is not installed; pip install 'attnpred[{name}]'")
+
+
+def keep(loggers: list[Logger]) -> dict[str, int]:
+    """Brings what was logged so far to the disk, before a checkpoint that counts on it; how long each file is."""
+    for logger in loggers:
+        if isinstance(logger, TensorBoardLogger):
+            logger.experiment.flush()
+    sizes = {}
+    for directory in (logger.path.parent for logger in loggers if isinstance(logger, MetricsFile)):
+        for file in _records(directory):
+            to_disk(file)
+            sizes[file.relative_to(directory).as_posix()] = file.stat().st_size
+    return sizes
+
+
+def cut(directory: Path, sizes: Mapping[str, int]) -> None:
+    """Forgets what was logged after `keep` returned these sizes; no logger may have a file open."""
+    for file in _records(directory):
+        size = sizes.get(file.relative_to(directory).as_posix(), 0)
+        if not size:
+            file.unlink()
+        elif file.stat().st_size > size:
+            os.truncate(file, size)
+
+
+def _records(directory: Path) -> list[Path]:
+    """What only grows. The table is written anew each time, from metrics.jsonl."""
+    found = [directory / METRICS, *sorted((directory / TENSORBOARD).rglob("*"))]
+    return [file for file in found if file.is_file()]
+
+
+def go_on(loggers: list[Logger]) -> None:
+    """Gives the table its earlier rows, which its logger would begin anew."""
+    tables = [logger for logger in loggers if isinstance(logger, CSVLogger)]
+    records = next((logger for logger in loggers if isinstance(logger, MetricsFile)), None)
+    for table in tables:
+        assert records is not None
+        table.experiment.metrics = [{k: v for k, v in row.items() if k != "time"} for row in records.rows()]
+
+
+def tensorboard(loggers: list[Logger]) -> Any | None:
+    """TensorBoard's writer, where it is switched on."""
+    return next((logger.experiment for logger in loggers if isinstance(logger, TensorBoardLogger)), None)
+
+
+def describe(loggers: list[Logger], config: Config) -> None:
+    """The config as text beside the curves."""
+    writer = tensorboard(loggers)
+    if writer is not None:
+        # each on one line, where indentation keeps it from being read as Markdown
+        lines = "\n".join(f"    {o.path}: {shown(scrub(schema.show(o.value)))}" for o in schema.describe(config))
+        writer.add_text("config", lines)
+
+
+def hyperparameters(loggers: list[Logger], config: Config, overrides: list[str], result: dict[str, Any]) -> None:
+    """Fills the HPARAMS tab, once, with what was chosen and how the run ended."""
+    flat = {option.path: option.value for option in schema.describe(config)}
+    named = [override.lstrip("+").partition("=")[0] for override in overrides]
+    named = [name for name in named if name not in ("output_dir", "data.cache_dir")]
+    everyday = ["seed", "optimizer.lr", "data.batch_size", "trainer.max_epochs"]
+    chosen = {"model": compose.file_of(config.model._target_), "data": config.data.name}
+    chosen = scrub(chosen | {name: flat[name] for name in [*everyday, *named] if name in flat})
+    # names of their own: TensorBoard would draw them into the curves of the same name, at step 0
+    best = result.get("val", {}).get("best", {})
+    results = {f"result/val/{name}": best[name] for name in config.task.metrics if name in best}
+    results |= {f"result/test/{name}": result["test"][name] for name in config.task.metrics}
+    for logger in loggers:
+        if isinstance(logger, TensorBoardLogger):
+            logger.log_hyperparams(chosen, results)
+            logger.finalize("success")  # the thread that writes would end with the process, whatever it still holds
+        elif not isinstance(logger, CSVLogger | MetricsFile):
+            logger.log_hyperparams(chosen)

@@ -1,0 +1,282 @@
+"""The run directory: create, describe, find, load. Nothing heavy is imported until a model is loaded."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import platform
+import secrets
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import datetime
+from importlib import metadata
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from filelock import FileLock, Timeout
+
+from attnpred import __version__
+from attnpred.config import compose, schema, untrusted
+from attnpred.config.options import Config
+from attnpred.console.secrets import scrub
+from attnpred.data import cache
+from attnpred.errors import UserError
+from attnpred.machine.files import read_json, write_json, write_text
+
+if TYPE_CHECKING:
+    from attnpred.modalities.image.data import ImageReader
+    from attnpred.modalities.text.reader import TextReader
+    from attnpred.models.base import Model
+
+PACKAGES = (
+    "torch",
+    "pytorch-lightning",
+    "torchvision",
+    "torchmetrics",
+    "datasets",
+    "tokenizers",
+    "transformers",
+    "numpy",
+)
+
+
+@dataclass(frozen=True)
+class Run:
+    """A directory that holds one run, complete: it can be moved or copied and still works."""
+
+    path: Path
+
+    @classmethod
+    def create(cls, config: Config, overrides: list[str], directory: str | None = None) -> Run:
+        """Makes the directory, exclusively, and describes the run in it. `directory` names it (a sweep's job does)."""
+        text = compose.as_yaml(config)
+        known = {"status": "running", "overrides": overrides, "launched": _digest(text), "started": _now(), **_origin()}
+        # from here on quickly: who is killed before run.json is there leaves a directory that nobody goes on with
+        run = cls(Path(directory) if directory else fresh(config.output_dir, _name(config)))
+        try:
+            run.checkpoints.mkdir()
+        except FileExistsError:
+            raise UserError(f"{run.path}: holds a run already; every run needs a directory of its own") from None
+        try:
+            write_text(run.path / "config.yaml", text)
+            run._write(known)
+        except OSError as error:
+            shutil.rmtree(run.path, ignore_errors=True)
+            raise _closed(config.output_dir, error) from None
+        return run
+
+    def rewrite(self, config: Config) -> None:
+        """Takes another config in place of the one it was created with: what was found, or what fits into memory."""
+        write_text(self.path / "config.yaml", compose.as_yaml(config))
+
+    @classmethod
+    def find(cls, name: str) -> Run:
+        """The run a user names by its directory. It may come from a stranger: nothing in it may lead out of it."""
+        run = cls(Path(name).expanduser())
+        if not run.path.is_dir():
+            raise UserError(f"{name}: no such directory; give a run directory, as train.py prints it")
+        if not (run.path / "config.yaml").is_file():
+            raise UserError(f"{name}: not a run directory (it holds no config.yaml); give one as train.py prints it")
+        untrusted.refuse_ways_out(run.path)
+        return run
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """While it is trained; no two processes train one run. A process that dies lets go of it."""
+        lock = FileLock(self.path / ".lock", blocking=False)
+        try:
+            with lock:
+                yield
+        except Timeout:
+            raise UserError(f"{self.path}: is being trained by another process; wait for it, or stop it") from None
+
+    @property
+    def checkpoints(self) -> Path:
+        return self.path / "checkpoints"
+
+    def config(self) -> Config:
+        """The run's own config, held against the schema once more."""
+        file = self.path / "config.yaml"
+        content = untrusted.read_yaml(file)
+        if not isinstance(content, dict):
+            raise UserError(f"{file}: holds no config; restore the file")
+        untrusted.refuse_references(content, str(file))
+        try:
+            config = compose.checked(content)
+        except UserError as error:
+            raise self._dated(UserError(f"{file}: {error}")) from None
+        if not cache.is_ours(config.data.cache_dir):  # the file may be a stranger's, who would choose where to write
+            config = replace(config, data=replace(config.data, cache_dir=cache.USUAL))
+        return config
+
+    def description(self) -> dict[str, Any]:
+        """What run.json says."""
+        file = self.path / "run.json"
+        content = read_json(file)
+        kinds = {"status": str, "overrides": list, "turns": list, "resumed": list}
+        needed = isinstance(content, dict) and {"status", "overrides"} <= content.keys()
+        if not needed or not all(isinstance(content.get(name, kind()), kind) for name, kind in kinds.items()):
+            raise UserError(f"{file}: does not describe a run; restore the file")
+        return content
+
+    def _write(self, description: dict[str, Any]) -> None:
+        write_json(self.path / "run.json", scrub(description))
+
+    def _dated(self, error: UserError) -> UserError:
+        """The error of a file here, and that the run is newer than this code where it is."""
+        try:
+            made_by = str(self.description()["attnpred"])
+            newer = _version(made_by) > _version(__version__)
+        except (UserError, KeyError, ValueError):
+            newer = False
+        why = f"; the run was made by attnpred {made_by}, this is {__version__}: install that one" if newer else ""
+        return UserError(f"{error}{why}")
+
+    def describe(self, **changes: Any) -> None:
+        """Adds to, or changes, what run.json says."""
+        self._write({**self.description(), **changes})
+
+    def finish(self, status: str, error: BaseException | None = None) -> None:
+        failure = {"error": f"{type(error).__name__}: {error}"} if error else {}
+        self.describe(status=status, ended=_now(), **failure)
+
+    def go_on(self, *, keep_records: bool) -> None:
+        """To be trained further: no longer ended; and where it begins anew, without what it recorded."""
+        if not keep_records:
+            for name in ("metrics.jsonl", "metrics.csv"):
+                (self.path / name).unlink(missing_ok=True)
+            shutil.rmtree(self.path / "tensorboard", ignore_errors=True)
+        known = {key: value for key, value in self.description().items() if key not in ("ended", "error", "pruned")}
+        resumed = [*known.get("resumed", []), _now()]
+        self._write({**known, "status": "running", "resumed": resumed})
+
+    @classmethod
+    def unfinished(cls, config: Config, directory: str | None = None) -> Run | None:
+        """The newest run of this config that is neither done nor being trained; in `directory`, where one is given."""
+        if directory is not None:
+            places = [Path(directory)]
+        else:
+            places = sorted((p.parent for p in Path(config.output_dir).expanduser().glob("*/*/run.json")), reverse=True)
+        launched = _digest(compose.as_yaml(config))
+        for run in map(cls, places):
+            try:
+                cls.find(str(run.path))
+                known = run.description()
+                if known.get("launched") == launched and known["status"] != "done":
+                    with run.held():
+                        return run
+            except (OSError, ValueError, UserError):
+                continue  # half made, not a run, or at work
+        return None
+
+    def checkpoint(self) -> Path:
+        """The weights to use: the best there are, else the last."""
+        for name in ("best.ckpt", "last.ckpt", "before.ckpt"):
+            if (self.checkpoints / name).is_file():
+                return self.checkpoints / name
+        if (when := self.description().get("pruned")) is not None:
+            raise UserError(f"{self.path}: its checkpoints were pruned on {when[:10]}; use another, or train it again")
+        raise UserError(f"{self.path}: holds no checkpoint yet; let the run reach its first validation")
+
+    def give_up_checkpoints(self, files: list[Path]) -> None:
+        """Deletes them; why they are missing is written down before."""
+        self.describe(pruned=_now())
+        for file in files:
+            file.unlink(missing_ok=True)
+
+    def reader(self) -> TextReader | ImageReader:
+        """What makes batches of new input, as in training."""
+        from attnpred.data import load_reader
+
+        try:
+            return load_reader(self.path)
+        except UserError as error:
+            raise self._dated(error) from None
+
+    def load_model(self) -> Model:
+        """The trained model, on the CPU and in evaluation mode, from this directory alone."""
+        config, spec, weights = self.config(), self.reader().spec, self.weights()
+        if spec.modality not in config.model.accepts:
+            raise UserError(f"{self.path}: its config and its specification are of different models; restore them")
+        try:
+            model: Model = schema.load(config.model._target_).restore(config.model, spec, self.path)
+            model.load_state_dict(weights)
+        except (RuntimeError, MemoryError, OverflowError) as error:
+            reason = " ".join(str(error).split()[:40])
+            raise self._dated(
+                UserError(f"{self.path}: weights and config do not fit ({reason}); restore them")
+            ) from error
+        return model.eval()
+
+    def weights(self) -> dict[str, Any]:
+        """The trained model's tensors by name, on the CPU."""
+        from attnpred.runs import checkpoint_files
+
+        state = checkpoint_files.load(self.checkpoint())["state_dict"]
+        return {key.removeprefix("model."): value for key, value in state.items()}
+
+
+def fresh(output_dir: str, name: str) -> Path:
+    """Makes a directory that no other launch has, whatever else starts in the same second."""
+    now = datetime.now()
+    folder = Path(output_dir).expanduser() / now.strftime("%Y-%m-%d")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        while True:
+            path = folder / f"{now.strftime('%H-%M-%S')}-{name}-{secrets.token_hex(2)}"
+            try:
+                path.mkdir()
+                return path
+            except FileExistsError:
+                continue
+    except OSError as error:
+        raise _closed(output_dir, error) from None
+
+
+def _closed(output_dir: str, error: OSError) -> UserError:
+    return UserError(f"output_dir={output_dir}: cannot be written ({error.strerror}); choose another directory")
+
+
+def _digest(text: str) -> str:
+    """Stands for a config as it was launched; a run may take another since."""
+    return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
+
+
+def _version(text: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in text.split(".")[:3])
+
+
+def _name(config: Config) -> str:
+    return f"{compose.file_of(config.model._target_)}-{config.data.name}"
+
+
+def _now() -> str:
+    return datetime.now().astimezone().isoformat(timespec="seconds")
+
+
+def _origin() -> dict[str, Any]:
+    """Where a run came from: host, code and the versions it stands on."""
+    return {
+        "host": platform.node(),
+        "command": sys.argv,
+        "python": platform.python_version(),
+        "attnpred": __version__,
+        "code": _code_version(),
+        "packages": {name: metadata.version(name) for name in PACKAGES},
+        "cpus": os.cpu_count(),
+    }
+
+
+def _code_version() -> str | None:
+    """The commit the code stands at, marked where files differ from it; None for an installed package."""
+    if not (schema.PACKAGE.parent / ".git").exists():
+        return None
+    command = ["git", "-C", str(schema.PACKAGE.parent), "describe", "--always", "--dirty", "--abbrev=12"]
+    try:
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        return None

@@ -1,0 +1,1 @@
+"""Training: the linear story, the learner, optimizers and callbacks."""

@@ -1,0 +1,100 @@
+"""What is added to the objective to make a model's attention sharper, or truer."""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from attnpred.config.options import AttentionLoss
+from attnpred.contracts import Attention, Batch
+from attnpred.explain import truth
+from attnpred.explain.base import look, own_parts
+from attnpred.explain.removal import probabilities
+from attnpred.models.base import Model
+from attnpred.models.predicted import standardised
+
+SAMPLE = 4  # one in so many examples of a batch tells by what its label was decided
+ASKED = 8  # parts of such an example, at most, that are left out one by one: two more forward passes a step in all
+LEAST = 1e-6  # a share or a chance below which a logarithm is cut
+
+
+def attention_loss(kind: AttentionLoss, model: Model, batch: Batch, attention: Attention | None) -> Tensor:
+    """A scalar, averaged over the examples that it speaks of; `faithful` looks by itself and needs no attention.
+
+    `entropy`: how spread the importance is, 1 where all parts have the same. `supervised`: the logarithm of what falls
+    beside the recorded evidence. `faithful`: how far the shares' logarithms are from what leaving parts out shows.
+    """
+    if kind == "faithful":
+        return _unfaithful(model, batch.rows(torch.arange(0, len(batch), SAMPLE, device=batch.ids.device)))
+    assert attention is not None
+    share = attention.importance  # (batch, parts)
+    if kind == "entropy":
+        own = own_parts(batch)
+        count = torch.full_like(share[:, 0], share.shape[1]) if own is None else own.sum(1).float()
+        return (_entropy(share) / count.clamp(min=2).log()).mean()
+    evidence = truth.of_parts(batch, attention.grid)
+    if evidence is None:  # lost where images were mixed
+        return share.sum() * 0.0
+    some = evidence.any(1)
+    found = (share * evidence).sum(1).clamp(min=LEAST).log()
+    return -(found * some).sum() / some.sum().clamp(min=1)
+
+
+def _unfaithful(model: Model, batch: Batch) -> Tensor:
+    """How far the shares are from the signal, part by part: 2 - 2 r, where r is the correlation of an example's.
+
+    So neither's scale matters, and what matters least is as much a part of the order as what matters most.
+    """
+    training = model.training
+    model.eval()  # nothing is dropped, and no statistics move
+    try:
+        logits, attention = look(model, batch, layers=False)
+        places = spread(batch, attention.importance.shape[1])
+        signal = decided_by(model, batch, logits.argmax(1), places, attention)
+    finally:
+        model.train(training)
+    own = own_parts(batch)
+    asked = None if own is None else own.gather(1, places)
+    found = standardised(attention.importance.gather(1, places).clamp(min=LEAST).log(), asked)  # (batch, asked)
+    apart = (found - standardised(signal, asked)).square()
+    return apart.mean() if asked is None else apart.sum() / asked.sum().clamp(min=1)
+
+
+def spread(batch: Batch, parts: int) -> Tensor:
+    """Which parts of each example are asked about, (batch, asked): all, or some evenly spread, others in others.
+
+    They follow from the example's number, so that nothing is drawn at random.
+    """
+    count = min(parts, ASKED)
+    step = torch.arange(count, device=batch.ids.device) * parts // count
+    return (batch.ids[:, None] + step) % parts
+
+
+def decided_by(model: Model, batch: Batch, target: Tensor, places: Tensor, attention: Attention) -> Tensor:
+    """How much each of the parts at `places`, (batch, asked), speaks for a class: the same shape.
+
+    It is what the class's odds, as a logarithm, lose without the part: in some examples beside all others, in some
+    beside half of them, since the first alone overlooks what is said twice.
+    """
+    asked, parts = places.shape[1], attention.importance.shape[1]
+    gone = half(batch, parts)  # (batch, parts)
+    turned = torch.cat((gone[None], gone ^ F.one_hot(places.T, parts).bool()))  # (1 + asked, batch, parts)
+    again = batch.rows(torch.arange(len(batch), device=places.device).repeat(asked + 1))
+    found = probabilities(model, again, target.repeat(asked + 1), turned.flatten(0, 1)[None], None, attention.grid)
+    odds = found.logit(eps=LEAST).unflatten(1, (asked + 1, -1))[0].T  # (batch, 1 + asked)
+    gained = odds[:, 1:] - odds[:, :1]
+    return torch.where(gone.gather(1, places), gained, -gained)
+
+
+def half(batch: Batch, parts: int) -> Tensor:
+    """About half of the parts, or none: (batch, parts) bool. Which, follows from the example's number."""
+    place = torch.arange(-1, parts, device=batch.ids.device)
+    mixed = batch.ids[:, None] * 1_000_003 + place
+    for factor in (0x45D9F3B, 0x119DE1F3):  # a hash: neighbours tell nothing of one another
+        mixed = ((mixed ^ (mixed >> 16)) * factor) & 0xFFFFFFFF
+    coins = (mixed >> 16) % 2 == 0
+    return coins[:, 1:] & coins[:, :1]
+
+
+def _entropy(share: Tensor) -> Tensor:
+    """(batch, parts) -> (batch,)"""
+    return -(share * share.clamp(min=LEAST).log()).sum(1)

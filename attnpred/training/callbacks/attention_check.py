@@ -1,0 +1,83 @@
+"""How far the model's attention can be trusted, measured on the same few examples after every validation."""
+
+import time
+from collections import defaultdict
+
+import torch
+from pytorch_lightning import Callback, LightningModule, Trainer
+from pytorch_lightning.trainer.states import TrainerFn
+from torch import Tensor
+
+from attnpred.config.options import Removal
+from attnpred.contracts import Batch
+from attnpred.explain import faithfulness, truth
+from attnpred.explain.base import look, make
+from attnpred.explain.interval import interval
+from attnpred.explain.study import FLOOR
+from attnpred.machine.device import Chosen
+from attnpred.training.callbacks.monitor import Monitor
+from attnpred.training.learner import Learner
+
+OWN = "attention"
+REMOVAL: Removal = "mask"
+
+
+class Trust(Callback):
+    """Compares the model's own attention with chance on the main process, which holds the whole model.
+
+    The curves `attention/…` tell of the weights that were validated, the result of those kept.
+    """
+
+    def __init__(self, batches: list[Batch], monitor: Monitor, chosen: Chosen) -> None:
+        self.batches = batches
+        self.monitor = monitor
+        self.chosen = chosen
+
+    # before what happens at the end of a validation: an average of the weights is exchanged for them there
+    def on_validation_epoch_end(self, trainer: Trainer, learner: LightningModule) -> None:
+        if trainer.state.fn == TrainerFn.FITTING and trainer.is_global_zero:
+            assert isinstance(learner, Learner)
+            started = time.perf_counter()
+            values = self._measure(learner)
+            result = self.monitor.result  # which goes on where a killed run does
+            result["attention_seconds"] = result.get("attention_seconds", 0.0) + time.perf_counter() - started
+            means = {
+                f"attention/{score}" + ("" if name == OWN else f"_{name}"): float(numbers.mean())
+                for name, scores in values.items()
+                for score, numbers in scores.items()
+                if len(numbers)
+            }
+            self.monitor.write(trainer, means)
+
+    def on_test_end(self, trainer: Trainer, learner: LightningModule) -> None:
+        if not trainer.is_global_zero:
+            return
+        assert isinstance(learner, Learner)
+        scores = {
+            name: {score: list(interval(numbers.numpy())) for score, numbers in found.items() if len(numbers)}
+            for name, found in self._measure(learner).items()
+        }
+        examples = sum(map(len, self.batches))
+        self.monitor.result["attention"] = {"removal": REMOVAL, "examples": examples, "scores": scores}
+
+    def _measure(self, learner: Learner) -> dict[str, dict[str, Tensor]]:
+        """Explainer → score → one number an example."""
+        model, training = learner.model, learner.training
+        model.eval()
+        chance = make(FLOOR, model)
+        found: dict[str, defaultdict[str, list[Tensor]]] = {OWN: defaultdict(list), FLOOR: defaultdict(list)}
+        with torch.no_grad(), self.chosen.autocast():
+            for held in self.batches:
+                batch = held.to(learner.device)
+                logits, attention = look(model, batch, layers=False)
+                target = logits.argmax(1)
+                evidence = truth.of_parts(batch, attention.grid)
+                for name, importance in {OWN: attention.importance, FLOOR: chance(batch, target)}.items():
+                    grid = attention.grid
+                    scores = faithfulness.brief(model, batch, target, importance, REMOVAL, grid)
+                    if evidence is not None:
+                        scores |= truth.scores(importance, evidence)
+                    for score, numbers in scores.items():
+                        found[name][score].append(numbers.float().cpu())
+        model.train(training)
+        return {name: {s: torch.cat(parts) for s, parts in scores.items()} for name, scores in found.items()}

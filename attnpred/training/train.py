@@ -1,0 +1,291 @@
+"""Training, one linear story: config, data, model, run directory, fit, test, result."""
+
+import os
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext, suppress
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytorch_lightning as lightning
+from pytorch_lightning.callbacks import Callback, EarlyStopping
+from pytorch_lightning.profilers import PassThroughProfiler
+
+from attnpred.config import compose, schema
+from attnpred.config.options import Config
+from attnpred.console import tables
+from attnpred.console.say import say
+from attnpred.data.batching import FewBatches
+from attnpred.errors import Interrupted, Pruned, UserError
+from attnpred.machine import processes, ranks
+from attnpred.machine.device import Chosen, choose
+from attnpred.machine.files import tidy, unwritable, write_json
+from attnpred.machine.process_setup import settle
+from attnpred.runs import checkpoint_files, loggers
+from attnpred.runs.checkpoint_files import Vault
+from attnpred.runs.run import Run
+from attnpred.sweep.job import PRUNE
+from attnpred.training import find_rate, retries
+from attnpred.training.callbacks.attention_check import Trust
+from attnpred.training.callbacks.checkpoints import Checkpoints
+from attnpred.training.callbacks.divergence import Guard
+from attnpred.training.callbacks.ema import Average
+from attnpred.training.callbacks.monitor import Monitor
+from attnpred.training.callbacks.plan import Plan
+from attnpred.training.callbacks.profile import Profile
+from attnpred.training.callbacks.progress import Progress
+from attnpred.training.callbacks.resume_state import Position
+from attnpred.training.callbacks.signals import Signals, in_order
+from attnpred.training.callbacks.stop_pruned import Prune
+from attnpred.training.callbacks.test_pictures import Gallery
+from attnpred.training.learner import Learner
+
+
+@in_order()
+def launch(config: Config, overrides: list[str], directory: str | None = None, lead: ranks.Lead | None = None) -> Run:
+    """Trains as the config says and returns the finished run. `directory` names the run's; a sweep gives it.
+
+    What can be wrong with data, weights, device or logger shows before the run directory is made. Several devices are
+    several processes, which read their config from that directory: nobody's command line is run twice. `lead` tells
+    them of it, where they were started with this one.
+    """
+    chosen = _ready(config)
+    if config.resume == "auto" and (begun := Run.unfinished(config, directory)) is not None:
+        return resume(begun, lead)
+    parts = prepare(config)
+    run = Run.create(config, overrides, directory)
+    say(f"run: {run.path}")
+    with _writable(run), run.held():
+        return _train(run, config, chosen, parts, lead)
+
+
+@in_order()
+def resume(run: Run, lead: ranks.Lead | None = None) -> Run:
+    """Goes on with a run where it was last saved, by its own config, in its own directory."""
+    config = run.config()
+    if run.description()["status"] == "done":
+        say(f"{run.path}: is done")
+        return run
+    chosen = _ready(config)
+    with _writable(run), run.held():
+        tidy(run.path)
+        (run.path / PRUNE).unlink(missing_ok=True)
+        checkpoint_files.tidy(run.checkpoints)
+        start = retries.go_back(run)
+        say(f"run: {run.path}, from {'its beginning' if start is None else start.name}")
+        return _train(run, config, chosen, prepare(config), lead)
+
+
+def _ready(config: Config) -> Chosen:
+    """The devices to train on, with whatever else the config asks of this machine."""
+    loggers.check(config.logger)
+    crew = ranks.crew()
+    if config.trainer.nodes > 1 and crew is None:
+        raise UserError(
+            f"trainer.nodes={config.trainer.nodes}: this process was started alone; have torchrun or srun start one "
+            "for each device (docs/cluster.md), or set trainer.nodes=1"
+        )
+    chosen = choose(config.trainer, crew)
+    say(f"device: {chosen.reason}")
+    if chosen.world > 1 and (config.trainer.on_nan, config.trainer.on_oom) != ("stop", "stop"):
+        raise UserError("trainer.on_nan and trainer.on_oom: help themselves on one device only; leave both at stop")
+    return chosen
+
+
+def _train(run: Run, config: Config, chosen: Chosen, parts: tuple[Any, Learner], lead: ranks.Lead | None) -> Run:
+    """Trains in the run's directory and writes down how that ended."""
+    try:
+        if config.trainer.find is not None:
+            found = find_rate.find(config, chosen, *parts, run.path / "found")
+            config = replace(found, trainer=replace(found.trainer, find=None))
+            run.rewrite(config)
+            parts = prepare(config)
+        if chosen.world == 1:
+            retries.persist(config, run, parts, lambda c, p, rate: fit(c, chosen, run, p[0], p[1], rate), prepare)
+        elif lead is not None:
+            lead.tell(run)
+            fit(config, chosen, run, *parts)
+        else:
+            del parts  # each process has its own
+            if processes.spread("attnpred.training.train", [str(run.path)], chosen.devices):
+                raise UserError(run.description()["error"])
+    except Interrupted:
+        run.finish("interrupted")
+        raise
+    except Pruned:
+        run.finish("pruned")
+    except BaseException as error:
+        # outside the training loop Lightning turns an interrupt into an exit of its own
+        if isinstance(error, KeyboardInterrupt) or isinstance(error.__context__, KeyboardInterrupt):
+            run.finish("interrupted")
+            raise Interrupted(signal.SIGINT) from None
+        with suppress(OSError, UserError):  # the disk may be what failed, with all that was on it
+            run.finish("failed", error)
+        raise
+    if run.description()["status"] != "pruned":
+        run.finish("done")
+    return run
+
+
+@contextmanager
+def _writable(run: Run) -> Iterator[None]:
+    """Turns what a full, vanished or closed directory does to a run into the user's one line."""
+    try:
+        yield
+    except OSError as error:
+        if reason := unwritable(run.path, error):
+            raise UserError(reason) from error
+        raise
+
+
+def prepare(config: Config) -> tuple[Any, Learner]:
+    """The data, ready to be read, and the model, ready to be trained."""
+    lightning.seed_everything(config.seed, workers=True, verbose=False)
+    data = schema.load(config.data._target_)(config.data, tokenizer_source=config.model.tokenizer_source())
+    model = schema.load(config.model._target_)(config.model, data.spec)
+    if config.model.init_from is not None:
+        begin_from(model, config.model.init_from)
+    model.freeze(config.model.frozen_levels, config.model.frozen)
+    task = schema.load(config.task._target_)(config.task, data.spec)
+    learner = Learner(
+        model, task, config.optimizer, data.augment(config.trainer.max_epochs), mirror=config.data.mirrors()
+    )
+    return data, learner.train()  # pretrained encoders come in evaluation mode
+
+
+def begin_from(model: Any, name: str) -> None:
+    """Gives a new model the weights of the run `name`, those whose names and shapes agree, and says which do not."""
+    source = Run.find(name)
+    kind = compose.file_of(source.config().model._target_)
+    if kind != compose.file_of(model.config._target_):
+        raise UserError(f"model.init_from={name}: holds the weights of a {kind}; give a run of this model")
+    own, given = model.state_dict(), source.weights()
+    fitting = {key: value for key, value in given.items() if key in own and own[key].shape == value.shape}
+    if not fitting:
+        raise UserError(f"model.init_from={name}: no weight there has a name and shape of one here; give another")
+    model.load_state_dict({**own, **fitting})
+    left = [key for key in own if key not in fitting]
+    rest = f"; fresh: {', '.join(left[:5])}{' …' if len(left) > 5 else ''}" if left else ""
+    say(f"{len(fitting)} of {len(own)} weights from {name}{rest}")
+
+
+def fit(config: Config, chosen: Chosen, run: Run, data: Any, learner: Learner, rate: float = 1.0) -> None:
+    """Trains, tests the weights kept and writes the result; every rank runs it, rank 0 writes.
+
+    `rate` is what the learning rates are multiplied by.
+    """
+    options = config.trainer
+    monitor = Monitor(options.log_every_steps, config.checkpoint)
+    guard = Guard(monitor, options.log_every_steps)
+    checkpoints = Checkpoints(run.checkpoints, config.checkpoint, guard.sound)
+    callbacks: list[Callback] = [
+        Position(config.data.batch_size, rate),
+        guard,
+        monitor,
+        Progress(monitor, watch=config.checkpoint.monitor),
+    ]
+    if config.optimizer.ema is not None:
+        callbacks.append(Average(config.optimizer.ema))
+    if options.attention_examples and chosen.strategy != "fsdp":  # a part of the model cannot be asked alone
+        callbacks.append(Trust(list(data.loader("val").sample(options.attention_examples)), monitor, chosen))
+    callbacks += [checkpoints, Plan(run)]
+    if options.profile:
+        callbacks.append(Profile(run.path))
+    if options.patience is not None:
+        selection = config.checkpoint
+        # not strict: a run that goes on at its very end ends without another validation
+        callbacks.append(EarlyStopping(selection.monitor, patience=options.patience, mode=selection.mode, strict=False))
+    start = checkpoint_files.newest(run.checkpoints)  # there is none yet, unless the run was begun before
+    trainer = lightning.Trainer(
+        accelerator=chosen.accelerator,
+        devices=chosen.devices,
+        num_nodes=chosen.nodes,
+        strategy=chosen.strategy,
+        precision=chosen.precision,  # type: ignore[arg-type]
+        max_epochs=options.max_epochs,
+        max_steps=options.max_steps or -1,
+        accumulate_grad_batches=options.accumulate,
+        gradient_clip_val=options.clip_norm,
+        val_check_interval=options.validate_every_steps,
+        check_val_every_n_epoch=None if options.validate_every_steps else 1,
+        log_every_n_steps=options.log_every_steps,
+        limit_train_batches=options.limit_batches,
+        limit_val_batches=options.limit_batches,
+        limit_test_batches=options.limit_batches,
+        deterministic=options.deterministic,
+        detect_anomaly=options.detect_anomaly,
+        num_sanity_val_steps=0,
+        default_root_dir=run.checkpoints,  # where Lightning saves when it puts a job of SLURM's back into the queue
+        plugins=[Vault(), ranks.environment()],
+        use_distributed_sampler=False,  # the loaders share the examples out themselves
+        enable_model_summary=False,
+        profiler=Unprofiled(),
+        logger=loggers.make(config.logger, run.path),
+        # the signals come last, so that a checkpoint due at this step is not written twice
+        callbacks=[*callbacks, Prune(run.path / PRUNE), Signals(checkpoints)],
+    )
+    main = trainer.is_global_zero
+    if trainer.world_size > 1:  # one start for all, but each its own dropout and augmentation
+        lightning.seed_everything(config.seed + trainer.global_rank, workers=True, verbose=False)
+    if main:
+        data.reader.save(run.path)
+        learner.model.save_assets(run.path)
+        if start is None:
+            loggers.describe(trainer.loggers, config)
+    loaders = {
+        split: data.loader(split, seed=config.seed, rank=trainer.global_rank, world=trainer.world_size)
+        for split in ("train", "val", "test")
+    }
+    if options.overfit_batches is not None:
+        loaders["train"] = loaders["val"] = FewBatches(loaders["train"], options.overfit_batches)
+    if options.compile:
+        learner.model.compile()  # in place: no name in a checkpoint tells
+    with learner.in_memory():
+        trainer.fit(learner, loaders["train"], loaders["val"], ckpt_path=start and str(start), weights_only=True)
+    if chosen.strategy != "fsdp":  # a part of the model cannot look at an example alone
+        trainer.callbacks.append(Gallery(data.reader, chosen))  # type: ignore[attr-defined]
+    tested = trainer.strategy.broadcast(str(run.checkpoint()))  # another machine may see a new file late
+    with learner.in_memory():
+        trainer.test(learner, loaders["test"], ckpt_path=tested, verbose=False, weights_only=True)
+    if main:
+        if turns := run.description().get("turns"):
+            monitor.result["turns"] = turns
+        write_json(run.path / "metrics.json", monitor.result)
+        loggers.hyperparameters(trainer.loggers, config, run.description()["overrides"], monitor.result)
+        say(tables.final_table(monitor.result))
+
+
+class Unprofiled(PassThroughProfiler):
+    """Lightning's own makes a context anew for each of a step's hundred measurements, to measure nothing."""
+
+    nothing = nullcontext()
+
+    def profile(self, action_name: str) -> Any:
+        return self.nothing
+
+
+@in_order()
+def main(path: str) -> None:
+    """One rank of a run whose directory exists."""
+    settle()
+    run = Run(Path(path))
+    config = run.config()
+    crew = ranks.crew()
+    try:
+        fit(config, choose(config.trainer, crew), run, *prepare(config))
+    except Interrupted as error:
+        ranks.leave(error)
+    except Pruned:
+        if crew is not None and crew.rank == 0:
+            run.finish("pruned")
+
+
+if __name__ == "__main__":
+    processes.leave_with_parent(os.getppid())()  # torchrun, which may be killed alone
+    try:
+        main(sys.argv[1])
+    except UserError as mistake:
+        Run(Path(sys.argv[1])).describe(error=str(mistake))
+        sys.exit(mistake.exit_code)

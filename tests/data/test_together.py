@@ -1,0 +1,59 @@
+"""Twenty launches at once on one machine and one cache; `scripts.together` does it with whole trainings."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+from scripts.together import checked
+
+COUNT = 20
+# one process that imports once, and is then twenty which all begin at the same moment
+LAUNCHES = f"""
+import multiprocessing, os, sys
+import sklearn.datasets, torchvision.transforms.v2
+from attnpred import data, models, tasks
+from attnpred.config import compose
+from attnpred.modalities.image import data
+from attnpred.models import resnet_attention
+from attnpred.runs.run import Run
+from attnpred.tasks import classification
+from attnpred.training.train import prepare
+
+def launch(barrier, place):
+    config = compose.compose(
+        ["data=digits", "model.width=8", f"output_dir={{place}}/outputs", f"data.cache_dir={{place}}/cache"]
+    )
+    barrier.wait()
+    prepare(config)
+    run = Run.create(config, [])
+    with run.held():
+        run.finish("done")
+    os.write(1, f"{{run.path}}\\n".encode())  # as one piece: print may write the line's end on its own
+
+fork = multiprocessing.get_context("fork")
+barrier = fork.Barrier({COUNT})
+children = [fork.Process(target=launch, args=(barrier, sys.argv[1])) for _ in range({COUNT})]
+for child in children:
+    child.start()
+for child in children:
+    child.join()
+sys.exit(any(child.exitcode for child in children))
+"""
+
+
+def test_each_has_a_directory_and_all_share_one_preparation(tmp_path):
+    ended = subprocess.run(
+        [sys.executable, "-c", LAUNCHES, str(tmp_path)],
+        cwd=Path(__file__).parents[2],
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert ended.returncode == 0, ended.stderr
+    runs = ended.stdout.splitlines()
+    assert len(set(runs)) == COUNT
+    assert checked(tmp_path, runs, [ended.stderr] + [""] * (COUNT - 1)) == []
+    assert "preparing split train of builtin:digits" in ended.stderr
+    assert {json.loads((Path(run) / "run.json").read_text())["status"] for run in runs} == {"done"}

@@ -1,0 +1,44 @@
+"""Runs as Python code uses them."""
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import attnpred
+from attnpred.errors import UserError
+from attnpred.inference.trained import Answers
+from tests.explain.conftest import trained  # noqa: F401
+
+
+def test_three_lines(trained, tmp_path):  # noqa: F811
+    file = tmp_path / "digit.png"
+    Image.fromarray(np.random.default_rng(0).integers(0, 256, (8, 8), np.uint8)).save(file)
+    answers = attnpred.load(str(trained)).predict(str(file))
+    [answer] = answers
+    assert answer["label"] in answer["probabilities"]
+    assert np.sum(answer["attention"]) == pytest.approx(1, abs=1e-5)
+    assert answers._repr_html_().count("<img ") == 1
+    [signed] = attnpred.load(str(trained)).predict(str(file), explainer="input_x_gradient")
+    assert np.min(signed["attention"]) < 0 < np.max(signed["attention"])
+    assert signed["probabilities"] == pytest.approx(answer["probabilities"])
+
+
+def test_texts_are_drawn_as_text():
+    hostile = {
+        "input": "x",
+        "label": "<i>good",
+        "probabilities": {"<i>good": 0.75},
+        "words": ["<script>alert(1)</script>", "fine"],
+        "attention": [-0.5, 1.0],
+    }
+    page = Answers([hostile])._repr_html_()
+    assert "<script>" not in page
+    assert "<i>" not in page
+    assert "&lt;script&gt;alert(1)&lt;/script&gt;" in page
+    assert "rgba(70,130,230,0.50)" in page
+    assert "rgba(255,160,50,1.00)" in page
+
+
+def test_a_run_that_is_none():
+    with pytest.raises(UserError, match="no such directory"):
+        attnpred.load("nowhere")
