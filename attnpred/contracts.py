@@ -1,145 +1,190 @@
-"""What the rooms hand one another: batches, the input's specification, and a model's output."""
+"""What the rooms hand one another: batches, specifications of inputs and answers, and a model's output."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
-from typing import Any, Self, get_args, get_origin, get_type_hints
+from typing import Any, ClassVar, Literal, Self, get_args, get_origin, get_type_hints
 
 import torch
 from torch import Tensor
 
+Grid = tuple[int, int] | None  # rows and columns of an image's regions; None for a sequence, whose parts are its places
+Shape = Literal["whole", "parts", "sequence"]  # one answer an input, one a part, or a sequence that is generated
+
+
+@dataclass(frozen=True, kw_only=True)
+class Input(ABC):
+    """One input of a batch's examples. Every modality has its own subclass; its tensors' first axis is the batch."""
+
+    evidence: Tensor | None = None  # which tokens or pixels decided the answer, where the data says it
+
+    @abstractmethod
+    def __len__(self) -> int: ...
+
+    @abstractmethod
+    def own(self) -> Tensor | None:
+        """Which parts are the input's own, (batch, parts) bool; None where all are. Padding is not."""
+
+    @abstractmethod
+    def parts(self, grid: Grid) -> int:
+        """How many parts an example has, padding included, where a model cuts images by `grid`."""
+
+    @abstractmethod
+    def without(self, gone: Tensor, how: str, spec: Any, grid: Grid) -> Self:
+        """The input without the parts `gone`, (batch, parts) bool. `how` is one of the specification's removals."""
+
+    @abstractmethod
+    def evidence_on(self, grid: Grid) -> Tensor | None:
+        """Which parts hold evidence, (batch, parts) bool; None where none is recorded."""
+
+    @abstractmethod
+    def described(self) -> str:
+        """What the batch holds and how large it is, for an error message."""
+
+    def mirrored(self) -> Self | None:
+        """Left and right exchanged; None where that makes no sense."""
+        return None
+
+    def tokens_read(self) -> Tensor | None:
+        """How many tokens the batch holds, a scalar, for the throughput; None where it has none."""
+        return None
+
+    def _changed(self, change: Any) -> Self:
+        values = {f.name: getattr(self, f.name) for f in fields(self)}
+        return replace(self, **{name: change(value) for name, value in values.items() if isinstance(value, Tensor)})
+
+    def rows(self, places: Tensor) -> Self:
+        """The examples at these places, in that order and as often as they are named."""
+        return self._changed(lambda value: value[places])
+
+    def to(self, device: torch.device | str, *, non_blocking: bool = False) -> Self:
+        return self._changed(lambda value: value.to(device, non_blocking=non_blocking))
+
 
 @dataclass(frozen=True, kw_only=True)
 class Batch:
-    """Examples of one modality. `labels` is None for new input, and (batch, classes) where labels are mixed."""
+    """Examples: their inputs by name, what is to be answered (empty for new input), and where each came from."""
 
-    labels: Tensor | None  # (batch,) int64, or (batch, classes) float
+    inputs: Mapping[str, Input]
+    targets: Mapping[str, Tensor]  # (batch, …) each, by the name that the task gave it
     ids: Tensor  # (batch,) int64: row in the split, to trace an example back
-    # bool, where the data says it: which tokens (batch, length), or pixels (batch, height, width), decided the label
-    evidence: Tensor | None = None
 
     def __len__(self) -> int:
         return len(self.ids)
 
+    @property
+    def input(self) -> Any:
+        """The only input, for models that read one."""
+        (only,) = self.inputs.values()
+        return only
+
     def rows(self, places: Tensor) -> Self:
-        """The examples at these places, as often and in the order that they are named."""
-        values = {f.name: getattr(self, f.name) for f in fields(self)}
-        return replace(self, **{k: v[places] for k, v in values.items() if isinstance(v, Tensor)})
+        """The examples at these places, in that order and as often as they are named."""
+        return replace(
+            self,
+            inputs={name: one.rows(places) for name, one in self.inputs.items()},
+            targets={name: target[places] for name, target in self.targets.items()},
+            ids=self.ids[places],
+        )
 
     def to(self, device: torch.device | str, *, non_blocking: bool = False) -> Self:
-        values = {f.name: getattr(self, f.name) for f in fields(self)}
-        moved = {k: v.to(device, non_blocking=non_blocking) for k, v in values.items() if isinstance(v, Tensor)}
-        return replace(self, **moved)
+        return replace(
+            self,
+            inputs={name: one.to(device, non_blocking=non_blocking) for name, one in self.inputs.items()},
+            targets={name: one.to(device, non_blocking=non_blocking) for name, one in self.targets.items()},
+            ids=self.ids.to(device, non_blocking=non_blocking),
+        )
+
+    def reading(self, only: Input) -> Self:
+        """The same batch with another input in place of its only one."""
+        (name,) = self.inputs
+        return replace(self, inputs={name: only})
 
 
 @dataclass(frozen=True, kw_only=True)
-class TextBatch(Batch):
-    """Token ids, padded at the end to the batch's own longest."""
-
-    tokens: Tensor  # (batch, length) int64
-    lengths: Tensor  # (batch,) int64: tokens that are not padding
-    padded: bool  # known on the host, so that no mask is made, and no device asked, where there is no padding
-    prefix: int = 0  # special tokens that the tokenizer put before every text
-    suffix: int = 0  # and behind it
-
-    def valid(self) -> Tensor | None:
-        """Which positions hold a token, (batch, length) bool; None where all do."""
-        if not self.padded:
-            return None
-        return torch.arange(self.tokens.shape[1], device=self.tokens.device) < self.lengths[:, None]
-
-    def own(self) -> Tensor | None:
-        """Which positions hold the text's own tokens, (batch, length) bool; None where all do.
-
-        A text of special tokens alone keeps them, since every example must have something to attend to.
-        """
-        if not self.prefix and not self.suffix:
-            return self.valid()
-        place = torch.arange(self.tokens.shape[1], device=self.tokens.device)
-        empty = (self.lengths <= self.prefix + self.suffix)[:, None]
-        inside = (place >= self.prefix) & (place < self.lengths[:, None] - self.suffix)
-        return inside | (empty & (place < self.lengths[:, None]))
-
-
-@dataclass(frozen=True, kw_only=True)
-class ImageBatch(Batch):
-    """Pixels as stored, 0 to 255; the model normalises them."""
-
-    pixels: Tensor  # (batch, channels, height, width) uint8, or float after mixing
-
-    def mirrored(self) -> Self:
-        """Left and right exchanged."""
-        evidence = None if self.evidence is None else self.evidence.flip(2)
-        return replace(self, pixels=self.pixels.flip(3), evidence=evidence)
-
-
-@dataclass(frozen=True, kw_only=True)
-class InputSpec:
-    """What a model must know of its input, kept in the run directory; `classes` are the labels' names."""
-
-    modality: str
-    classes: tuple[str, ...]
+class Specification:
+    """Plain values that are kept in the run directory, and checked when they are read from there."""
 
     def as_dict(self) -> dict[str, Any]:
         return {f.name: getattr(self, f.name) for f in fields(self) if f.compare}
 
     def check(self) -> None:
-        """Raises ValueError where the numbers do not belong together."""
-        if not self.classes or len(set(self.classes)) < len(self.classes):
-            raise ValueError("it has no classes, or one twice")
+        """Raises ValueError where the values do not belong together."""
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Self:
+        """What `as_dict` described, as it comes back from JSON; ValueError where it is something else."""
+        given: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}
+        known = get_type_hints(cls)
+        hints = {f.name: known[f.name] for f in fields(cls) if f.compare}
+        optional = {f.name for f in fields(cls) if f.metadata.get("later")}
+        for name in [*hints, *given]:
+            missing = name not in given and name not in optional
+            if name not in hints or missing or (name in given and not _is(given[name], hints[name])):
+                raise ValueError(f"{name} is missing, unknown, or of another type")
+        spec = cls(**given)
+        spec.check()
+        return spec
+
+
+def later(default: Any) -> Any:
+    """A field that runs of earlier versions lack."""
+    return field(default=default, metadata={"later": True})
 
 
 @dataclass(frozen=True, kw_only=True)
-class TextSpec(InputSpec):
-    modality: str = "text"
-    vocab_size: int
-    max_length: int  # longest sequence, special tokens included
-    pad_id: int
-    mask_id: int  # stands for a token that is taken away
-    prefix: tuple[int, ...] = ()  # ids of the special tokens before every text
-    suffix: tuple[int, ...] = ()
-    # tokens' letters by their numbers; the tokenizer knows them, so that they are neither saved nor compared
-    spelled: Mapping[int, str] = field(default_factory=dict, repr=False, compare=False)
+class InputSpec(Specification):
+    """What a model must know of one input."""
 
-    def check(self) -> None:
-        super().check()
-        if not all(0 <= one < self.vocab_size for one in (self.pad_id, self.mask_id, *self.prefix, *self.suffix)):
-            raise ValueError("a special token lies outside of the vocabulary")
-        if self.max_length <= len(self.prefix) + len(self.suffix):
-            raise ValueError("max_length leaves no room beside the special tokens")
+    removals: ClassVar[tuple[str, ...]] = ("mask",)  # ways to take a part away, the usual one first
+
+    modality: str
 
 
 @dataclass(frozen=True, kw_only=True)
-class ImageSpec(InputSpec):
-    modality: str = "image"
-    channels: int
-    height: int
+class TargetSpec(Specification):
+    """What a task must know of its target, made from the train part. Each task has its own subclass."""
+
+
+@dataclass(frozen=True)
+class AnswerSpec:
+    """The shape of a task's answer, from which a model makes its last layer."""
+
     width: int
-    mean: tuple[float, ...]  # a channel, in units of 0 to 255, of the training pixels
-    std: tuple[float, ...]
+    shape: Shape = "whole"
+    exclusive: bool = True  # numbers compete, as classes do, so that only their differences say something
+    # Numbers around 0: the one that is farthest off is explained, in its own direction. Otherwise the largest is.
+    centred: bool = False
 
-    def check(self) -> None:
-        super().check()
-        if self.channels not in (1, 3) or min(self.height, self.width) < 1:
-            raise ValueError("its images have no such size")
-        if not len(self.mean) == len(self.std) == self.channels:
-            raise ValueError("mean and std need a number a channel")
+    def choose(self, answer: Tensor) -> Tensor:
+        """(batch, width) -> (batch,) int64: which number of each answer is explained. See `pick`."""
+        if not self.centred:
+            return answer.argmax(1)
+        column = answer.abs().argmax(1)
+        return torch.where(answer.gather(1, column[:, None])[:, 0] < 0, ~column, column)
 
 
-def spec_from_dict(values: dict[str, Any]) -> InputSpec:
-    """The specification that `as_dict` described, as it comes back from JSON; ValueError where it is none."""
-    kinds: dict[str, type[InputSpec]] = {"text": TextSpec, "image": ImageSpec}
-    kind = kinds.get(str(values.get("modality")))
-    if kind is None:
-        raise ValueError("its modality is neither text nor image")
-    given: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}
-    known = get_type_hints(kind)
-    hints = {f.name: known[f.name] for f in fields(kind) if f.compare}
-    for name in [*hints, *given]:
-        if name not in hints or name not in given or not _is(given[name], hints[name]):
-            raise ValueError(f"{name} is missing, unknown, or of another type")
-    spec = kind(**given)
-    spec.check()
-    return spec
+def pick(numbers: Tensor, choice: Tensor) -> Tensor:
+    """(batch, …, width), (batch,) -> (batch, …): the chosen column; a choice below 0 is `~column`, turned around."""
+    against = choice < 0
+    column = torch.where(against, ~choice, choice)
+    place = column.view(-1, *[1] * (numbers.ndim - 1)).expand(*numbers.shape[:-1], 1)
+    found = numbers.gather(-1, place)[..., 0]
+    return torch.where(against.view(-1, *[1] * (found.ndim - 1)), -found, found)
+
+
+@dataclass(frozen=True)
+class ModelSpec:
+    """What a model is made for: its inputs by name, and the answer."""
+
+    inputs: Mapping[str, InputSpec]
+    answer: AnswerSpec
+
+    @property
+    def input(self) -> Any:
+        """The only input's specification, for models that read one."""
+        (only,) = self.inputs.values()
+        return only
 
 
 def _is(value: Any, hint: Any) -> bool:
@@ -150,21 +195,22 @@ def _is(value: Any, hint: Any) -> bool:
 
 @dataclass(frozen=True)
 class Attention:
-    """Which parts of the input decided the label, and the raw weights behind that.
+    """Which parts of the inputs decided the answer, and the raw weights behind that.
 
-    Parts are a text's tokens, or an image's regions in reading order on `grid` (rows, columns).
+    Parts are a text's tokens, or an image's regions in reading order. Those of several inputs follow one another in
+    the order of the batch's inputs.
     """
 
-    importance: Tensor  # (batch, parts) float32: sums to 1 over an example's own parts, 0 on padding and special tokens
+    importance: Tensor  # (batch, parts) float32: sums to 1 over an example's own parts, 0 on all others
     layers: tuple[Tensor, ...] = ()  # each (batch, heads, query, key); none where a model was told to leave them out
-    grid: tuple[int, int] | None = None
+    grids: tuple[Grid, ...] = (None,)  # of each input
     # (batch, positions): what the pooling takes of each position behind the last layer. Positions are the parts, and
     # before them those that are no part of the input, such as a learned token
     read: Tensor | None = None
-    signed: bool = False  # parts can speak against the label, below 0, and nothing need sum to 1
+    signed: bool = False  # parts can speak against the answer, below 0, and nothing need sum to 1
 
 
 @dataclass(frozen=True)
 class ModelOutput:
-    logits: Tensor  # (batch, classes)
+    answer: Tensor  # (batch, width), or (batch, parts, width) where each part has an answer
     attention: Attention | None = None

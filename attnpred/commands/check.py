@@ -1,4 +1,4 @@
-"""Compose and validate every shipped config and every pair of model and data, or the one given, without training."""
+"""Compose and validate every shipped config and all that fits together, or the one given, without training."""
 
 import argparse
 import itertools
@@ -34,12 +34,12 @@ def main(args: argparse.Namespace) -> int:
 
 
 def shipped(extra_dir: str | None = None) -> list[list[str]]:
-    """Every sensible pair, and every file of the other groups on top of the default."""
-    models, datasets = (compose.group_options(group, extra_dir) for group in ("model", "data"))
-    pairs = [
-        [f"model={model}", f"data={data}"]
-        for model, data in itertools.product(models, datasets)
-        if compose.modality(data, extra_dir) in compose.accepted_by(model, extra_dir)
+    """Every model, dataset and task that go together, and every file of the other groups on top of the default."""
+    models, datasets, tasks = (compose.group_options(group, extra_dir) for group in ("model", "data", "task"))
+    triples = [
+        [f"model={model}", f"data={data}", f"task={task}"]
+        for model, data, task in itertools.product(models, datasets, tasks)
+        if compose.fitting(model, data, task, extra_dir)
     ]
-    others = [group for group in compose.groups(extra_dir) if group not in ("model", "data")]
-    return pairs + [[f"{group}={name}"] for group in others for name in compose.group_options(group, extra_dir)]
+    others = [group for group in compose.groups(extra_dir) if group not in ("model", "data", "task")]
+    return triples + [[f"{group}={name}"] for group in others for name in compose.group_options(group, extra_dir)]

@@ -25,6 +25,6 @@ def main(args: argparse.Namespace) -> int:
     from attnpred.inference.evaluate import evaluate
 
     result = evaluate(run, config, args.split)
-    print(tables.evaluation_table(result, args.split), file=sys.stderr)
+    print(tables.evaluation_table(result, args.split, run.task().tables), file=sys.stderr)
     stdout.write_json({"run": str(run.path), "split": args.split, **result})
     return 0

@@ -42,10 +42,9 @@ def main(args: argparse.Namespace) -> int:
     from attnpred.explain.page import render
     from attnpred.explain.run import explain
     from attnpred.inference.inputs import Inputs
-    from attnpred.modalities.reader import saved_modality
     from attnpred.pages.page import write_page
 
-    inputs = Inputs(args.inputs, saved_modality(run.path))
+    inputs = Inputs(args.inputs, run.reader())
     try:
         story = explain(
             run,

@@ -25,9 +25,8 @@ def main(args: argparse.Namespace) -> int:
     settle()
     from attnpred.inference.inputs import Inputs
     from attnpred.inference.predict import predict
-    from attnpred.modalities.reader import saved_modality
 
-    inputs = Inputs(args.inputs, saved_modality(run.path))
+    inputs = Inputs(args.inputs, run.reader())
     try:
         for result in predict(run, config, inputs, args.explainer):
             stdout.write_json(result)

@@ -20,8 +20,16 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
-from attnpred.config import config_dir, schema, untrusted
-from attnpred.config.options import Config, DataConfig, ExplainerConfig, LauncherConfig, ModelConfig, SweeperConfig
+from attnpred.config import config_dir, schema, triple, untrusted
+from attnpred.config.options import (
+    Config,
+    DataConfig,
+    ExplainerConfig,
+    LauncherConfig,
+    ModelConfig,
+    SweeperConfig,
+    TaskConfig,
+)
 from attnpred.console.secrets import scrub
 from attnpred.errors import UserError
 
@@ -36,6 +44,7 @@ RENAMED = {
     "attnpred.data.image.ImageData": "attnpred.modalities.image.data.ImageData",
     "attnpred.data.text.TextData": "attnpred.modalities.text.data.TextData",
 }
+TRIPLE: dict[str, type] = {"model": ModelConfig, "data": DataConfig, "task": TaskConfig}
 MULTIRUN_HINT = "several values make a sweep; add -m, or quote a list as [a,b]"
 
 
@@ -163,7 +172,7 @@ def changed(config: Config, overrides: list[str], allowed: tuple[str, ...]) -> C
 def checked(plain: dict[Any, Any], extra_dir: str | None = None) -> Config:
     """Holds a plain mapping, from composition or from a run directory, against the schema."""
     _rename(plain)
-    _check_pair(plain, extra_dir)
+    _check_triple(plain, extra_dir)
     config: Config = schema.build(Config, plain, names=list(schema.paths(Config, plain)))
     return config
 
@@ -249,42 +258,53 @@ def plain(config: Config) -> dict[str, Any]:
     return asdict(config)
 
 
-def _check_pair(plain: dict[Any, Any], extra_dir: str | None) -> None:
-    """Refuses a model that cannot read the data, naming those that can, before their other options are looked at."""
-    model, data = plain.get("model"), plain.get("data")
-    if not isinstance(model, dict) or not isinstance(data, dict):
+def _check_triple(plain: dict[Any, Any], extra_dir: str | None) -> None:
+    """Refuses a model, a dataset and a task that do not fit together, before their other options are looked at."""
+    chosen = {group: plain.get(group) for group in ("model", "data", "task")}
+    if not all(isinstance(one, dict) for one in chosen.values()):
         return  # `build` says what is wrong with them
-    reader: Any = schema.options_of(model.get("_target_"), "model._target_", ModelConfig)
-    source: Any = schema.options_of(data.get("_target_"), "data._target_")
-    if source.modality not in reader.accepts:
-        able = [name for name in group_options("model", extra_dir) if source.modality in accepted_by(name, extra_dir)]
-        pair = f"model={file_of(model['_target_'])} data={data.get('name')}"
-        reads = " and ".join(reader.accepts)
-        remedy = f"use model={' or model='.join(able)}"
-        raise UserError(f"{pair}: this model reads {reads}, the dataset holds {source.modality}; {remedy}")
+    model, data, task = (
+        schema.options_of(plain[group].get("_target_"), f"{group}._target_", base) for group, base in TRIPLE.items()
+    )
+    shown = {
+        "model": file_of(plain["model"]["_target_"]),
+        "data": str(plain["data"].get("name")),
+        "task": file_of(plain["task"]["_target_"]),
+    }
+    fault = triple.misfit(model, data, task, plain["data"].get("targets"))
+    if fault is None:
+        return
+    able = [
+        name for name in group_options(fault.group, extra_dir) if fault.suits(*_described(fault.group, name, extra_dir))
+    ]
+    others = " ".join(f"{group}={shown[group]}" for group in fault.shown)
+    remedy = f"; use {fault.group}={f' or {fault.group}='.join(able)}" if able else ""
+    raise UserError(f"{others}: {fault.reason}{remedy}")
 
 
-def accepted_by(model: str, extra_dir: str | None = None) -> tuple[str, ...]:
-    """The modalities that a model of the group reads."""
-    options: Any = schema.options_of(_target("model", model, extra_dir), f"model={model}: _target_", ModelConfig)
-    return tuple(options.accepts)
+def _described(group: str, name: str, extra_dir: str | None) -> tuple[Any, Any]:
+    """The options class of a file of a group, and the kinds of target that it lists where it is a dataset."""
+    place = f"{group}={name}: _target_"
+    options = schema.options_of(_value(group, name, "_target_", extra_dir), place, TRIPLE[group])
+    return options, _value(group, name, "targets", extra_dir) if group == "data" else None
 
 
-def modality(data: str, extra_dir: str | None = None) -> str:
-    """What a dataset of the group holds."""
-    options: Any = schema.options_of(_target("data", data, extra_dir), f"data={data}: _target_", DataConfig)
-    return str(options.modality)
+def fitting(model: str, data: str, task: str, extra_dir: str | None = None) -> bool:
+    """Whether these files of the three groups go together."""
+    kinds = [_described(group, name, extra_dir) for group, name in (("model", model), ("data", data), ("task", task))]
+    (of_model, _), (of_data, targets), (of_task, _) = kinds
+    return triple.misfit(of_model, of_data, of_task, targets) is None
 
 
-def _target(group: str, name: str, extra_dir: str | None) -> Any:
-    """What a file of the group names as its class; the file alone mostly says it, which is quicker than composing."""
+def _value(group: str, name: str, key: str, extra_dir: str | None) -> Any:
+    """What a file of the group says; the file alone mostly says it, which is quicker than composing."""
     for folder in _folders(extra_dir):
         file = folder / group / f"{name}.yaml"
         content = untrusted.read_yaml(file) if file.is_file() else None
-        if isinstance(content, dict) and "_target_" in content:
-            return content["_target_"]
+        if isinstance(content, dict) and (key in content or "defaults" not in content):
+            return content.get(key)
     composed = _from_files((f"{group}={name}",), extra_dir)
-    return OmegaConf.select(composed, f"{group}._target_")
+    return OmegaConf.select(composed, f"{group}.{key}")
 
 
 def file_of(target: str) -> str:

@@ -5,16 +5,18 @@ file as `<Class>Config`. Nothing heavy is imported.
 """
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 from urllib.parse import urlsplit
 
 from attnpred.config.schema import Invalid, option
 
-Modality = Literal["text", "image"]
+Modality = str  # the name of a folder of attnpred/modalities
+Shape = Literal["whole", "parts", "sequence"]  # one answer an input, one a part, or a sequence that is generated
 AttentionLoss = Literal["entropy", "supervised", "faithful"]
 NAME = re.compile(r"\w[\w.-]{0,63}")
-Removal = Literal["mask", "delete", "blur"]  # how a part of an input is taken away, to see what the answer does
+Removal = str  # how a part of an input is taken away, by one of its modality's names
 
 
 @dataclass(kw_only=True)
@@ -22,6 +24,7 @@ class ModelConfig:
     """What every model has; each model's file adds its own."""
 
     accepts: ClassVar[tuple[Modality, ...]] = ()
+    answers: ClassVar[tuple[Shape, ...]] = ("whole",)  # shapes of answers that it can give
     any_size: ClassVar[bool] = False  # whether one model reads images of several sizes
 
     _target_: str = option("Class of the model.")
@@ -52,7 +55,16 @@ class DataConfig:
     subset: str | None = option("Configuration of the dataset on the hub.")
     revision: str | None = option("Hub revision to pin; null takes the newest.")
     rows: int | None = option("Rows to generate, of built-in data that is generated; null for any other.", ge=1)
-    label_column: str = option("Column that holds the label.")
+    label_column: str | list[str] = option("Column that holds the target; several, where the task reads several.")
+    targets: dict[str, Any] | None = option(
+        "Columns of targets of other kinds than label_column's, by kind: number for regression, labels for "
+        "multilabel. null: label_column holds whatever the task reads.",
+        default=None,
+    )
+    sampling: Literal["all", "balanced"] = option(
+        "Which rows an epoch trains on: all, or as many drawn at random, such that every class comes equally often.",
+        default="all",
+    )
     evidence_column: str | None = option(
         "Column that says where in the example its label was decided: [start, end) characters, or boxes in pixels."
     )
@@ -71,6 +83,16 @@ class DataConfig:
     )
     cache_dir: str = option("Where prepared data is kept; ~ is the home directory.")
 
+    def target_columns(self, reads: str) -> tuple[list[str], str] | None:
+        """The columns of the kind of target that a task `reads`, and the option that names them; None for none."""
+        if self.targets is None or (reads == "class" and reads not in self.targets):
+            found, option_name = self.label_column, "data.label_column"
+        elif reads in self.targets:
+            found, option_name = self.targets[reads], f"data.targets.{reads}"
+        else:
+            return None
+        return ([found] if isinstance(found, str) else list(found)), option_name
+
     def mirrors(self) -> bool:
         """Whether evaluation looks at each example and its mirror image."""
         return False
@@ -80,6 +102,8 @@ class DataConfig:
         return False
 
     def check(self) -> None:
+        if not self.label_column:
+            raise Invalid("label_column", "names no column; give one, or a list of them")
         if not NAME.fullmatch(self.name):
             raise Invalid("name", "becomes part of a directory's name; use letters, digits, _, - and .")
         carved = self.val_fraction * (self.val_split is None) + self.test_fraction * (self.test_split is None)
@@ -119,11 +143,14 @@ class AugmentConfig:
 
 @dataclass(kw_only=True)
 class TaskConfig:
-    """What every task has."""
+    """What every task has; each task's file adds its own."""
 
-    metrics: ClassVar[tuple[str, ...]] = ()  # measured on a whole split, logged as val/NAME and test/NAME
+    reads: ClassVar[str] = "class"  # kind of target: class, number, labels
+    shape: ClassVar[Shape] = "whole"  # of the answer
+    metrics: ClassVar[Mapping[str, Literal["max", "min"]]] = {}  # what is measured, and whether more of it is better
+    monitor: ClassVar[str] = "loss"  # that of them by which a checkpoint is chosen, unless checkpoint.monitor says
 
-    _target_: str = option("Class of the task: target, loss, metrics.")
+    _target_: str = option("Class of the task.")
 
 
 @dataclass(kw_only=True)
@@ -211,8 +238,12 @@ class OptimizerConfig:
 
 @dataclass(kw_only=True)
 class CheckpointConfig:
-    monitor: str = option("Validation metric that decides which checkpoint is best.")
-    mode: Literal["max", "min"] = option("Whether more or less of it is better.")
+    monitor: str | None = option(
+        "Validation metric that decides which checkpoint is best; null takes the task's usual one."
+    )
+    mode: Literal["max", "min"] | None = option(
+        "Whether more or less of it is better; null takes what the task knows of the metric."
+    )
     select: Literal["best", "last"] = option(
         "Which validation's weights best.ckpt keeps, to be tested and used: the best one's, or the last one's, as "
         "suits a rate that has come down by then.",
@@ -220,6 +251,18 @@ class CheckpointConfig:
     )
     every_steps: int | None = option("Optimizer steps between two savings of last.ckpt.", ge=1)
     every_minutes: float | None = option("Minutes between two savings of last.ckpt.", gt=0)
+
+    @property
+    def metric(self) -> str:
+        """`monitor`, once the task has settled it."""
+        assert self.monitor is not None
+        return self.monitor
+
+    @property
+    def direction(self) -> Literal["max", "min"]:
+        """`mode`, once the task has settled it."""
+        assert self.mode is not None
+        return self.mode
 
     def prefers(self, value: float, kept: float | None) -> bool:
         """Whether a validation that measured `value` takes the place of the one kept so far."""
@@ -284,9 +327,7 @@ class Config:
     )
 
     def check(self) -> None:
-        known = [f"val/{name}" for name in self.task.metrics]
-        if self.checkpoint.monitor not in known:
-            raise Invalid("checkpoint.monitor", f"no such metric; choose one of {', '.join(known)}")
+        self._choose_monitor()
         if self.trainer.strategy == "fsdp" and (self.optimizer.ema is not None or self.optimizer.name == "muon"):
             at_fault = "name" if self.optimizer.name == "muon" else "ema"
             raise Invalid(f"optimizer.{at_fault}", "needs the whole weights on every device; use trainer=ddp")
@@ -294,3 +335,18 @@ class Config:
             raise Invalid(
                 "data.augment.small_share", "this model reads images of one size; set it to 0, and small_side to null"
             )
+
+    def target_columns(self) -> tuple[list[str], str]:
+        """The columns that the task reads as its target, and the option that names them."""
+        found = self.data.target_columns(self.task.reads)
+        assert found is not None, "tasks that the data does not fit are refused before"
+        return found
+
+    def _choose_monitor(self) -> None:
+        """Settles what the config leaves to the task: by which metric a checkpoint is chosen, and which way."""
+        known = {f"val/{name}": mode for name, mode in self.task.metrics.items()}
+        monitor = self.checkpoint.monitor or f"val/{self.task.monitor}"
+        if monitor not in known:
+            raise Invalid("checkpoint.monitor", f"no such metric; choose one of {', '.join(known)}")
+        self.checkpoint.monitor = monitor
+        self.checkpoint.mode = self.checkpoint.mode or known[monitor]

@@ -23,7 +23,7 @@ TARGET_ROOMS = (
     *("attnpred.sweep.launchers", "attnpred.sweep.sweepers"),
 )
 # What the options of a class may be declared with; the rest of its file is not run to read them.
-LIGHT_MODULES = ("dataclasses", "typing", "attnpred.config.options", "attnpred.config.schema")
+LIGHT_MODULES = ("collections.abc", "dataclasses", "typing", "attnpred.config.options", "attnpred.config.schema")
 WORDS = {bool: "true or false", int: "an integer", float: "a number", str: "a text"}
 
 

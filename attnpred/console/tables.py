@@ -18,9 +18,6 @@ import unicodedata
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-import numpy as np
-
-MOST_CLASSES = 20
 LONGEST_NAME = 32
 METRICS = ("accuracy", "f1", "loss", "calibration_error")
 COUNTS = ("examples", "epoch", "step")
@@ -33,19 +30,22 @@ DIRECTIONS = {
 }
 
 
-def final_table(result: Mapping[str, Any]) -> str:
+Tables = Callable[[dict[str, Any], str], list[str]]  # what a task says of a split's details, named by the split
+
+
+def final_table(result: Mapping[str, Any], of_task: Tables) -> str:
     """What a run reached and what it cost."""
     val, test = result.get("val") or {}, result.get("test") or {}
     columns = {"val best": val.get("best"), "val final": val.get("final"), "test": test}
     sections = [_metrics({head: column for head, column in columns.items() if column})]
     trusted = faithfulness_table(result["attention"]) if result.get("attention") else ""
-    sections += [_classes(test.get("classes") or [], "test"), trusted, _cost(result)]
+    sections += [*of_task(test, "test"), trusted, _cost(result)]
     return "\n\n".join(filter(None, sections))
 
 
-def evaluation_table(metrics: Mapping[str, Any], split: str) -> str:
+def evaluation_table(metrics: dict[str, Any], split: str, of_task: Tables) -> str:
     """One split's metrics, of the same form as `test` in `metrics.json`."""
-    sections = [_metrics({split: metrics}), _classes(metrics.get("classes") or [], split)]
+    sections = [_metrics({split: metrics}), *of_task(metrics, split)]
     return "\n\n".join(filter(None, sections))
 
 
@@ -62,7 +62,7 @@ def faithfulness_table(found: Mapping[str, Any]) -> str:
         for score in measured
     ]
     if found.get("sanity"):
-        rows.append(["alike with shuffled weights ↓", *(_number(found["sanity"].get(name)) for name in scores)])
+        rows.append(["alike with shuffled weights ↓", *(number(found["sanity"].get(name)) for name in scores)])
     return align([[head, *scores], *rows])
 
 
@@ -73,19 +73,6 @@ def _interval(value: Sequence[float] | None) -> str:
     return f"{mean:.3f} ({low:.3f} to {high:.3f})"
 
 
-def per_class(confusion: np.ndarray, classes: Sequence[str]) -> list[dict[str, Any]]:
-    """Precision, recall, f1 and support of each class; 0 where a class never occurs or is never predicted."""
-    counts = np.asarray(confusion, dtype=np.int64)
-    hits, support, predicted = counts.diagonal(), counts.sum(1), counts.sum(0)
-
-    def share(part: np.ndarray, whole: np.ndarray) -> list[float]:
-        return (part / np.maximum(whole, 1)).tolist()
-
-    columns = share(hits, predicted), share(hits, support), share(2 * hits, support + predicted), support.tolist()
-    names = ("name", "precision", "recall", "f1", "support")
-    return [dict(zip(names, row, strict=True)) for row in zip(classes, *columns, strict=True)]
-
-
 def clock(seconds: float) -> str:
     """`0:07`, `1:05` or `2:03:04`."""
     minutes, rest = divmod(round(seconds), 60)
@@ -94,29 +81,14 @@ def clock(seconds: float) -> str:
 
 
 def _metrics(columns: Mapping[str, Mapping[str, Any]]) -> str:
-    present = {key: None for column in columns.values() for key, value in column.items() if _is_number(value)}
+    present = {key: None for column in columns.values() for key, value in column.items() if _isnumber(value)}
     others = [key for key in present if key not in METRICS + COUNTS]
     rows = [key for key in (*METRICS, *others, *COUNTS) if key in present]
     table = [
-        [key.replace("_", " "), *(_number(column.get(key), whole=key in COUNTS) for column in columns.values())]
+        [key.replace("_", " "), *(number(column.get(key), whole=key in COUNTS) for column in columns.values())]
         for key in rows
     ]
     return align([["", *columns], *table]) if rows else ""
-
-
-def _classes(classes: Sequence[Mapping[str, Any]], split: str) -> str:
-    if not classes:
-        return ""
-    shown, head = classes, f"{split} by class"
-    if len(classes) > MOST_CLASSES:
-        # a class without examples has no f1 to be bad at
-        shown = sorted(classes, key=lambda c: (not c["support"], c["f1"]))[:MOST_CLASSES]
-        head = f"{split}, worst {MOST_CLASSES} of {len(classes):,} classes by f1"
-    rows = [
-        [printable(c["name"]), *(_number(c[key]) for key in ("precision", "recall", "f1")), f"{c['support']:,}"]
-        for c in shown
-    ]
-    return align([[head, "precision", "recall", "f1", "examples"], *rows])
 
 
 def _cost(result: Mapping[str, Any]) -> str:
@@ -149,8 +121,8 @@ def rate(per_second: float) -> str:
     return f"{per_second:,.0f}" if per_second >= 10 else f"{per_second:.2g}"
 
 
-def _number(value: Any, *, whole: bool = False) -> str:
-    if not _is_number(value):
+def number(value: Any, *, whole: bool = False) -> str:
+    if not _isnumber(value):
         return "-"
     if whole:
         return f"{value:,.0f}"
@@ -159,7 +131,7 @@ def _number(value: Any, *, whole: bool = False) -> str:
     return f"{value:.4f}" if abs(value) < 1000 else f"{value:,.1f}"
 
 
-def _is_number(value: Any) -> bool:
+def _isnumber(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 

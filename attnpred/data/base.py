@@ -8,16 +8,18 @@ from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from attnpred.config.options import DataConfig
 from attnpred.console.say import say
+from attnpred.contracts import InputSpec, TargetSpec
 from attnpred.data import cache
 from attnpred.data.batching import BatchLoader
 from attnpred.data.evidence import EvidenceColumn
-from attnpred.data.labels import MISSING, Labels, translate
 from attnpred.data.sources import Source, open_source
 from attnpred.data.splits import Rows, Split, rows_of, source_split
 from attnpred.data.store import Store
+from attnpred.data.targets import Target
 from attnpred.errors import BadRow, UserError
 
 C = TypeVar("C", bound=DataConfig)
@@ -28,14 +30,23 @@ S = TypeVar("S", bound=Store)
 class Data(ABC, Generic[C, R, S]):
     """Batches of one dataset."""
 
-    def __init__(self, config: C, *, tokenizer_source: str | None = None, reader: R | None = None) -> None:
-        """`tokenizer_source`: hub id or directory of the tokenizer that the model demands, of no meaning to images.
+    def __init__(
+        self,
+        config: C,
+        target: Target[Any],
+        *,
+        tokenizer_source: str | None = None,
+        reader: R | None = None,
+        target_spec: TargetSpec | None = None,
+    ) -> None:
+        """`target`: what the task reads of a row, beside its inputs.
 
-        `reader`: a trained model's; with it the train split is needed only where another is carved from it.
+        `tokenizer_source`: hub id or directory of the tokenizer that the model demands. Images ignore it.
+        `reader`, `target_spec`: a trained model's. With them the train split is needed only to carve others from it.
         """
-        self.config = config
+        self.config, self.target = config, target
         self._tokenizer_source = tokenizer_source
-        self._given = reader
+        self._given, self._given_target = reader, target_spec
         self._stores: dict[str, S] = {}
         self._told: set[str] = set()  # splits whose bad rows were counted
 
@@ -48,28 +59,53 @@ class Data(ABC, Generic[C, R, S]):
         """Turns raw input into batches as training does."""
         return self._given if self._given is not None else self._make_reader()
 
+    @property
+    @abstractmethod
+    def specs(self) -> dict[str, InputSpec]:
+        """Of each input, by its name."""
+
+    @cached_property
+    def target_spec(self) -> TargetSpec:
+        if self._given_target is not None:
+            return self._given_target
+        store, rows, _ = self._rows_of("train")
+        found: TargetSpec = self.target.spec(store.targets, rows)
+        return found
+
     @abstractmethod
     def _make_reader(self) -> R:
         """The reader, from the train part."""
 
     @abstractmethod
     def _columns(self) -> dict[str, str]:
-        """Option → column of the source, the example's first and the label's second."""
+        """Option → column of the source, of the inputs."""
+
+    def _target_columns(self) -> dict[str, str]:
+        option, columns = self.target.option, self.target.columns
+        return {option if i == 0 else f"{option}[{i}]": column for i, column in enumerate(columns)}
 
     def _all_columns(self) -> dict[str, str]:
-        """`_columns`, and third that of the evidence where it is asked for."""
+        """Those of the inputs, of the target, and of the evidence where it is asked for."""
         column = self.config.evidence_column
-        return self._columns() | ({} if column is None else {"data.evidence_column": column})
+        evidence = {} if column is None else {"data.evidence_column": column}
+        return self._columns() | self._target_columns() | evidence
+
+    def _collector(self, name: str, option: str) -> Any:
+        """What collects the target columns of the source's split `name`, which `option` named."""
+        return self.target.collector([self.source.class_names(name, option, c) for c in self.target.columns])
 
     @abstractmethod
     def _prepare(self, name: str, option: str) -> S:
         """The source's split `name`, prepared; `option` is what named it."""
 
     @abstractmethod
-    def loader(self, split: Split, *, seed: int = 0, rank: int = 0, world: int = 1) -> BatchLoader[Any]: ...
+    def loader(self, split: Split, *, seed: int = 0, rank: int = 0, world: int = 1) -> BatchLoader: ...
 
-    def augment(self, epochs: int) -> Callable[[Any, int], Any] | None:
-        """What changes the batches of each of so many epochs, on the device where they are; None where nothing does."""
+    def augment(self, epochs: int, soften: Callable[[Any], Any] | None = None) -> Callable[[Any, int], Any] | None:
+        """What changes the batches of each of so many epochs, on the device where they are; None where nothing does.
+
+        `soften` gives targets the form in which two can be averaged; None where the task's cannot be.
+        """
         return None
 
     def _entry(
@@ -110,39 +146,47 @@ class Data(ABC, Generic[C, R, S]):
             self._stores[name] = self._prepare(name, option)
         return self._stores[name]
 
-    def _part(self, split: Split, classes: tuple[str, ...]) -> tuple[S, Rows, Labels]:
-        """The store that holds `split`, which of its rows, and all the store's labels, numbers among `classes`."""
+    def _rows_of(self, split: Split) -> tuple[S, Rows, str]:
+        """The store that holds `split`, which of its rows, and the option and value that named it."""
         name, option = source_split(self.config, split)
-        store = self._store(split)
-        place, own = f"{option}={name}", store.labels
+        store, place = self._store(split), f"{option}={name}"
+        count = len(store.targets.values)
         if self.config.on_bad_row == "fail":
             with self._naming_file(name):
-                labels = translate(own, store.classes, classes, place)
-            # carved by the source's own numbers, which do not change with the model that looks at them
-            return store, self._some(split, rows_of(self.config, split, own), labels, classes, place), labels
-        good = np.flatnonzero((own >= 0) & (own < len(store.classes))).astype(np.uint32)
-        self._tell_skipped(place, store, len(own) - len(good))
-        labels = np.full(len(own), MISSING, np.int32)
-        labels[good] = translate(own[good], store.classes, classes, place)
-        return store, self._some(split, good[rows_of(self.config, split, own[good])], labels, classes, place), labels
+                self.target.require(store.targets, place)
+            good = np.arange(count, dtype=np.uint32)
+        else:
+            good = np.flatnonzero(self.target.usable(store.targets)).astype(np.uint32)
+            self._tell_skipped(place, store, count - len(good))
+        # by what the source itself says, which does not change with the model that looks at it
+        strata = self.target.strata(store.targets, good)
+        groups = np.zeros(len(good), np.uint8) if strata is None else strata
+        return store, good[rows_of(self.config, split, groups)], place
 
-    def _some(self, split: Split, rows: Rows, labels: Labels, classes: tuple[str, ...], place: str) -> Rows:
-        """The rows, of which those to learn from must be of more than one class."""
-        if split == "train" and self._given is None and len(only := np.unique(labels[rows])) == 1:
-            raise UserError(
-                f"{place}: every row has the label {classes[only[0]]}, from which nothing can be learned; give rows of "
-                f"other classes, or choose another column than data.label_column={self.config.label_column}"
-            )
-        return rows
+    def _part(self, split: Split) -> tuple[S, Rows, NDArray[Any]]:
+        """The store that holds `split`, which of its rows, and their targets in the model's terms."""
+        store, rows, place = self._rows_of(split)
+        values = self.target.adapted(store.targets, rows, self.target_spec, place)
+        if split == "train" and self._given_target is None:
+            self.target.check_varied(values, self.target_spec, place)
+        return store, rows, values
+
+    def _draw_weights(self, split: Split, values: NDArray[Any]) -> NDArray[Any] | None:
+        """How often training draws each row, relative to others; None where all are drawn alike."""
+        if split != "train" or self.config.sampling == "all":
+            return None
+        return self.target.weights(values, self.target_spec)
 
     def _tell_skipped(self, place: str, store: S, count: int) -> None:
-        if count == len(store.labels):
+        whole = len(store.targets.values)
+        if count == whole:
             raise UserError(f"{place}: every row is bad; see what data.on_bad_row=fail says of the first")
         if count and place not in self._told:
             self._told.add(place)
             known = "; ".join(store.about.get("bad", []))
-            say(f"warning: {place}: skips {count:,} of {len(store.labels):,} rows{f' ({known}, …)' if known else ''}")
+            say(f"warning: {place}: skips {count:,} of {whole:,} rows{f' ({known}, …)' if known else ''}")
 
-    def _skipping(self) -> dict[str, str]:
-        """What an entry of the cache is known by, beside all else, where bad rows are skipped."""
-        return {} if self.config.on_bad_row == "fail" else {"on_bad_row": "skip"}
+    def _key(self) -> dict[str, Any]:
+        """What an entry of the cache is known by, beside its inputs."""
+        skipping = {} if self.config.on_bad_row == "fail" else {"on_bad_row": "skip"}
+        return {"target": self.target.key(), **skipping}

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Callable, Iterator
 from itertools import islice, pairwise
-from typing import Any, Generic, TypeVar
+from typing import Any
 
 import numpy as np
 import torch
@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 from attnpred.contracts import Batch
 from attnpred.errors import UserError
 
-B = TypeVar("B", bound=Batch)
 Integers = NDArray[np.integer[Any]]
 MULTIPLE = 8  # lengths that batches are padded to: products of odd sizes take several times as long on a CPU
 CACHED = 4096  # tokens whose features a CPU's cache holds: more at once take longer each
@@ -20,7 +19,7 @@ CHUNK = 2**16  # examples worked on at once
 SLACK = 1 / 16  # how much longer an example may count at random than it is: some padding buys the freedom to mix
 
 
-class BatchLoader(Generic[B]):
+class BatchLoader:
     """Batches of one split for one process.
 
     Examples of like length come together. Training order depends on (seed, epoch) alone; the number of batches never
@@ -30,13 +29,14 @@ class BatchLoader(Generic[B]):
 
     def __init__(
         self,
-        make: Callable[[Integers], B],
+        make: Callable[[Integers], Batch],
         lengths: Integers,
         *,
         batch_size: int,
         train: bool,
         token_budget: int | None = None,
         drop_last: bool = False,
+        weights: NDArray[Any] | None = None,
         seed: int = 0,
         rank: int = 0,
         world: int = 1,
@@ -44,7 +44,7 @@ class BatchLoader(Generic[B]):
         """`make` turns positions into a batch. `lengths` holds each example's length, equal where it says nothing.
 
         `token_budget`, where given, takes the place of `batch_size`. `drop_last` drops an incomplete batch that is not
-        the only one.
+        the only one. With `weights` every epoch draws as many examples anew, each as often as its weight says.
         """
         if len(lengths) < world:
             raise UserError(
@@ -55,6 +55,7 @@ class BatchLoader(Generic[B]):
         self._start = self._position = 0  # batches of the epoch that are behind
         self._rank, self._world = rank, world
         self._lengths = lengths
+        self._chances = None if weights is None else weights / weights.sum()
         self._batch_size, self._token_budget = batch_size, token_budget
         sharers = world if train else 1  # of a batch
         if token_budget is None:
@@ -82,11 +83,11 @@ class BatchLoader(Generic[B]):
         self._epoch = state["epoch"]
         self._start = self._position = state["position"]
 
-    def __iter__(self) -> Iterator[B]:
+    def __iter__(self) -> Iterator[Batch]:
         count = len(self._bounds) - 1
         if self._train:
             random = np.random.default_rng((self._seed, self._epoch))
-            order = in_order(self._lengths, SLACK, random)
+            order = self._training_order(random)
             mine, share = random.permutation(count), slice(self._rank, None, self._world)
         else:
             order, mine, share = in_order(self._lengths, 0.0), np.arange(self._rank, count, self._world), slice(None)
@@ -95,7 +96,13 @@ class BatchLoader(Generic[B]):
             self._position = place + 1
             yield self._make(order[self._bounds[batch] : self._bounds[batch + 1]][share])
 
-    def sample(self, count: int) -> Iterator[B]:
+    def _training_order(self, random: np.random.Generator) -> Integers:
+        if self._chances is None:
+            return in_order(self._lengths, SLACK, random)
+        drawn = random.choice(len(self._lengths), len(self._lengths), p=self._chances)
+        return drawn[in_order(self._lengths[drawn], SLACK, random)]
+
+    def sample(self, count: int) -> Iterator[Batch]:
         """Batches of up to `count` examples of the whole split, the same ones whenever and wherever it is asked."""
         chosen = np.random.default_rng(0).permutation(len(self._lengths))[:count]
         chosen = chosen[in_order(self._lengths[chosen], 0.0)]
@@ -106,10 +113,10 @@ class BatchLoader(Generic[B]):
             yield self._make(chosen[begin:end])
 
 
-class FewBatches(Generic[B]):
+class FewBatches:
     """The first batches of a loader, the same ones in every epoch."""
 
-    def __init__(self, loader: BatchLoader[B], count: int) -> None:
+    def __init__(self, loader: BatchLoader, count: int) -> None:
         loader.set_epoch(0)
         self._batches = list(islice(loader, count))
         self._start = self._position = 0
@@ -117,7 +124,7 @@ class FewBatches(Generic[B]):
     def __len__(self) -> int:
         return len(self._batches)
 
-    def __iter__(self) -> Iterator[B]:
+    def __iter__(self) -> Iterator[Batch]:
         start, self._start = self._start, 0
         for place, batch in enumerate(self._batches[start:], start):
             self._position = place + 1

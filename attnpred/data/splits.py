@@ -1,12 +1,11 @@
 """Which rows of the source are train, val and test."""
 
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from attnpred.config.options import DataConfig
-from attnpred.data.labels import Labels
 from attnpred.errors import UserError
 
 Split = Literal["train", "val", "test"]
@@ -26,33 +25,33 @@ def carving(config: DataConfig) -> dict[str, float]:
     return {**shares, "seed": config.split_seed} if shares else {}
 
 
-def rows_of(config: DataConfig, split: Split, labels: Labels) -> Rows:
-    """Rows of the source's split, in ascending order, that make up `split`; `labels` are that source split's."""
+def rows_of(config: DataConfig, split: Split, strata: NDArray[Any]) -> Rows:
+    """Rows of the source's split, in ascending order, that make up `split`; `strata` holds each row's group."""
     shares = carving(config)
     if split in shares or (split == "train" and shares):
-        return _carve(config, labels)[split]
-    return np.arange(len(labels), dtype=np.uint32)
+        return _carve(config, strata)[split]
+    return np.arange(len(strata), dtype=np.uint32)
 
 
-def _carve(config: DataConfig, labels: Labels) -> dict[str, Rows]:
-    """Train's rows shared out, each class by the same share.
+def _carve(config: DataConfig, strata: NDArray[Any]) -> dict[str, Rows]:
+    """Train's rows shared out, each group by the same share.
 
-    Rows are shuffled and sorted by label, and taken at even distances: a part's size is exact, and each class has its
+    Rows are shuffled, sorted by group, and taken at even distances: a part's size is exact, and each group has its
     share to within one row. Test is taken first, so that it does not depend on how validation is made.
     """
-    left = np.random.default_rng(config.split_seed).permutation(np.arange(len(labels), dtype=np.uint32))
-    own = labels[left]
-    left = np.concatenate([left[own == label] for label in np.unique(own)])
+    left = np.random.default_rng(config.split_seed).permutation(np.arange(len(strata), dtype=np.uint32))
+    own = strata[left]
+    left = np.concatenate([left[own == group] for group in np.unique(own)])
     del own
     parts: dict[str, Rows] = {}
     shares = carving(config)
     for split in ("test", "val"):
         if split not in shares:
             continue
-        size = round(shares[split] * len(labels))
+        size = round(shares[split] * len(strata))
         if not 0 < size < len(left):
             raise UserError(
-                f"data.{split}_fraction={shares[split]:g}: carves {size} of the {len(labels)} rows of "
+                f"data.{split}_fraction={shares[split]:g}: carves {size} of the {len(strata)} rows of "
                 f"data.train_split={config.train_split}; give more data or name data.{split}_split"
             )
         taken = ((np.arange(size) + 0.5) * len(left) / size).astype(np.int64)

@@ -17,6 +17,6 @@ class OwnAttentionConfig(ExplainerConfig):
 
 class OwnAttention(Explainer):
     @torch.no_grad()
-    def __call__(self, batch: Batch, target: Tensor) -> Tensor:
-        _, attention = look(self.model, batch, layers=False)
+    def __call__(self, batch: Batch, choice: Tensor) -> Tensor:
+        _, attention = look(self.model, batch, layers=False, choice=choice)
         return attention.importance

@@ -1,4 +1,4 @@
-"""AttnLRP (Achtibat et al. 2024): the class's number handed back to the input, layer by layer, losing little.
+"""AttnLRP (Achtibat et al. 2024): the answer handed back to the input, layer by layer, losing little.
 
 As the authors show, it is gradient times input under changed rules of differentiation: see `Rules`.
 """
@@ -14,7 +14,7 @@ from torch.overrides import TorchFunctionMode
 
 from attnpred.config.options import ExplainerConfig
 from attnpred.contracts import Batch
-from attnpred.explain.base import GradientExplainer, by_part, entering, entrance, look, of_class, untrained
+from attnpred.explain.base import GradientExplainer, by_part, entering, entrance, look, untrained
 
 
 @dataclass(kw_only=True)
@@ -25,13 +25,14 @@ class AttnLRPConfig(ExplainerConfig):
 class AttnLRP(GradientExplainer):
     signed: ClassVar[bool] = True
 
-    def half(self, batch: Batch, target: Tensor) -> Tensor:
+    def half(self, batch: Batch, choice: Tensor) -> Tensor:
         features = entrance(self.model, batch).requires_grad_()
         with untrained(self.model), entering(self.model, features), Rules():
             # asked for weights, attention is spelt out in operations that the rules know
-            logits, attention = look(self.model, batch, layers=True)
-            [gradient] = torch.autograd.grad(of_class(logits, target).sum(), features)
-        return by_part((features * gradient).detach(), batch, attention.grid)
+            output, attention = look(self.model, batch, layers=True, choice=choice)
+            score = self.task.score(output, choice, linear=True)
+            [gradient] = torch.autograd.grad(score.sum(), features)
+        return by_part((features * gradient).detach(), batch, attention.grids)
 
 
 class Rules(TorchFunctionMode):

@@ -12,22 +12,24 @@ from torch import Tensor, nn
 
 from attnpred.config import compose, schema
 from attnpred.config.options import ExplainerConfig
-from attnpred.contracts import Attention, Batch, TextBatch
+from attnpred.contracts import Attention, Batch, Grid, ModelOutput
 from attnpred.models.base import Model
+from attnpred.tasks.base import Task
 
 
 class Explainer(ABC):
-    """Says of every part of an input how much it mattered to one of the classes.
+    """Says of every part of an input how much it mattered to one answer.
 
     A new explainer is a new file with a subclass and its `<Class>Config`, and a YAML that names it. The model is in
     evaluation mode.
     """
 
-    signed: ClassVar[bool] = False  # whether parts can speak against the class, below 0
+    signed: ClassVar[bool] = False  # whether parts can speak against the answer, below 0
 
-    def __init__(self, config: ExplainerConfig, model: Model) -> None:
+    def __init__(self, config: ExplainerConfig, model: Model, task: Task) -> None:
         self.config = config
         self.model = model
+        self.task = task
 
     @classmethod
     def about(cls) -> str:
@@ -35,8 +37,8 @@ class Explainer(ABC):
         return (sys.modules[cls.__module__].__doc__ or "").partition("\n\n")[0].replace("\n", " ")
 
     @abstractmethod
-    def __call__(self, batch: Batch, target: Tensor) -> Tensor:
-        """target (batch,): the classes to explain -> (batch, parts) float32, 0 on what is no part of the input.
+    def __call__(self, batch: Batch, choice: Tensor) -> Tensor:
+        """choice (batch,): what to explain of each answer -> (batch, parts) float32, 0 on what is no part of an input.
 
         Without a sign it is a distribution, as a model's own importance is.
         """
@@ -45,37 +47,53 @@ class Explainer(ABC):
 class GradientExplainer(Explainer):
     """Takes a batch in halves: of a whole one, gradients of the input need more memory than a step of training."""
 
-    def __call__(self, batch: Batch, target: Tensor) -> Tensor:
-        halves = torch.arange(len(batch), device=target.device).chunk(2)
-        return torch.cat([self.half(batch.rows(rows), target[rows]) for rows in halves])
+    def __call__(self, batch: Batch, choice: Tensor) -> Tensor:
+        halves = torch.arange(len(batch), device=choice.device).chunk(2)
+        return torch.cat([self.half(batch.rows(rows), choice[rows]) for rows in halves])
 
     @abstractmethod
-    def half(self, batch: Batch, target: Tensor) -> Tensor:
+    def half(self, batch: Batch, choice: Tensor) -> Tensor:
         """As a call, of half of a batch."""
 
 
-def make(name: str, model: Model) -> Explainer:
+def make(name: str, model: Model, task: Task) -> Explainer:
     """The explainer that a file of the group describes."""
     config = compose.explainer(name)
-    found: Explainer = schema.load(config._target_)(config, model)
+    found: Explainer = schema.load(config._target_)(config, model, task)
     return found
 
 
-def own_parts(batch: Batch) -> Tensor | None:
-    """Which parts are the input's own, (batch, parts) bool; None where all are."""
-    return batch.own() if isinstance(batch, TextBatch) else None
+def own_parts(batch: Batch, grids: tuple[Grid, ...] = (None,)) -> Tensor | None:
+    """Which parts are the inputs' own, (batch, parts) bool; None where all are."""
+    inputs = list(batch.inputs.values())
+    own = [one.own() for one in inputs]
+    if all(one is None for one in own):
+        return None
+    if len(own) == 1:
+        return own[0]
+    everything = [
+        torch.ones(len(batch), one.parts(grid), dtype=torch.bool, device=batch.ids.device)
+        for one, grid in zip(inputs, grids, strict=True)
+    ]
+    return torch.cat([e if o is None else o for o, e in zip(own, everything, strict=True)], dim=1)
 
 
-def look(model: Model, batch: Batch, *, layers: bool) -> tuple[Tensor, Attention]:
-    """Logits in float32, and the model's own attention."""
-    output = model(batch, need_attention=True, need_layers=layers)
+def evidence_parts(batch: Batch, grids: tuple[Grid, ...]) -> Tensor | None:
+    """Which parts hold evidence, (batch, parts) bool; None where none is recorded."""
+    inputs = zip(batch.inputs.values(), grids, strict=True)
+    found = [(one, grid, one.evidence_on(grid)) for one, grid in inputs]
+    if all(marks is None for _, _, marks in found):
+        return None
+    nothing = torch.zeros((len(batch), 1), dtype=torch.bool, device=batch.ids.device)
+    marks = [nothing.expand(-1, one.parts(grid)) if known is None else known for one, grid, known in found]
+    return torch.cat(marks, dim=1)
+
+
+def look(model: Model, batch: Batch, *, layers: bool, choice: Tensor | None = None) -> tuple[ModelOutput, Attention]:
+    """The model's output, and its own attention."""
+    output: ModelOutput = model(batch, need_attention=True, need_layers=layers, choice=choice)
     assert output.attention is not None
-    return output.logits.float(), output.attention
-
-
-def of_class(logits: Tensor, target: Tensor) -> Tensor:
-    """(batch, classes), (batch,) -> each example's number for its class, (batch,)"""
-    return logits.gather(1, target[:, None])[:, 0]
+    return output, output.attention
 
 
 @contextmanager
@@ -114,8 +132,9 @@ def entrance(model: Model, batch: Batch) -> Tensor:
     return found[0].detach().float()
 
 
-def by_part(features: Tensor, batch: Batch, grid: tuple[int, int] | None) -> Tensor:
+def by_part(features: Tensor, batch: Batch, grids: tuple[Grid, ...]) -> Tensor:
     """Sums over channels, and over the pixels of a region; -> (batch, parts), 0 on what is no part of the input."""
+    (grid,) = grids
     if grid is None:
         total = features.float().sum(-1)  # (batch, length)
         own = own_parts(batch)
@@ -126,22 +145,22 @@ def by_part(features: Tensor, batch: Batch, grid: tuple[int, int] | None) -> Ten
 
 
 class FromFeatures(nn.Module):
-    """The model as a function of its entrance's features alone, as Captum asks for it."""
+    """The chosen score as a function of the entrance's features alone, as Captum asks for it."""
 
-    def __init__(self, model: Model, batch: Batch) -> None:
+    def __init__(self, model: Model, task: Task, batch: Batch, choice: Tensor) -> None:
         super().__init__()
-        self.model = model
-        self.batch = batch
+        self.model, self.task = model, task
+        self.batch, self.choice = batch, choice
 
     def forward(self, features: Tensor) -> Tensor:
-        """(times x batch, …) -> (times x batch, classes)"""
+        """(times x batch, …) -> (times x batch,)"""
         turns = torch.arange(len(features), device=features.device) % len(self.batch)
         with entering(self.model, features):
-            logits: Tensor = self.model(self.batch.rows(turns)).logits
-        return logits.float()
+            output: ModelOutput = self.model(self.batch.rows(turns))
+        return self.task.score(output, self.choice[turns], linear=True)
 
 
 @torch.no_grad()
-def grid_of(model: Model, batch: Batch) -> tuple[int, int] | None:
+def grids_of(model: Model, batch: Batch) -> tuple[Grid, ...]:
     """Rows and columns of the regions that are an image's parts."""
-    return look(model, batch.rows(torch.zeros(1, dtype=torch.long)), layers=False)[1].grid
+    return look(model, batch.rows(torch.zeros(1, dtype=torch.long)), layers=False)[1].grids

@@ -9,10 +9,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from attnpred.contracts import Batch
+from attnpred.contracts import Batch, Grid
 from attnpred.explain.base import own_parts
-from attnpred.explain.removal import Removal, probabilities
-from attnpred.models.base import Model
+from attnpred.explain.removal import Removing
 
 SHARES = (0.01, 0.05, 0.1, 0.2, 0.5)  # of the parts, that are taken away or kept
 POINTS = 11  # on the way from the whole input to none of it
@@ -43,19 +42,19 @@ def fractions() -> list[float]:
 
 
 def measure(
-    model: Model,
+    removing: Removing,
     batch: Batch,
-    target: Tensor,  # (batch,): the classes explained
+    choice: Tensor,  # (batch,): what is explained
     importance: Tensor,  # (batch, parts)
-    removal: Removal,
-    grid: tuple[int, int] | None,
+    grids: tuple[Grid, ...],
 ) -> Faithfulness:
-    best, worst = _ranks(importance, batch)
+    own = own_parts(batch, grids)
+    best, worst = _ranks(importance, own)
     way = fractions()
     # the curves share their ends with one another: all there, and nothing there
-    sets = [_within(best, batch, share) for share in (*SHARES, *way)] + [_within(worst, batch, s) for s in way[1:-1]]
-    kept = [~_within(best, batch, share) for share in SHARES]
-    found = probabilities(model, batch, target, torch.stack(sets + kept), removal, grid)
+    sets = [_within(best, own, share) for share in (*SHARES, *way)] + [_within(worst, own, s) for s in way[1:-1]]
+    kept = [~_within(best, own, share) for share in SHARES]
+    found = removing.scores(batch, choice, torch.stack(sets + kept), grids)
     shares = len(SHARES)
     without, deleted, back, only = found.split((shares, POINTS, POINTS - 2, shares))
     whole, nothing = deleted[:1], deleted[-1:]
@@ -70,20 +69,20 @@ def measure(
 
 
 def brief(
-    model: Model, batch: Batch, target: Tensor, importance: Tensor, removal: Removal, grid: tuple[int, int] | None
+    removing: Removing, batch: Batch, choice: Tensor, importance: Tensor, grids: tuple[Grid, ...]
 ) -> dict[str, Tensor]:
     """Comprehensiveness and sufficiency alone, (batch,) each, in a third of the passes."""
-    best, _ = _ranks(importance, batch)
-    taken = torch.stack([_within(best, batch, share) for share in (0.0, *SHARES)])
-    whole = probabilities(model, batch, target, taken[:1], removal, grid)
-    without = probabilities(model, batch, target, taken[1:], removal, grid)
-    only = probabilities(model, batch, target, ~taken[1:], removal, grid)
+    own = own_parts(batch, grids)
+    best, _ = _ranks(importance, own)
+    taken = torch.stack([_within(best, own, share) for share in (0.0, *SHARES)])
+    whole = removing.scores(batch, choice, taken[:1], grids)
+    without = removing.scores(batch, choice, taken[1:], grids)
+    only = removing.scores(batch, choice, ~taken[1:], grids)
     return {"comprehensiveness": (whole - without).mean(0), "sufficiency": (whole - only).mean(0)}
 
 
-def rank_correlation(one: Tensor, other: Tensor, batch: Batch) -> Tensor:
+def rank_correlation(one: Tensor, other: Tensor, own: Tensor | None) -> Tensor:
     """Spearman's, of two importances (batch, parts) over each example's own parts: (batch,); 0 where one is flat."""
-    own = own_parts(batch)
     found = []
     for row in range(len(one)):
         kept = slice(None) if own is None else own[row]
@@ -101,9 +100,8 @@ def _mean_ranks(scores: Tensor) -> Tensor:
     return (ends - (count + 1) / 2)[place]
 
 
-def _ranks(importance: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
+def _ranks(importance: Tensor, own: Tensor | None) -> tuple[Tensor, Tensor]:
     """Each own part's place from the most important down, and from the least up, (batch, parts); others come last."""
-    own = own_parts(batch)
 
     def places(scores: Tensor) -> Tensor:
         scores = scores if own is None else scores.masked_fill(~own, float("inf"))
@@ -112,9 +110,8 @@ def _ranks(importance: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
     return places(-importance.float()), places(importance.float())
 
 
-def _within(rank: Tensor, batch: Batch, share: float) -> Tensor:
+def _within(rank: Tensor, own: Tensor | None, share: float) -> Tensor:
     """The first `share` of each example's own parts, at least one unless it is 0: (batch, parts) bool."""
-    own = own_parts(batch)
     count = torch.full((len(rank),), rank.shape[1], device=rank.device) if own is None else own.sum(1)
     # tenths are no binary fractions: 0.1 of 10 is one, not two
     many = (share * count - 1e-6).ceil().clamp(min=0.0)

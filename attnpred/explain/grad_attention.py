@@ -1,6 +1,6 @@
 """Attention weighed by its gradient, followed through all layers (Chefer, Gur and Wolf 2021).
 
-Of a layer's weights only those count whose growth would raise the class, averaged over heads; what is relevant behind
+Of a layer's weights only those count whose growth would raise the answer, averaged over heads; what is relevant behind
 a layer is relevant before it, and so is what it attended to.
 """
 
@@ -11,7 +11,7 @@ from torch import Tensor
 
 from attnpred.config.options import ExplainerConfig
 from attnpred.contracts import Batch
-from attnpred.explain.base import GradientExplainer, entering, entrance, look, of_class, own_parts
+from attnpred.explain.base import GradientExplainer, entering, entrance, look, own_parts
 from attnpred.models.attention import normalise, pass_through
 
 
@@ -21,14 +21,14 @@ class GradAttentionConfig(ExplainerConfig):
 
 
 class GradAttention(GradientExplainer):
-    def half(self, batch: Batch, target: Tensor) -> Tensor:
+    def half(self, batch: Batch, choice: Tensor) -> Tensor:
         features = entrance(self.model, batch)
         with torch.enable_grad(), entering(self.model, features.requires_grad_()):
-            logits, attention = look(self.model, batch, layers=True)
+            output, attention = look(self.model, batch, layers=True, choice=choice)
             assert attention.read is not None
             weights = [attention.read, *attention.layers]
             computed = [w for w in weights if w.requires_grad]
-            chosen = of_class(logits, target).sum()
+            chosen = self.task.score(output, choice, linear=True).sum()
             slopes = torch.autograd.grad(chosen, computed, allow_unused=True) if computed else ()
         gradient = dict(zip(computed, slopes, strict=True))
         read, *layers = (_helpful(w, gradient.get(w)) for w in weights)
@@ -37,9 +37,9 @@ class GradAttention(GradientExplainer):
             gates = helpful.shape[2] == 1  # and mix nothing
             relevance = relevance * helpful[:, 0, 0] if gates else relevance + pass_through(relevance, helpful)
         parts = attention.importance.shape[1]
-        return normalise(relevance[:, -parts:], own_parts(batch))
+        return normalise(relevance[:, -parts:], own_parts(batch, attention.grids))
 
 
 def _helpful(weights: Tensor, gradient: Tensor | None) -> Tensor:
-    """The weights that raise the class; all, where they are set and not computed, or only a view of what was used."""
+    """The weights that raise the answer; all, where they are set and not computed, or only a view of what was used."""
     return (weights if gradient is None else (weights * gradient).clamp(min=0)).detach()

@@ -8,9 +8,10 @@ from torch import Tensor
 from attnpred.config.options import ExplainerConfig
 from attnpred.contracts import Batch
 from attnpred.errors import UserError
-from attnpred.explain.base import FromFeatures, GradientExplainer, entrance, grid_of, untrained
+from attnpred.explain.base import FromFeatures, GradientExplainer, entrance, grids_of, untrained
 from attnpred.models.attention import normalise
 from attnpred.models.base import Model
+from attnpred.tasks.base import Task
 
 
 @dataclass(kw_only=True)
@@ -19,24 +20,24 @@ class GradcamConfig(ExplainerConfig):
 
 
 class Gradcam(GradientExplainer):
-    def __init__(self, config: GradcamConfig, model: Model) -> None:
-        super().__init__(config, model)
+    def __init__(self, config: GradcamConfig, model: Model, task: Task) -> None:
+        super().__init__(config, model, task)
         if model.last_map() is None:
             raise UserError(
                 "--explainer gradcam: this model has no convolutional map; use grad_attention, its like for attention"
             )
 
-    def half(self, batch: Batch, target: Tensor) -> Tensor:
+    def half(self, batch: Batch, choice: Tensor) -> Tensor:
         from captum.attr import LayerGradCam
 
         last = self.model.last_map()
         assert last is not None
-        grid = grid_of(self.model, batch)
+        (grid,) = grids_of(self.model, batch)
         assert grid is not None
         with untrained(self.model):
-            method = LayerGradCam(FromFeatures(self.model, batch), last)
+            method = LayerGradCam(FromFeatures(self.model, self.task, batch, choice), last)
             features = entrance(self.model, batch).requires_grad_()
-            found = method.attribute(features, target=target, relu_attributions=True)
+            found = method.attribute(features, relu_attributions=True)
         assert isinstance(found, Tensor)
         cells = F.adaptive_avg_pool2d(found.detach().float(), grid)  # (batch, 1, rows, columns)
         return normalise(cells.flatten(1), None)

@@ -1,4 +1,4 @@
-"""The gradient of the class at the input's features, times the features (Shrikumar et al. 2016), by Captum."""
+"""The gradient of the answer at the input's features, times the features (Shrikumar et al. 2016), by Captum."""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -7,7 +7,7 @@ from torch import Tensor
 
 from attnpred.config.options import ExplainerConfig
 from attnpred.contracts import Batch
-from attnpred.explain.base import FromFeatures, GradientExplainer, by_part, entrance, grid_of, untrained
+from attnpred.explain.base import FromFeatures, GradientExplainer, by_part, entrance, grids_of, untrained
 
 
 @dataclass(kw_only=True)
@@ -18,10 +18,10 @@ class InputXGradientConfig(ExplainerConfig):
 class InputXGradient(GradientExplainer):
     signed: ClassVar[bool] = True
 
-    def half(self, batch: Batch, target: Tensor) -> Tensor:
+    def half(self, batch: Batch, choice: Tensor) -> Tensor:
         from captum.attr import InputXGradient as Captum
 
         with untrained(self.model):
-            method = Captum(FromFeatures(self.model, batch))
-            found = method.attribute(entrance(self.model, batch).requires_grad_(), target=target)
-        return by_part(found.detach(), batch, grid_of(self.model, batch))
+            method = Captum(FromFeatures(self.model, self.task, batch, choice))
+            found = method.attribute(entrance(self.model, batch).requires_grad_())
+        return by_part(found.detach(), batch, grids_of(self.model, batch))

@@ -11,7 +11,7 @@ from torch import Tensor
 from attnpred.config.options import ExplainerConfig
 from attnpred.config.schema import option
 from attnpred.contracts import Batch
-from attnpred.explain.base import FromFeatures, GradientExplainer, by_part, entrance, grid_of, untrained
+from attnpred.explain.base import FromFeatures, GradientExplainer, by_part, entrance, grids_of, untrained
 from attnpred.explain.removal import emptied
 
 
@@ -26,15 +26,14 @@ class IntegratedGradients(GradientExplainer):
     signed: ClassVar[bool] = True
     config: IntegratedGradientsConfig
 
-    def half(self, batch: Batch, target: Tensor) -> Tensor:
+    def half(self, batch: Batch, choice: Tensor) -> Tensor:
         from captum.attr import IntegratedGradients as Captum
 
         with untrained(self.model):
-            found = Captum(FromFeatures(self.model, batch)).attribute(
+            found = Captum(FromFeatures(self.model, self.task, batch, choice)).attribute(
                 entrance(self.model, batch).requires_grad_(),
                 baselines=entrance(self.model, emptied(batch, self.model.spec)),
-                target=target,
                 n_steps=self.config.steps,
                 internal_batch_size=len(batch),  # no more memory than one step of training
             )
-        return by_part(found.detach(), batch, grid_of(self.model, batch))
+        return by_part(found.detach(), batch, grids_of(self.model, batch))

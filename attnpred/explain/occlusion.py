@@ -1,4 +1,4 @@
-"""Leave one out: how far the class's probability falls when a part is taken away."""
+"""Leave one out: how far the answer's score falls when a part is taken away."""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -9,8 +9,8 @@ from torch import Tensor
 from attnpred.config.options import ExplainerConfig, Removal
 from attnpred.config.schema import option
 from attnpred.contracts import Batch
-from attnpred.explain.base import Explainer, look, of_class, own_parts
-from attnpred.explain.removal import probabilities
+from attnpred.explain.base import Explainer, look, own_parts
+from attnpred.explain.removal import Removing
 
 
 @dataclass(kw_only=True)
@@ -25,13 +25,14 @@ class Occlusion(Explainer):
     config: OcclusionConfig
 
     @torch.no_grad()
-    def __call__(self, batch: Batch, target: Tensor) -> Tensor:
-        logits, attention = look(self.model, batch, layers=False)
-        whole = of_class(logits.softmax(1), target)
+    def __call__(self, batch: Batch, choice: Tensor) -> Tensor:
+        output, attention = look(self.model, batch, layers=False)
+        whole = self.task.score(output, choice)
         parts = attention.importance.shape[1]
-        each = torch.eye(parts, dtype=torch.bool, device=logits.device)
+        each = torch.eye(parts, dtype=torch.bool, device=whole.device)
         gone = each[:, None, :].expand(parts, len(batch), parts)
-        without = probabilities(self.model, batch, target, gone, self.config.removal, attention.grid)
+        removing = Removing(self.model, self.task, self.config.removal)
+        without = removing.scores(batch, choice, gone, attention.grids)
         fall = (whole - without).T  # (batch, parts)
-        own = own_parts(batch)
+        own = own_parts(batch, attention.grids)
         return fall if own is None else fall * own

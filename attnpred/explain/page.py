@@ -9,7 +9,9 @@
        "curves": {explainer: {"deletion": [a probability a fraction], "insertion": [..]}},
        "sanity": {explainer: number}},
      "examples": [{"id": int, "label": str or None, "predicted", "explained": str, "probabilities": {class: number},
-       "words": [str]                                            or, of an image,
+       "wrong": bool, "confidence": number or None, "order": number,
+       "words": [str], and of several texts "texts": {name: how many of the words}, "across": [[a share a text] a text]
+                                                                 or, of an image,
        "image": "data:image/png;base64,..", "size": [height, width], "grid": [rows, columns],
        "maps": {explainer: [a number a word or region]},
        "evidence": [0 or 1 a word or region],                    where it is known
@@ -51,6 +53,7 @@ def _compact(story: Mapping[str, Any]) -> dict[str, Any]:
     return {
         **kept,
         "classes": classes,
+        "listed": bool(story["classes"]),
         "faithfulness": faithfulness and _plain(faithfulness),
         "headsKept": with_heads,
         "headsGiven": sum(bool(example.get("heads")) for example in examples),
@@ -59,8 +62,7 @@ def _compact(story: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _rank(example: Mapping[str, Any]) -> tuple[bool, float]:
-    right = example["label"] in (None, example["predicted"])
-    return right, -example["probabilities"].get(example["predicted"], 0.0)
+    return not example["wrong"], -example["order"]
 
 
 def _named(example: Mapping[str, Any]) -> list[str]:
@@ -78,10 +80,15 @@ def _example(example: Mapping[str, Any], number: Mapping[str, int]) -> dict[str,
         "label": None if label is None else number[label],
         "predicted": number[predicted],
         "explained": number[explained],
+        "wrong": example["wrong"],
+        "confidence": None if example["confidence"] is None else _rounded(example["confidence"]),
         "probabilities": [[number[name], _rounded(value)] for name, value in shown],
     }
     if "words" in example:
         compact["words"] = example["words"]
+        if "texts" in example:
+            compact["texts"] = list(example["texts"].items())
+            compact["across"] = _plain(example.get("across"))
         parts = len(example["words"])
     else:
         if not PICTURE.fullmatch(example["image"]):

@@ -23,11 +23,11 @@ class Random(Explainer):
     config: RandomConfig
 
     @torch.no_grad()
-    def __call__(self, batch: Batch, target: Tensor) -> Tensor:
+    def __call__(self, batch: Batch, choice: Tensor) -> Tensor:
         _, attention = look(self.model, batch, layers=False)
         parts = attention.importance.shape[1]
         rows = []
         for number in batch.ids.tolist():
             generator = torch.Generator().manual_seed(hash((self.config.seed, number)) % 2**63)
             rows.append(torch.rand(parts, generator=generator))
-        return normalise(torch.stack(rows).to(attention.importance.device), own_parts(batch))
+        return normalise(torch.stack(rows).to(attention.importance.device), own_parts(batch, attention.grids))

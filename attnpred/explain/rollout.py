@@ -21,7 +21,7 @@ class RolloutConfig(ExplainerConfig):
 
 class Rollout(Explainer):
     @torch.no_grad()
-    def __call__(self, batch: Batch, target: Tensor) -> Tensor:
+    def __call__(self, batch: Batch, choice: Tensor) -> Tensor:
         _, attention = look(self.model, batch, layers=True)
         assert attention.read is not None
         share = attention.read.float()  # (batch, positions)
@@ -29,4 +29,4 @@ class Rollout(Explainer):
             gates = weights.shape[2] == 1  # and mix nothing
             share = share * weights[:, 0, 0] if gates else 0.5 * (share + pass_through(share, weights))
         parts = attention.importance.shape[1]
-        return normalise(share[:, -parts:], own_parts(batch))
+        return normalise(share[:, -parts:], own_parts(batch, attention.grids))

@@ -11,12 +11,13 @@ import torch
 from torch import Tensor
 
 from attnpred.config.options import Removal
-from attnpred.contracts import Attention, Batch
+from attnpred.contracts import Attention, Batch, ModelOutput
 from attnpred.explain import faithfulness, truth
-from attnpred.explain.base import Explainer, look, make
+from attnpred.explain.base import Explainer, evidence_parts, look, make, own_parts
 from attnpred.explain.interval import interval
-from attnpred.explain.removal import check
+from attnpred.explain.removal import Removing
 from attnpred.models.base import Model
+from attnpred.tasks.base import Task
 
 FLOOR = "random"
 PASSES = 10_000  # spent at most on leaving parts out one by one, to correlate ranks with
@@ -27,8 +28,8 @@ class Explained:
     """A batch, what the model makes of it, and every explainer's importance, (batch, parts) each."""
 
     batch: Batch
-    logits: Tensor  # (batch, classes)
-    target: Tensor  # (batch,): the classes explained, which are those predicted
+    output: ModelOutput
+    choice: Tensor  # (batch,): what of each answer is explained
     attention: Attention
     maps: dict[str, Tensor]
 
@@ -36,12 +37,12 @@ class Explained:
 class Study:
     """Explains batches as they come and gathers what was measured of each example."""
 
-    def __init__(self, model: Model, names: Iterable[str], removal: Removal | None = None) -> None:
-        self.model = model
-        self.removal = check(removal, model.spec.modality)
-        self.explainers: dict[str, Explainer] = {name: make(name, model) for name in names}
-        self.floor = make(FLOOR, model)
-        self.leave_one_out = make("occlusion", model)
+    def __init__(self, model: Model, task: Task, names: Iterable[str], removal: Removal | None = None) -> None:
+        self.model, self.task = model, task
+        self.removing = Removing(model, task, removal)
+        self.explainers: dict[str, Explainer] = {name: make(name, model, task) for name in names}
+        self.floor = make(FLOOR, model, task)
+        self.leave_one_out = make("occlusion", model, task)
         self.scores: dict[str, defaultdict[str, list[Tensor]]] = {
             name: defaultdict(list) for name in (*self.explainers, FLOOR)
         }
@@ -52,24 +53,24 @@ class Study:
 
     def explain(self, batch: Batch) -> Explained:
         with torch.no_grad():
-            logits, attention = look(self.model, batch, layers=True)
-        target = logits.argmax(1)
+            output, attention = look(self.model, batch, layers=True)
+        choice = self.task.choose(output)
         maps = {}
         for name, explainer in self.explainers.items():
             started = time.perf_counter()
-            maps[name] = explainer(batch, target)
+            maps[name] = explainer(batch, choice)
             self.seconds[name] += time.perf_counter() - started
-        return Explained(batch, logits, target, attention, maps)
+        return Explained(batch, output, choice, attention, maps)
 
     def measure(self, explained: Explained) -> None:
-        batch, target, grid = explained.batch, explained.target, explained.attention.grid
-        evidence = truth.of_parts(batch, grid)
+        batch, choice, grids = explained.batch, explained.choice, explained.attention.grids
+        evidence = evidence_parts(batch, grids)
         alone = self._left_out(explained)
-        for name, importance in {**explained.maps, FLOOR: self.floor(batch, target)}.items():
-            found = faithfulness.measure(self.model, batch, target, importance, self.removal, grid)
+        for name, importance in {**explained.maps, FLOOR: self.floor(batch, choice)}.items():
+            found = faithfulness.measure(self.removing, batch, choice, importance, grids)
             scores = found.scores()
             if alone is not None:
-                scores["rank_correlation"] = faithfulness.rank_correlation(importance, alone, batch)
+                scores["rank_correlation"] = faithfulness.rank_correlation(importance, alone, own_parts(batch, grids))
             if evidence is not None:
                 scores |= truth.scores(importance, evidence)
             for score, values in scores.items():
@@ -85,7 +86,7 @@ class Study:
         if self.passes + cost > PASSES:
             return None
         self.passes += cost
-        return self.leave_one_out(explained.batch, explained.target)
+        return self.leave_one_out(explained.batch, explained.choice)
 
     def result(self) -> dict[str, Any]:
         """Means with the bounds of their intervals, and curves, as plain containers."""
@@ -101,7 +102,7 @@ class Study:
             for name, found in self.scores.items()
         }
         return {
-            "removal": self.removal,
+            "removal": self.removing.removal,
             "examples": self.examples,
             "fractions": faithfulness.fractions(),
             "scores": scores,
@@ -109,20 +110,21 @@ class Study:
         }
 
 
-def sanity(model: Model, names: Iterable[str], batches: Iterable[Batch]) -> dict[str, float]:
+def sanity(model: Model, task: Task, names: Iterable[str], batches: Iterable[Batch]) -> dict[str, float]:
     """How alike maps are to those of the same model with its weights shuffled: the mean rank correlation.
 
     After Adebayo et al. (2018). One whose maps stay alike tells of the input or the model's shape, not what it learned.
     """
     other = shuffled(model)
     found: defaultdict[str, list[Tensor]] = defaultdict(list)
-    explainers = {name: (make(name, model), make(name, other)) for name in names}
+    explainers = {name: (make(name, model, task), make(name, other, task)) for name in names}
     for batch in batches:
         with torch.no_grad():
-            target = look(model, batch, layers=False)[0].argmax(1)
+            output, attention = look(model, batch, layers=False)
+        choice, own = task.choose(output), own_parts(batch, attention.grids)
         for name, (learned, forgotten) in explainers.items():
-            maps = learned(batch, target), forgotten(batch, target)
-            found[name].append(faithfulness.rank_correlation(*maps, batch))
+            maps = learned(batch, choice), forgotten(batch, choice)
+            found[name].append(faithfulness.rank_correlation(*maps, own))
     return {name: float(torch.cat(values).mean()) for name, values in found.items()}
 
 

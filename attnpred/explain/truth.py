@@ -1,21 +1,7 @@
 """How far an explanation finds the evidence that is known to have decided a label."""
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
-
-from attnpred.contracts import Batch, TextBatch
-
-
-def of_parts(batch: Batch, grid: tuple[int, int] | None) -> Tensor | None:
-    """Which parts hold evidence, (batch, parts) bool; of an image those of which a quarter or more does."""
-    if batch.evidence is None or isinstance(batch, TextBatch):
-        return batch.evidence
-    assert grid is not None, "an image's parts need the grid of its regions"
-    cells = F.adaptive_avg_pool2d(batch.evidence.float()[:, None], grid).flatten(1)
-    # a small box may fill no region by a quarter: then the region that holds most of it
-    most = cells == cells.max(1, keepdim=True).values
-    return ((cells >= 0.25) | most) & (cells > 0)
 
 
 def scores(importance: Tensor, evidence: Tensor) -> dict[str, Tensor]:

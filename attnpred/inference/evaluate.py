@@ -4,7 +4,6 @@ from typing import Any, Literal
 
 import pytorch_lightning as lightning
 
-from attnpred.config import schema
 from attnpred.config.options import Config
 from attnpred.machine.device import choose
 from attnpred.runs.run import Run
@@ -14,11 +13,9 @@ from attnpred.training.learner import Learner
 
 def evaluate(run: Run, config: Config, split: Literal["val", "test"]) -> dict[str, Any]:
     """Scalars and details of the split; on one device, since one pass needs no more."""
-    reader = run.reader()
     chosen = choose(config.trainer)
-    data = schema.load(config.data._target_)(config.data, reader=reader)
-    task = schema.load(config.task._target_)(config.task, reader.spec)
-    learner = Learner(run.load_model(), task, mirror=config.data.mirrors())
+    data = run.data(config)
+    learner = Learner(run.load_model(), run.task(), mirror=config.data.mirrors())
     trainer = lightning.Trainer(
         accelerator=chosen.accelerator,
         devices=1,

@@ -1,11 +1,11 @@
 """The inputs that a command is given: its arguments, and for - the lines of standard input."""
 
-import os
 import sys
 from collections.abc import Iterator
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from attnpred.errors import BadInput, UserError
+from attnpred.modalities.reader import Reader
 
 LONGEST_LINE = 2**20  # bytes; of a longer one the first and the last half of so many are read
 CONTINUES = bytes(range(0x80, 0xC0))  # what a character of several bytes goes on with, in UTF-8
@@ -14,12 +14,12 @@ CONTINUES = bytes(range(0x80, 0xC0))  # what a character of several bytes goes o
 class Inputs:
     """Texts or paths of images, one after the other as they are asked for; knows where each stood."""
 
-    def __init__(self, given: list[str], modality: str) -> None:
+    def __init__(self, given: list[str], reader: Reader[Any, Any]) -> None:
         self.given = given
-        self.modality = modality
+        self.reader = reader
         self._stdin: range | None = None  # the inputs that came from there
 
-    def __iter__(self) -> Iterator[str]:
+    def __iter__(self) -> Iterator[Any]:
         position = 0
         for value in self.given:
             if value == "-":
@@ -29,9 +29,7 @@ class Inputs:
                     yield _decoded(line, position)
                     position += 1
                 continue
-            if self.modality == "text" and os.path.isfile(value):  # noqa: PTH113  a Path raises where a text is long
-                raise BadInput(f"{value}: is a file, and the model reads texts; give the text, or - < FILE", position)
-            yield value
+            yield self.reader.accept(value, position)
             position += 1
 
     def named(self, error: BadInput) -> UserError:

@@ -1,14 +1,14 @@
 """A trained run as Python code and notebooks use it."""
 
-import base64
 import html
-import io
+from functools import cached_property
 from typing import Any
 
-import numpy as np
-
 from attnpred.inference.predict import predict
+from attnpred.modalities.reader import Reader
+from attnpred.pages.pictures import Caption
 from attnpred.runs.run import Run
+from attnpred.tasks.base import Task
 
 
 class Trained:
@@ -16,49 +16,34 @@ class Trained:
         self.run = Run.find(run)
         self.config = self.run.config()
 
-    def predict(self, *inputs: str, explainer: str | None = None) -> "Answers":
-        """Labels, probabilities and attention of texts or image files, as `attnpred predict` gives them."""
-        return Answers(predict(self.run, self.config, inputs, explainer))
+    @cached_property
+    def _task(self) -> Task:
+        return self.run.task()
+
+    @cached_property
+    def _reader(self) -> Reader[Any, Any]:
+        return self.run.reader()
+
+    def predict(self, *inputs: Any, explainer: str | None = None) -> "Answers":
+        """Answers and attention for texts or image files, as `attnpred predict` gives them.
+
+        Several texts that are read together are a mapping: `predict({"premise": "…", "hypothesis": "…"})`.
+        """
+        return Answers(predict(self.run, self.config, inputs, explainer), self._task, self._reader)
 
 
 class Answers(list[dict[str, Any]]):
     """Plain descriptions, which a notebook draws."""
 
+    def __init__(self, found: Any, task: Task, reader: Reader[Any, Any]) -> None:
+        super().__init__(found)
+        self._task, self._reader = task, reader
+
     def _repr_html_(self) -> str:
-        return "".join(_drawn(answer) for answer in self)
+        return "".join(map(self._drawn, self))
 
-
-def _drawn(answer: dict[str, Any]) -> str:
-    sure = answer["probabilities"][answer["label"]]
-    head = f"<b>{html.escape(answer['label'])}</b> {sure:.0%}"
-    body = _words(answer) if "words" in answer else f"<br>{_image(answer)}"
-    return f'<p style="line-height:1.9">{head} {body}</p>'
-
-
-def _words(answer: dict[str, Any]) -> str:
-    """What speaks for the label in amber, what speaks against it in blue."""
-    shares = np.array(answer["attention"])
-    strength = shares / max(np.abs(shares).max(initial=0), 1e-12)
-    found = []
-    for word, share in zip(answer["words"], strength, strict=True):
-        colour = f"rgba({'255,160,50' if share > 0 else '70,130,230'},{abs(share):.2f})"
-        found.append(f'<span style="background:{colour};border-radius:3px">{html.escape(word)}</span>')
-    return " ".join(found)
-
-
-def _image(answer: dict[str, Any]) -> str:
-    """The image beside its map."""
-    from PIL import Image
-
-    from attnpred.modalities.image.pixels import as_pixels, open_image
-    from attnpred.pages import pictures
-
-    attention = np.maximum(np.array(answer["attention"]), 0)  # (height, width)
-    height, width = answer["size"]
-    pixels = as_pixels(open_image(answer["input"]).convert("RGB").resize((width, height)), 3)
-    caption = pictures.Caption(None, answer["label"], answer["probabilities"][answer["label"]])
-    picture = pictures.image_grid(pixels[None], attention.reshape(1, -1), (height, width), [caption])
-    file = io.BytesIO()
-    Image.fromarray(picture).save(file, "PNG")
-    data = base64.b64encode(file.getvalue()).decode()
-    return f'<img alt="the image, and beside it what decided" src="data:image/png;base64,{data}">'
+    def _drawn(self, answer: dict[str, Any]) -> str:
+        said, sure = self._task.headline(answer)
+        head = f"<b>{html.escape(said)}</b>" + ("" if sure is None else f" {sure:.0%}")
+        body = self._reader.html(answer, Caption(None, said, sure, wrong=False))
+        return f'<p style="line-height:1.9">{head} {body}</p>'

@@ -1,1 +1,49 @@
-"""Kinds of input: a folder each."""
+"""Kinds of input: a folder each, whose module `reader` has a class `READER` with the specification `SPEC`."""
+
+import importlib
+import importlib.util
+from pathlib import Path
+from typing import Any
+
+
+def load_reader(directory: Path) -> Any:
+    """The reader that was saved into a run directory, of whichever modality."""
+    from attnpred.modalities.reader import damaged, read_specs
+
+    inputs, _ = read_specs(directory)
+    (values,) = inputs.values()
+    modality = values["spec"].get("modality")
+    found = _module(modality)
+    if found is None:
+        raise damaged(directory, f"its modality {modality!r} is not known")
+    try:
+        spec = found.SPEC.from_dict(values["spec"])
+    except ValueError as error:
+        raise damaged(directory, str(error)) from None
+    try:
+        return found.READER.load(directory, spec, values["reader"])
+    except ValueError as error:
+        raise damaged(directory, str(error)) from None
+
+
+def _module(modality: Any) -> Any:
+    """The module of a modality's reader; None for a name that is none."""
+    if not isinstance(modality, str) or not modality.isidentifier():
+        return None
+    name = f"{__name__}.{modality}.reader"
+    try:
+        known = importlib.util.find_spec(name) is not None
+    except ModuleNotFoundError:
+        known = False
+    return importlib.import_module(name) if known else None
+
+
+def load_target(directory: Path, kind: Any) -> Any:
+    """The target's specification, of the class `kind`, that was saved into a run directory."""
+    from attnpred.modalities.reader import damaged, read_specs
+
+    _, values = read_specs(directory)
+    try:
+        return kind.from_dict(values)
+    except ValueError as error:
+        raise damaged(directory, str(error)) from None

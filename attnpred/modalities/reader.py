@@ -1,54 +1,112 @@
-"""What readers share: what they make of new input, and the file that describes them in a run directory."""
+"""What readers of new input share, and the file that describes inputs and target in a run directory."""
 
 import json
-from collections.abc import Callable, Iterator
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import Any, ClassVar, Generic, Self, TypeVar
 
-from attnpred.contracts import Attention, Batch, InputSpec, spec_from_dict
+import numpy as np
+
+from attnpred.contracts import Attention, Batch, Input, InputSpec, TargetSpec
 from attnpred.errors import UserError
 from attnpred.machine.files import read_json
+from attnpred.pages.pictures import Caption
 
-B = TypeVar("B", bound=Batch)
+S = TypeVar("S", bound=InputSpec)
+I = TypeVar("I", bound=Input)  # noqa: E741
 SPEC_FILE = "spec.json"
+# Each input's own parts with the attention on them, as plain containers
+Describe = Callable[[Attention], Iterator[dict[str, Any]]]
 
 
 @dataclass(frozen=True)
-class Reading(Generic[B]):
+class Reading:
     """A batch of new input; its ids are the inputs' places in the order given, which need not be its own."""
 
-    inputs: list[str]
-    batch: B
-    explain: Callable[[Attention], Iterator[dict[str, Any]]]  # the parts of each input, and the attention on each
+    inputs: list[Any]
+    batch: Batch
+    describe: Describe
 
 
-def save_spec(directory: Path, spec: InputSpec, **reader: Any) -> None:
-    """Writes what a model knows of its input, and what only the reader needs beside it."""
-    text = json.dumps({"spec": spec.as_dict(), "reader": reader}, indent=1, ensure_ascii=False)
+class Reader(ABC, Generic[S, I]):
+    """One kind of input: makes batches of what a user gives, and says and draws what attention on it means."""
+
+    name: ClassVar[str]  # of the input in a batch
+    spec: S
+
+    @abstractmethod
+    def readings(self, inputs: Iterable[Any], size: int) -> Iterator[Reading]:
+        """Batches of new input, for as much memory as `size` of the largest need; BadInput where one is unreadable."""
+
+    @abstractmethod
+    def describe(self, found: I) -> Describe:
+        """What a reading's `describe` does, for a batch of the data."""
+
+    @abstractmethod
+    def shown(self, found: I, attention: Attention, describe: Describe) -> list[dict[str, Any]]:
+        """What a page shows of each example, without any map: plain containers."""
+
+    @abstractmethod
+    def maps(self, found: I, importance: Any, attention: Attention, describe: Describe) -> list[list[float]]:
+        """Each example's numbers for a page, of an importance (batch, parts): one for each part that is shown."""
+
+    @abstractmethod
+    def draw(self, examples: Sequence[dict[str, Any]], maps: Sequence[Any], captions: Sequence[Caption]) -> np.ndarray:
+        """A picture, (height, width, 3) uint8, of examples as `shown` describes them, under their maps."""
+
+    @abstractmethod
+    def html(self, answer: dict[str, Any], caption: Caption) -> str:
+        """An answer of `predict` as a notebook shows it."""
+
+    def accept(self, value: str, position: int) -> Any:
+        """What a command was given, as `readings` takes it; BadInput where it is something else."""
+        return value
+
+    def options(self) -> dict[str, Any]:
+        """What, beyond the specification, `load` is given back."""
+        return {}
+
+    def save_files(self, directory: Path) -> None:
+        """Writes what `load` needs into the run directory, beside its specification."""
+
+    @classmethod
+    @abstractmethod
+    def load(cls, directory: Path, spec: S, options: dict[str, Any]) -> Self:
+        """From a run directory, which may come from a stranger."""
+
+
+def save_reader(directory: Path, reader: Reader[Any, Any], target: TargetSpec) -> None:
+    """Writes all that is known of a model's input and target, apart from its weights."""
+    reader.save_files(directory)
+    inputs = {reader.name: {"spec": reader.spec.as_dict(), "reader": reader.options()}}
+    text = json.dumps({"inputs": inputs, "target": target.as_dict()}, indent=1, ensure_ascii=False)
     (directory / SPEC_FILE).write_text(text + "\n", encoding="utf-8")
 
 
-def load_spec(directory: Path) -> tuple[InputSpec, dict[str, Any]]:
-    values = _read(directory)
-    try:
-        return spec_from_dict(values["spec"]), values["reader"]
-    except ValueError as error:
-        raise damaged(directory, str(error)) from None
+def read_specs(directory: Path) -> tuple[dict[str, dict[str, Any]], dict[str, Any]]:
+    """What `save_reader` wrote: of each input its `spec` and `reader`, and the target, all as plain containers."""
+    if not (directory / SPEC_FILE).is_file():
+        raise UserError(f"{directory}: has no {SPEC_FILE}; give the directory of a run that got as far as its data")
+    values = read_json(directory / SPEC_FILE)
+    if isinstance(values, dict) and isinstance(values.get("spec"), dict):
+        values = _of_one_input(values)
+    inputs = values.get("inputs") if isinstance(values, dict) else None
+    if not isinstance(inputs, dict) or not inputs or not isinstance(values.get("target"), dict):
+        raise damaged(directory, "inputs or target is missing")
+    for one in inputs.values():
+        if not isinstance(one, dict) or not all(isinstance(one.get(key), dict) for key in ("spec", "reader")):
+            raise damaged(directory, "spec or reader is missing")
+    return inputs, values["target"]
+
+
+def _of_one_input(values: dict[str, Any]) -> dict[str, Any]:
+    """The file as earlier versions wrote it: one input, and the classes among its specification."""
+    spec = dict(values["spec"])
+    target = {"classes": spec.pop("classes")} if "classes" in spec else {}
+    return {"inputs": {str(spec.get("modality")): {"spec": spec, "reader": values.get("reader")}}, "target": target}
 
 
 def damaged(directory: Path, reason: str) -> UserError:
     return UserError(f"{directory / SPEC_FILE}: describes no input of a model ({reason}); restore the file")
-
-
-def saved_modality(directory: Path) -> str:
-    return str(_read(directory)["spec"].get("modality"))
-
-
-def _read(directory: Path) -> dict[str, Any]:
-    if not (directory / SPEC_FILE).is_file():
-        raise UserError(f"{directory}: has no {SPEC_FILE}; give the directory of a run that got as far as its data")
-    values = read_json(directory / SPEC_FILE)
-    if not isinstance(values, dict) or not all(isinstance(values.get(key), dict) for key in ("spec", "reader")):
-        raise damaged(directory, "spec or reader is missing")
-    return values

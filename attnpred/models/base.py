@@ -9,18 +9,19 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from attnpred.config.options import ModelConfig
-from attnpred.contracts import Batch, ImageSpec, InputSpec, ModelOutput
+from attnpred.contracts import Batch, ModelOutput, ModelSpec
 from attnpred.errors import UserError
+from attnpred.modalities.image.batch import ImageSpec
 from attnpred.models.predicted import PredictedAttention
 
 
 class Model(nn.Module, ABC):
-    """A classifier that can tell what it attended to.
+    """A network that can tell what it attended to.
 
     Making one gives it fresh weights, or pretrained ones where it has such; `restore` needs a run directory alone.
     """
 
-    def __init__(self, config: ModelConfig, spec: InputSpec) -> None:
+    def __init__(self, config: ModelConfig, spec: ModelSpec) -> None:
         super().__init__()
         self.config = config
         self.spec = spec
@@ -28,11 +29,20 @@ class Model(nn.Module, ABC):
         self.predicted: PredictedAttention | None = None  # set by a model last, once it has drawn its own weights
 
     @abstractmethod
-    def forward(self, batch: Batch, *, need_attention: bool = False, need_layers: bool = True) -> ModelOutput:
-        """Logits, and where asked the importance of the input's parts; asking changes no logit beyond rounding.
+    def forward(
+        self,
+        batch: Batch,
+        *,
+        need_attention: bool = False,
+        need_layers: bool = True,
+        choice: Tensor | None = None,
+    ) -> ModelOutput:
+        """The answer, and where asked the importance of the inputs' parts. Asking changes no answer beyond rounding.
 
         With `need_attention` alone the layers' weights come too, which costs far more than the importance: without
         `need_layers` only those are computed that the importance is made of, and `Attention.layers` is empty.
+        `choice`, (batch,), says which number of each answer the importance is for, where the model can tell them
+        apart; None is `spec.answer.choose`.
         """
 
     @abstractmethod
@@ -48,7 +58,7 @@ class Model(nn.Module, ABC):
         return None
 
     def levels(self) -> list[list[nn.Module]]:
-        """The modules from the input to the classes, those at one depth together; what is in none counts as input."""
+        """The modules from the input to the answer, those at one depth together; what is in none counts as input."""
         return [[self]]
 
     def beside(self) -> list[nn.Module]:
@@ -98,7 +108,7 @@ class Model(nn.Module, ABC):
         """Writes what, beyond config, specification and weights, `restore` needs."""
 
     @classmethod
-    def restore(cls, config: ModelConfig, spec: InputSpec, directory: Path) -> Self:
+    def restore(cls, config: ModelConfig, spec: ModelSpec, directory: Path) -> Self:
         """The architecture, its weights still to be loaded; reads nothing outside `directory`."""
         return cls(config, spec)
 

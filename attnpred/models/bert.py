@@ -9,7 +9,8 @@ from torch import Tensor, nn
 
 from attnpred.config.options import Modality, ModelConfig
 from attnpred.config.schema import option
-from attnpred.contracts import Attention, Batch, InputSpec, ModelOutput, TextBatch, TextSpec
+from attnpred.contracts import Attention, Batch, ModelOutput, ModelSpec
+from attnpred.modalities.text.batch import TextInput, TextSpec
 from attnpred.models import adapters, encoders
 from attnpred.models.attention import Pool, normalise, pass_through
 from attnpred.models.base import Model
@@ -49,24 +50,25 @@ class Bert(Model):
     Special tokens take part in the layers, but `attention` and `mean` never pool them, and they are never important.
     """
 
-    def __init__(self, config: BertConfig, spec: InputSpec, *, architecture: Any = None) -> None:
+    def __init__(self, config: BertConfig, spec: ModelSpec, *, architecture: Any = None) -> None:
         """With `architecture`, a transformers config, the encoder is made from it and nothing is loaded."""
         super().__init__(config, spec)
-        assert isinstance(spec, TextSpec)
+        assert isinstance(spec.input, TextSpec)
         self.encoder = encoders.load(config) if architecture is None else encoders.make(architecture)
-        encoders.check_fit(self.encoder, config, spec)
+        encoders.check_fit(self.encoder, config, spec.input)
         if config.lora_rank is not None:
             adapters.add(self.encoder, config.lora_rank)
         if config.recompute:
             encoders.recompute(self.encoder)
+        self.typed = encoders.token_types(self.encoder) >= max(len(spec.input.names), 2)
         width = self.encoder.config.hidden_size
         self.pool = Pool(width, config.pooling)
         self.dropout = Dropout(encoders.dropout_of(self.encoder) if config.dropout is None else config.dropout)
-        self.head = nn.Linear(width, len(spec.classes))
+        self.head = nn.Linear(width, spec.answer.width)
         nn.init.trunc_normal_(self.head.weight, std=0.02)
         nn.init.zeros_(self.head.bias)
         widths = (self.encoder.get_input_embeddings().embedding_dim, width)
-        self.predicted = PredictedAttention.where_asked(config, widths, width, len(spec.classes))
+        self.predicted = PredictedAttention.where_asked(config, widths, width, spec.answer)
 
     def entrance(self) -> nn.Module:
         return self.encoder.get_input_embeddings()
@@ -74,27 +76,39 @@ class Bert(Model):
     def levels(self) -> list[list[nn.Module]]:
         return [*encoders.levels(self.encoder), [self.pool, self.head, *self.beside()]]
 
-    def forward(self, batch: Batch, *, need_attention: bool = False, need_layers: bool = True) -> ModelOutput:
-        assert isinstance(batch, TextBatch)
-        own = batch.own()
+    def forward(
+        self,
+        batch: Batch,
+        *,
+        need_attention: bool = False,
+        need_layers: bool = True,
+        choice: Tensor | None = None,
+    ) -> ModelOutput:
+        texts = batch.input
+        assert isinstance(texts, TextInput)
+        own = texts.own()
         # only the importance by `cls` and `mean` is made of the last layer's weights
         flows = self.predicted is None and self.pool.kind != "attention"
         needed: Any = need_layers or (flows and encoders.last_layer(self.encoder))
+        types = texts.types() if self.typed else None
         encoded = self.encoder(
-            input_ids=batch.tokens, attention_mask=batch.valid(), output_attentions=need_attention and needed
+            input_ids=texts.tokens,
+            attention_mask=texts.valid(),
+            output_attentions=need_attention and needed,
+            **({} if types is None else {"token_type_ids": types}),
         )
         features = encoded.last_hidden_state  # (batch, length, width)
         pooled, share = self.pool(features, own, need_weights=need_attention)
-        logits = self.head(self.dropout(pooled))
+        answer = self.head(self.dropout(pooled))
         if share is None:
-            return ModelOutput(logits)
+            return ModelOutput(answer)
         if self.predicted is not None:
-            importance = self.predicted((self.entrance()(batch.tokens), features), pooled, logits, own)
+            importance = self.predicted((self.entrance()(texts.tokens), features), pooled, answer, own, choice=choice)
         else:
             flowed = share if self.pool.kind == "attention" else pass_through(share, encoded.attentions[-1])
             importance = normalise(flowed, own)
         layers: tuple[Tensor, ...] = tuple(encoded.attentions) if need_layers else ()
-        return ModelOutput(logits, Attention(importance, layers, read=share))
+        return ModelOutput(answer, Attention(importance, layers, read=share))
 
     def save_assets(self, directory: Path) -> None:
         values = self.encoder.config.to_dict()
@@ -102,5 +116,5 @@ class Bert(Model):
         (directory / ENCODER_FILE).write_text(json.dumps(values, indent=2, sort_keys=True) + "\n", encoding="utf-8")
 
     @classmethod
-    def restore(cls, config: Any, spec: InputSpec, directory: Path) -> Self:
+    def restore(cls, config: Any, spec: ModelSpec, directory: Path) -> Self:
         return cls(config, spec, architecture=encoders.architecture(directory / ENCODER_FILE))

@@ -13,10 +13,10 @@ from transformers import AttentionInterface, AttentionMaskInterface, AutoConfig,
 from transformers.masking_utils import bidirectional_mask_function, sdpa_mask
 from transformers.utils import logging
 
-from attnpred.contracts import TextSpec
 from attnpred.errors import UserError
 from attnpred.machine import hub
 from attnpred.machine.files import read_json
+from attnpred.modalities.text.batch import TextSpec
 from attnpred.models.attention import attend
 from attnpred.models.dropout import Dropout
 from attnpred.models.embedding import Embedding
@@ -133,6 +133,12 @@ def dropout_of(encoder: Any) -> float:
         if (share := getattr(encoder.config, name, None)) is not None:
             return share
     return 0.0
+
+
+def token_types(encoder: Any) -> int:
+    """How many texts of a sequence the encoder can tell apart; 0 where it cannot."""
+    table = getattr(getattr(encoder, "embeddings", None), "token_type_embeddings", None)
+    return 0 if table is None else int(table.num_embeddings)
 
 
 def last_layer(encoder: Any) -> set[nn.Module] | bool:

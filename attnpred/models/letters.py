@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from attnpred.contracts import TextSpec
+from attnpred.modalities.text.batch import TextSpec
 from attnpred.models.embedding import Embedding
 
 ROWS = 2**15  # that groups of letters share, by their hashes

@@ -13,6 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from attnpred.config.options import ModelConfig
+from attnpred.contracts import AnswerSpec, pick
 
 HIDDEN = 128
 FLAT = 1e-3  # a length of scores below which they count as equal
@@ -21,34 +22,36 @@ FLAT = 1e-3  # a length of scores below which they count as equal
 class PredictedAttention(nn.Module):
     """Sees each part as it entered and as it left the layers, and the whole; no gradient flows back from it."""
 
-    def __init__(self, widths: Sequence[int], whole: int, classes: int, *, knows: bool) -> None:
+    def __init__(self, widths: Sequence[int], whole: int, answer: AnswerSpec, *, knows: bool) -> None:
         super().__init__()
+        self.answer = answer
         self.norms = nn.ModuleList(nn.LayerNorm(width) for width in (*widths, whole))
         self.reads = nn.ModuleList(nn.Linear(width, HIDDEN) for width in (*widths, whole))
-        self.hear = nn.Linear(classes, HIDDEN, bias=False) if knows else None
-        self.tell = nn.Linear(HIDDEN, classes, bias=False)
+        self.hear = nn.Linear(answer.width, HIDDEN, bias=False) if knows else None
+        self.tell = nn.Linear(HIDDEN, answer.width, bias=False)
 
     @classmethod
     def where_asked(
-        cls, config: ModelConfig, widths: Sequence[int], whole: int, classes: int, *, knows: bool = False
+        cls, config: ModelConfig, widths: Sequence[int], whole: int, answer: AnswerSpec, *, knows: bool = False
     ) -> Self | None:
         """For a model with these options; whatever else the model draws at random is the same with it and without.
 
-        `knows`: of some of what each part adds to the logits, it is told how much.
+        `knows`: of some of what each part adds to the answer, it is told how much.
         """
         if config.attention_loss != "faithful":
             return None
         with torch.random.fork_rng(devices=[]):
-            return cls(widths, whole, classes, knows=knows)
+            return cls(widths, whole, answer, knows=knows)
 
     def forward(
         self,
         parts: Sequence[Tensor],  # (batch, parts, width) each
         whole: Tensor,  # (batch, width)
-        logits: Tensor,  # (batch, classes)
+        answer: Tensor,  # (batch, width)
         own: Tensor | None,
         *,
-        known: Tensor | None = None,  # (batch, parts, classes): given where the model `knows`
+        known: Tensor | None = None,  # (batch, parts, width): given where the model `knows`
+        choice: Tensor | None = None,
     ) -> Tensor:
         """-> (batch, parts) float32"""
         seen = [x.detach() for x in (*parts, whole[:, None])]
@@ -56,12 +59,11 @@ class PredictedAttention(nn.Module):
         if self.hear is not None:
             assert known is not None
             read.insert(0, self.hear(known.detach()))
-        scores = self.tell(F.gelu(sum(read[1:], read[0]))).float()  # (batch, parts, classes)
+        scores = self.tell(F.gelu(sum(read[1:], read[0]))).float()  # (batch, parts, width)
         if known is not None:
             # heard, it is weighed against what the layers make of the part; added, it need not be learned
             scores = scores + known.detach()
-        answer = logits.argmax(1)[:, None, None].expand(-1, scores.shape[1], 1)
-        return shares(scores.gather(2, answer)[..., 0], own)
+        return shares(pick(scores, self.answer.choose(answer) if choice is None else choice), own)
 
 
 def shares(scores: Tensor, own: Tensor | None) -> Tensor:

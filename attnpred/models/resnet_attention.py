@@ -9,7 +9,8 @@ from torch import Tensor, nn
 
 from attnpred.config.options import Modality, ModelConfig
 from attnpred.config.schema import Invalid, option
-from attnpred.contracts import Attention, Batch, ImageBatch, ImageSpec, InputSpec, ModelOutput
+from attnpred.contracts import Attention, Batch, ModelOutput, ModelSpec
+from attnpred.modalities.image.batch import ImageInput, ImageSpec
 from attnpred.models.attention import MultiHeadAttention, Pool, normalise, pass_through
 from attnpred.models.base import Model, PixelNorm
 from attnpred.models.dropout import Dropout
@@ -72,15 +73,16 @@ class ResnetAttention(Model):
     heads, parts, parts), or the last spatial gate, between 0 and 1, as (batch, 1, 1, parts).
     """
 
-    def __init__(self, config: ResnetAttentionConfig, spec: InputSpec) -> None:
+    def __init__(self, config: ResnetAttentionConfig, spec: ModelSpec) -> None:
         super().__init__(config, spec)
-        assert isinstance(spec, ImageSpec)
-        self.normalise = PixelNorm(spec)
+        images = spec.input
+        assert isinstance(images, ImageSpec)
+        self.normalise = PixelNorm(images)
         plain = config.block == "plain"
-        self.stem = WaveStem(spec.channels, config.faint) if plain else ConvStem(spec.channels, config.width)
+        self.stem = WaveStem(images.channels, config.faint) if plain else ConvStem(images.channels, config.width)
         channels = self.stem.channels
         blocks: list[Block | PlainStage] = []
-        smallest = min(spec.height, spec.width) - self.stem.shrinks
+        smallest = min(images.height, images.width) - self.stem.shrinks
         for stage, inner in enumerate(config.widths()):
             half = smallest // 2 if plain and drops_last(smallest) else -(-smallest // 2)
             halves = (stage > 0 or plain) and half >= SMALLEST_MAP
@@ -103,9 +105,9 @@ class ResnetAttention(Model):
         # SGD moves the query in proportion to its gradient: with a scale of 1 all weight soon falls on one region
         self.pool = Pool(channels, config.pooling, scale=channels**-0.25)
         self.dropout = Dropout(config.dropout)
-        self.head = nn.Linear(channels, len(spec.classes))
+        self.head = nn.Linear(channels, spec.answer.width)
         widths = (self.stem.channels, channels)
-        self.predicted = PredictedAttention.where_asked(config, widths, channels, len(spec.classes))
+        self.predicted = PredictedAttention.where_asked(config, widths, channels, spec.answer)
         if config.recompute:
             for module in self.blocks.modules():
                 if isinstance(module, nn.BatchNorm2d):  # sees each batch twice, and moves half as far each time
@@ -130,9 +132,17 @@ class ResnetAttention(Model):
                 module.fold()
         return self
 
-    def forward(self, batch: Batch, *, need_attention: bool = False, need_layers: bool = True) -> ModelOutput:
-        assert isinstance(batch, ImageBatch)
-        x = self.normalise(batch.pixels.contiguous(memory_format=torch.channels_last))
+    def forward(
+        self,
+        batch: Batch,
+        *,
+        need_attention: bool = False,
+        need_layers: bool = True,
+        choice: Tensor | None = None,
+    ) -> ModelOutput:
+        images = batch.input
+        assert isinstance(images, ImageInput)
+        x = self.normalise(images.pixels.contiguous(memory_format=torch.channels_last))
         x = entered = self.stem(x)
         gate = None
         for block in self.blocks:
@@ -144,9 +154,9 @@ class ResnetAttention(Model):
         if self.self_attention is not None:
             x, mixing = self.self_attention(x, need_weights=need_attention)
         pooled, share = self.pool(x, None, need_weights=need_attention)
-        logits = self.head(self.dropout(pooled))
+        answer = self.head(self.dropout(pooled))
         if share is None:
-            return ModelOutput(logits)
+            return ModelOutput(answer)
         layers: tuple[Tensor, ...] = ()
         flowed = share
         if mixing is not None:
@@ -156,10 +166,10 @@ class ResnetAttention(Model):
             flowed, layers = share * spatial, (spatial[:, None, None, :],)
         if self.predicted is not None:
             entered = F.adaptive_avg_pool2d(entered, grid).flatten(2).transpose(1, 2)  # (batch, parts, channels)
-            importance = self.predicted((entered, x), pooled, logits, None)
+            importance = self.predicted((entered, x), pooled, answer, None, choice=choice)
         else:
             importance = normalise(flowed, None)
-        return ModelOutput(logits, Attention(importance, layers if need_layers else (), grid, share))
+        return ModelOutput(answer, Attention(importance, layers if need_layers else (), (grid,), share))
 
 
 class SelfAttention(nn.Module):

@@ -10,8 +10,10 @@ from torch import Tensor, nn
 
 from attnpred.config.options import Modality, ModelConfig
 from attnpred.config.schema import Invalid, option
-from attnpred.contracts import Attention, Batch, ImageBatch, ImageSpec, InputSpec, ModelOutput, TextBatch, TextSpec
+from attnpred.contracts import Attention, Batch, ModelOutput, ModelSpec
 from attnpred.errors import UserError
+from attnpred.modalities.image.batch import ImageInput, ImageSpec
+from attnpred.modalities.text.batch import TextInput, TextSpec
 from attnpred.models.attention import MultiHeadAttention, Pool, normalise, pass_through
 from attnpred.models.base import Model, PixelNorm
 from attnpred.models.dropout import ExampleDropout
@@ -45,7 +47,7 @@ class TransformerConfig(ModelConfig):
         "Side of an image patch in pixels; null makes 8 by 8 patches or more, of 2 pixels or more.", ge=1
     )
     ngrams: int | None = option(
-        "Tokens of the longest run that has a score of its own for each class, added to what the layers find in a "
+        "Tokens of the longest run that has scores of its own for the answer, added to what the layers find in a "
         "text; null for no such scores.",
         ge=1,
         default=None,
@@ -77,35 +79,36 @@ class Transformer(Model):
     With `cls`, `layers` counts the learned cls token as the first query and the first key; it is no part of the input.
 
     With `ngrams` these are shares in what the layers say, beside which each part's scores count, both by how far they
-    tell the classes apart.
+    move the answer.
     """
 
-    def __init__(self, config: TransformerConfig, spec: InputSpec) -> None:
+    def __init__(self, config: TransformerConfig, spec: ModelSpec) -> None:
         super().__init__(config, spec)
         self.embed: TokenEmbedding | PatchEmbedding
-        if isinstance(spec, ImageSpec):
+        given_input, width = spec.input, spec.answer.width
+        if isinstance(given_input, ImageSpec):
             for name in ("ngrams", "letters"):
                 if (given := getattr(config, name)) is not None:
                     raise UserError(f"model.{name}={given}: images have no tokens; take null, or a text")
-            self.embed = PatchEmbedding(spec, config.width, config.patch)
+            self.embed = PatchEmbedding(given_input, config.width, config.patch)
             length, grid = math.prod(self.embed.grid), self.embed.grid
         else:
-            assert isinstance(spec, TextSpec)
-            self.embed = TokenEmbedding(spec, config)
-            length, grid = spec.max_length, None
+            assert isinstance(given_input, TextSpec)
+            self.embed = TokenEmbedding(given_input, width, config)
+            length, grid = given_input.max_length, None
         self.grid = grid
-        self.parted = None if config.ngrams is None else (config.width, len(spec.classes))
+        self.parted = None if config.ngrams is None else (config.width, width)
         head_dim = config.width // config.heads
         self.positions = Positions(config.positions, width=config.width, head_dim=head_dim, length=length, grid=grid)
         self.cls = nn.Parameter(torch.zeros(config.width)) if config.pooling == "cls" else None
         self.dropout = ExampleDropout(config.dropout)
         self.layers = nn.ModuleList(Layer(config) for _ in range(config.depth))
         self.pool = Pool(config.width, config.pooling)
-        self.head = nn.Linear(config.width, len(spec.classes))
+        self.head = nn.Linear(config.width, width)
         self._initialise()
         widths = (config.width, config.width)
         self.predicted = PredictedAttention.where_asked(
-            config, widths, config.width, len(spec.classes), knows=self.parted is not None
+            config, widths, config.width, spec.answer, knows=self.parted is not None
         )
 
     def _initialise(self) -> None:
@@ -129,13 +132,21 @@ class Transformer(Model):
         layers = ([layer] for layer in self.layers)
         return [[self.embed, self.positions], *layers, [self.pool, self.head, *self.beside()]]
 
-    def forward(self, batch: Batch, *, need_attention: bool = False, need_layers: bool = True) -> ModelOutput:
-        valid, own = (batch.valid(), batch.own()) if isinstance(batch, TextBatch) else (None, None)
-        x = self.embed(batch)  # (batch, parts, width), or classes more
+    def forward(
+        self,
+        batch: Batch,
+        *,
+        need_attention: bool = False,
+        need_layers: bool = True,
+        choice: Tensor | None = None,
+    ) -> ModelOutput:
+        read = batch.input
+        valid, own = (read.valid(), read.own()) if isinstance(read, TextInput) else (None, None)
+        x = self.embed(read)  # (batch, parts, width), or as many more as the answer has numbers
         scores = None
         if self.parted is not None:
             x, scores = x.split(self.parted, dim=-1)
-            scores = evened(scores, valid)  # (batch, parts, classes)
+            scores = evened(scores, valid)  # (batch, parts, numbers)
         x = entered = self.positions(x)  # (batch, parts, width)
         before = 0 if self.cls is None else 1
         rotation = self.positions.rotation(x.shape[1], x.device, before=before)
@@ -153,16 +164,18 @@ class Transformer(Model):
                 weights.append(attended)
         pooled, share = self.pool(x, own, need_weights=need_attention)
         said = self.head(pooled)
-        logits = said if scores is None else said + scores.sum(1)
+        answer = said if scores is None else said + scores.sum(1)
         if share is None:
-            return ModelOutput(logits)
+            return ModelOutput(answer)
         if self.predicted is not None:
-            importance = self.predicted((entered, x[:, before:]), pooled, logits, own, known=scores)
+            importance = self.predicted((entered, x[:, before:]), pooled, answer, own, known=scores, choice=choice)
         else:
             flowed = share if self.pool.kind == "attention" else pass_through(share, weights[-1])
             importance = normalise(flowed[:, before:], own)
-            importance = importance if scores is None else joined(importance, said, scores, own)
-        return ModelOutput(logits, Attention(importance, tuple(weights) if need_layers else (), self.grid, share))
+            if scores is not None:
+                importance = joined(importance, said, scores, own, exclusive=self.spec.answer.exclusive)
+        layers = tuple(weights) if need_layers else ()
+        return ModelOutput(answer, Attention(importance, layers, (self.grid,), share))
 
 
 class Layer(nn.Module):
@@ -188,22 +201,30 @@ class Layer(nn.Module):
 
 
 class TokenEmbedding(nn.Module):
-    """A vector a token, and with `ngrams` the token's scores behind it, so that they are seen as input too."""
+    """A vector a token, and with `ngrams` the token's scores behind it, so that they are seen as input too.
 
-    def __init__(self, spec: TextSpec, config: TransformerConfig) -> None:
+    Where several texts are read together, each has a vector of its own, which is added to those of its tokens.
+    """
+
+    def __init__(self, spec: TextSpec, answer_width: int, config: TransformerConfig) -> None:
         super().__init__()
         self.table = Embedding(spec.vocab_size, config.width)
         nn.init.trunc_normal_(self.table.weight, std=EMBEDDING_DEVIATION)
-        self.ngrams = None if config.ngrams is None else Ngrams(spec, config.ngrams)
-        speeds = torch.tensor([1.0] * config.width + [SPEED] * (0 if self.ngrams is None else len(spec.classes)))
+        self.ngrams = None if config.ngrams is None else Ngrams(spec, answer_width, config.ngrams)
+        speeds = torch.tensor([1.0] * config.width + [SPEED] * (0 if self.ngrams is None else answer_width))
         self.letters = None if config.letters is None else Letters(spec, speeds, config.letters)
+        # they start at 0 without a draw: all else starts as without them
+        own = torch.zeros(len(spec.names), config.width)
+        self.texts = Embedding(*own.shape, _weight=own) if spec.names else None
 
-    def forward(self, batch: Batch) -> Tensor:
-        """-> (batch, length, width), or (batch, length, width + classes)"""
-        assert isinstance(batch, TextBatch)
-        vectors = self.table(batch.tokens)
-        x = vectors if self.ngrams is None else torch.cat((vectors, self.ngrams(batch)), dim=-1)
-        return x if self.letters is None else x + self.letters(batch.tokens)
+    def forward(self, texts: TextInput) -> Tensor:
+        """-> (batch, length, width), or as many more as the answer has numbers"""
+        vectors = self.table(texts.tokens)
+        types = texts.types()
+        if self.texts is not None and types is not None:
+            vectors = vectors + self.texts(types)
+        x = vectors if self.ngrams is None else torch.cat((vectors, self.ngrams(texts)), dim=-1)
+        return x if self.letters is None else x + self.letters(texts.tokens)
 
 
 class PatchEmbedding(nn.Module):
@@ -221,11 +242,10 @@ class PatchEmbedding(nn.Module):
         self.normalise = PixelNorm(spec)
         self.project = nn.Linear(spec.channels * self.patch**2, width)
 
-    def forward(self, batch: Batch) -> Tensor:
+    def forward(self, images: ImageInput) -> Tensor:
         """-> (batch, rows x columns, width)"""
-        assert isinstance(batch, ImageBatch)
         patches = F.pixel_unshuffle(
-            self.normalise(batch.pixels), self.patch
+            self.normalise(images.pixels), self.patch
         )  # (batch, channels x patch², rows, columns)
         return self.project(patches.flatten(2).transpose(1, 2))
 

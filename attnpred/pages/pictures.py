@@ -30,15 +30,16 @@ AMBER = _ramp((255, 255, 255), (255, 236, 179), (255, 202, 92), (255, 160, 50)) 
 
 
 class Caption(NamedTuple):
-    """What is said of an example; `true` is None where nobody knows."""
+    """What is said of an example; `true` is None where nobody knows, `confidence` where an answer has none."""
 
     true: str | None
     predicted: str
-    confidence: float
+    confidence: float | None
+    wrong: bool
 
     @property
     def color(self) -> Color:
-        return INK if self.true in (None, self.predicted) else RED
+        return RED if self.wrong else INK
 
 
 def confusion_matrix(counts: np.ndarray, classes: Sequence[str]) -> np.ndarray:
@@ -196,7 +197,8 @@ def _scaled(weights: np.ndarray) -> np.ndarray:
 def _say(caption: Caption, font: Font, width: int) -> str:
     """`true → predicted 0.97`, the names shortened where they must be."""
     names = [caption.predicted] if caption.true is None else [caption.true, caption.predicted]
-    arrow, certainty = f" {_drawable('→', font)} ", f" {caption.confidence:.2f}"
+    arrow = f" {_drawable('→', font)} "
+    certainty = "" if caption.confidence is None else f" {caption.confidence:.2f}"
     room = width - font.getlength(certainty) - font.getlength(arrow) * (len(names) - 1)
     fitting = [name for name in names if font.getlength(_drawable(name, font)) <= room / len(names)]
     spared = sum(room / len(names) - font.getlength(_drawable(name, font)) for name in fitting)

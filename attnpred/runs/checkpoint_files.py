@@ -17,6 +17,7 @@ from attnpred.machine.files import read_json, to_disk, write_json
 
 BEST, LAST, BEFORE = "best.ckpt", "last.ckpt", "before.ckpt"
 SUMS = "checksums.json"
+TASK = "task"  # in a checkpoint: what the task learned of validation
 REMEMBERED = 8  # checksums: of the files there are, and of those that were about to be
 
 

@@ -28,9 +28,10 @@ from attnpred.errors import UserError
 from attnpred.machine.files import read_json, write_json, write_text
 
 if TYPE_CHECKING:
-    from attnpred.modalities.image.data import ImageReader
-    from attnpred.modalities.text.reader import TextReader
+    from attnpred.data.base import Data
+    from attnpred.modalities.reader import Reader
     from attnpred.models.base import Model
+    from attnpred.tasks.base import Task
 
 PACKAGES = (
     "torch",
@@ -188,19 +189,56 @@ class Run:
         for file in files:
             file.unlink(missing_ok=True)
 
-    def reader(self) -> TextReader | ImageReader:
+    def reader(self) -> Reader[Any, Any]:
         """What makes batches of new input, as in training."""
-        from attnpred.data import load_reader
+        from attnpred.modalities import load_reader
 
         try:
-            return load_reader(self.path)
+            found: Reader[Any, Any] = load_reader(self.path)
+            return found
         except UserError as error:
             raise self._dated(error) from None
 
+    def task(self) -> Task:
+        """The task as it was when the weights were saved that are used."""
+        from attnpred.runs.checkpoint_files import TASK, load
+
+        config, file = self.config(), self.checkpoint()
+        found = self._fresh_task(config)
+        try:
+            found.load_state(load(file).get(TASK, found.state()))
+        except ValueError as error:
+            raise UserError(f"{file}: {error}; restore the file") from None
+        return found
+
+    def _fresh_task(self, config: Config) -> Task:
+        from attnpred.modalities import load_target
+
+        kind = schema.load(config.task._target_)
+        try:
+            found: Task = kind(config.task, load_target(self.path, kind.Spec))
+            return found
+        except UserError as error:
+            raise self._dated(error) from None
+
+    def data(self, config: Config) -> Data[Any, Any, Any]:
+        """The run's dataset, or another that `config` names, as the trained model reads it."""
+        from attnpred.modalities import load_target
+
+        kind = schema.load(config.task._target_)
+        target = kind.target(config.task, *config.target_columns())
+        found: Data[Any, Any, Any] = schema.load(config.data._target_)(
+            config.data, target, reader=self.reader(), target_spec=load_target(self.path, kind.Spec)
+        )
+        return found
+
     def load_model(self) -> Model:
         """The trained model, on the CPU and in evaluation mode, from this directory alone."""
-        config, spec, weights = self.config(), self.reader().spec, self.weights()
-        if spec.modality not in config.model.accepts:
+        from attnpred.contracts import ModelSpec
+
+        config, reader, weights = self.config(), self.reader(), self.weights()
+        spec = ModelSpec({reader.name: reader.spec}, self._fresh_task(config).answer)
+        if reader.spec.modality not in config.model.accepts:
             raise UserError(f"{self.path}: its config and its specification are of different models; restore them")
         try:
             model: Model = schema.load(config.model._target_).restore(config.model, spec, self.path)

@@ -1,21 +1,54 @@
-"""What the learner asks of a task: a loss, running figures while training, and metrics of a whole split."""
+"""What a task owns: its target, the shape of its answer, loss, metrics, and how an answer is explained and shown."""
 
 from abc import ABC, abstractmethod
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from attnpred.config.options import TaskConfig
-from attnpred.contracts import Batch, InputSpec, ModelOutput
+from attnpred.contracts import AnswerSpec, Batch, ModelOutput, TargetSpec
+from attnpred.data.targets import Target
+
+
+@dataclass(frozen=True)
+class Summary:
+    """One answer as pages and pictures show it."""
+
+    predicted: str
+    true: str | None  # None where nobody knows
+    explained: str  # what of the answer its map explains
+    wrong: bool
+    confidence: float | None  # a probability, where there is one
+    order: float  # among right and among wrong answers, those with the most come first
+    described: dict[str, Any]  # as `describe` gives it
 
 
 class Task(ABC):
-    """One kind of prediction. A new task is a new file with a subclass and its `<Class>Config`."""
+    """One question. A new task is a new file with a subclass and its `<Class>Config`, and a YAML that names it."""
 
-    def __init__(self, config: TaskConfig, spec: InputSpec) -> None:
+    Spec: ClassVar[type[TargetSpec]]  # of the target
+    # Whether scores are probabilities, which leaving out parts changes by their odds; else they are used as they are
+    bounded: ClassVar[bool] = False
+
+    def __init__(self, config: TaskConfig, spec: Any) -> None:
         self.config = config
         self.spec = spec
+
+    @classmethod
+    @abstractmethod
+    def target(cls, config: Any, columns: Sequence[str], option: str) -> Target[Any]:
+        """What is read of a row; `option` is what named the columns. Nothing is read yet."""
+
+    @property
+    @abstractmethod
+    def answer(self) -> AnswerSpec:
+        """The shape of the answer, from which the model makes its last layer."""
+
+    # Training
 
     def seen(self, batch: Batch) -> Batch:
         """What the model is shown of a training batch, and `loss` is given: the batch, unless a task asks for more."""
@@ -26,8 +59,14 @@ class Task(ABC):
         """The objective, averaged over a batch as `seen` made it: a scalar."""
 
     @abstractmethod
-    def hits(self, output: ModelOutput, batch: Batch) -> Tensor:
-        """How many of the batch's examples are right: a scalar, for the training curve."""
+    def figures(self, output: ModelOutput, batch: Batch) -> dict[str, Tensor]:
+        """What the training curves show beside the loss, each summed over a batch as `seen` made it: scalars."""
+
+    def soften(self, targets: Any) -> dict[str, Tensor] | None:
+        """The targets in a form whose averages are targets too, for mixed images; None where there is no such form."""
+        return None
+
+    # Measuring
 
     @abstractmethod
     def metrics(self) -> torch.nn.Module:
@@ -37,12 +76,95 @@ class Task(ABC):
     def update_metrics(self, metrics: Any, output: ModelOutput, batch: Batch) -> None: ...
 
     @abstractmethod
-    def results(self, metrics: Any) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    def results(self, metrics: Any, *, learn: bool) -> tuple[dict[str, Tensor], dict[str, Any]]:
         """The split's scalars, which are logged, and its details (plain data), which are reported.
 
-        Collective where several processes train: every rank calls it.
+        With `learn` the split is validation in training: the task may take from it what it needs to answer, such as
+        thresholds. Collective where several processes train: every rank calls it.
+        """
+
+    def state(self) -> dict[str, Any]:
+        """What was learned of validation, as plain containers: kept in checkpoints beside the weights."""
+        return {}
+
+    def load_state(self, state: dict[str, Any]) -> None:
+        """Takes what `state` gave; ValueError where that is something else."""
+        if state:
+            raise ValueError("holds what another task learned")
+
+    # Explaining
+
+    def choose(self, output: ModelOutput) -> Tensor:
+        """(batch,) int64: what of each answer is explained. See `contracts.pick`."""
+        return self.answer.choose(output.answer)
+
+    @abstractmethod
+    def score(self, output: ModelOutput, choice: Tensor, *, linear: bool = False) -> Tensor:
+        """How much each answer says what was chosen, (batch,): all that explainers and measures ask of a task.
+
+        With `linear` as gradients are taken of it: not squeezed between bounds.
         """
 
     @abstractmethod
-    def predict(self, output: ModelOutput) -> list[dict[str, Any]]:
-        """One plain description an example, for `attnpred predict`."""
+    def choice_name(self, choice: int) -> str:
+        """What a choice stands for, in words."""
+
+    # Showing
+
+    @abstractmethod
+    def describe(self, output: ModelOutput) -> list[dict[str, Any]]:
+        """One plain description an example, for programs."""
+
+    @abstractmethod
+    def headline(self, described: dict[str, Any]) -> tuple[str, float | None]:
+        """A description's answer in words, and its probability where it has one."""
+
+    @abstractmethod
+    def truths(self, batch: Batch) -> list[str | None]:
+        """Each example's target in words; None where nobody knows."""
+
+    def wrong(self, described: dict[str, Any], batch: Batch, row: int) -> bool:
+        """Whether the answer to one example is a mistake."""
+        true = self.truths(batch)[row]
+        return true is not None and true != self.headline(described)[0]
+
+    def order(self, described: dict[str, Any], batch: Batch, row: int) -> float:
+        """What pages sort by: the examples with the most come first."""
+        return self.headline(described)[1] or 0.0
+
+    def summaries(self, output: ModelOutput, choice: Tensor, batch: Batch) -> list[Summary]:
+        """Every example's answer as pages and pictures show it."""
+        truths, choices = self.truths(batch), choice.tolist()
+        found = []
+        for row, described in enumerate(self.describe(output)):
+            predicted, confidence = self.headline(described)
+            found.append(
+                Summary(
+                    predicted=predicted,
+                    true=truths[row],
+                    explained=self.choice_name(choices[row]),
+                    wrong=self.wrong(described, batch, row),
+                    confidence=confidence,
+                    order=self.order(described, batch, row),
+                    described=described,
+                )
+            )
+        return found
+
+    def names(self) -> list[str]:
+        """The classes or labels that pages list; none where an answer is a number."""
+        return []
+
+    def tables(self, details: dict[str, Any], split: str) -> list[str]:
+        """What a person reads of a split's details, each as aligned text."""
+        return []
+
+    def pictures(self, details: dict[str, Any]) -> dict[str, np.ndarray]:
+        """What TensorBoard shows of a split's details: (height, width, 3) uint8 by name."""
+        return {}
+
+
+def known(batch: Batch, name: str) -> Tensor:
+    """A batch's target; new input has none."""
+    assert name in batch.targets, f"a batch without {name} cannot be scored"
+    return batch.targets[name]

@@ -6,32 +6,32 @@ from torch import Tensor
 
 from attnpred.config.options import AttentionLoss
 from attnpred.contracts import Attention, Batch
-from attnpred.explain import truth
-from attnpred.explain.base import look, own_parts
-from attnpred.explain.removal import probabilities
+from attnpred.explain.base import evidence_parts, look, own_parts
+from attnpred.explain.removal import Removing
 from attnpred.models.base import Model
 from attnpred.models.predicted import standardised
+from attnpred.tasks.base import Task
 
 SAMPLE = 4  # one in so many examples of a batch tells by what its label was decided
 ASKED = 8  # parts of such an example, at most, that are left out one by one: two more forward passes a step in all
 LEAST = 1e-6  # a share or a chance below which a logarithm is cut
 
 
-def attention_loss(kind: AttentionLoss, model: Model, batch: Batch, attention: Attention | None) -> Tensor:
+def attention_loss(kind: AttentionLoss, model: Model, task: Task, batch: Batch, attention: Attention | None) -> Tensor:
     """A scalar, averaged over the examples that it speaks of; `faithful` looks by itself and needs no attention.
 
     `entropy`: how spread the importance is, 1 where all parts have the same. `supervised`: the logarithm of what falls
     beside the recorded evidence. `faithful`: how far the shares' logarithms are from what leaving parts out shows.
     """
     if kind == "faithful":
-        return _unfaithful(model, batch.rows(torch.arange(0, len(batch), SAMPLE, device=batch.ids.device)))
+        return _unfaithful(model, task, batch.rows(torch.arange(0, len(batch), SAMPLE, device=batch.ids.device)))
     assert attention is not None
     share = attention.importance  # (batch, parts)
     if kind == "entropy":
-        own = own_parts(batch)
+        own = own_parts(batch, attention.grids)
         count = torch.full_like(share[:, 0], share.shape[1]) if own is None else own.sum(1).float()
         return (_entropy(share) / count.clamp(min=2).log()).mean()
-    evidence = truth.of_parts(batch, attention.grid)
+    evidence = evidence_parts(batch, attention.grids)
     if evidence is None:  # lost where images were mixed
         return share.sum() * 0.0
     some = evidence.any(1)
@@ -39,7 +39,7 @@ def attention_loss(kind: AttentionLoss, model: Model, batch: Batch, attention: A
     return -(found * some).sum() / some.sum().clamp(min=1)
 
 
-def _unfaithful(model: Model, batch: Batch) -> Tensor:
+def _unfaithful(model: Model, task: Task, batch: Batch) -> Tensor:
     """How far the shares are from the signal, part by part: 2 - 2 r, where r is the correlation of an example's.
 
     So neither's scale matters, and what matters least is as much a part of the order as what matters most.
@@ -47,12 +47,12 @@ def _unfaithful(model: Model, batch: Batch) -> Tensor:
     training = model.training
     model.eval()  # nothing is dropped, and no statistics move
     try:
-        logits, attention = look(model, batch, layers=False)
+        output, attention = look(model, batch, layers=False)
         places = spread(batch, attention.importance.shape[1])
-        signal = decided_by(model, batch, logits.argmax(1), places, attention)
+        signal = decided_by(Removing(model, task), batch, task.choose(output), places, attention)
     finally:
         model.train(training)
-    own = own_parts(batch)
+    own = own_parts(batch, attention.grids)
     asked = None if own is None else own.gather(1, places)
     found = standardised(attention.importance.gather(1, places).clamp(min=LEAST).log(), asked)  # (batch, asked)
     apart = (found - standardised(signal, asked)).square()
@@ -69,18 +69,19 @@ def spread(batch: Batch, parts: int) -> Tensor:
     return (batch.ids[:, None] + step) % parts
 
 
-def decided_by(model: Model, batch: Batch, target: Tensor, places: Tensor, attention: Attention) -> Tensor:
-    """How much each of the parts at `places`, (batch, asked), speaks for a class: the same shape.
+def decided_by(removing: Removing, batch: Batch, choice: Tensor, places: Tensor, attention: Attention) -> Tensor:
+    """How much each of the parts at `places`, (batch, asked), speaks for what was chosen: the same shape.
 
-    It is what the class's odds, as a logarithm, lose without the part: in some examples beside all others, in some
-    beside half of them, since the first alone overlooks what is said twice.
+    It is what the score, or of a probability its log-odds, loses without the part: in some examples beside all others,
+    in some beside half of them, since the first alone overlooks what is said twice.
     """
     asked, parts = places.shape[1], attention.importance.shape[1]
     gone = half(batch, parts)  # (batch, parts)
     turned = torch.cat((gone[None], gone ^ F.one_hot(places.T, parts).bool()))  # (1 + asked, batch, parts)
     again = batch.rows(torch.arange(len(batch), device=places.device).repeat(asked + 1))
-    found = probabilities(model, again, target.repeat(asked + 1), turned.flatten(0, 1)[None], None, attention.grid)
-    odds = found.logit(eps=LEAST).unflatten(1, (asked + 1, -1))[0].T  # (batch, 1 + asked)
+    found = removing.scores(again, choice.repeat(asked + 1), turned.flatten(0, 1)[None], attention.grids)
+    found = found.logit(eps=LEAST) if removing.task.bounded else found
+    odds = found.unflatten(1, (asked + 1, -1))[0].T  # (batch, 1 + asked)
     gained = odds[:, 1:] - odds[:, :1]
     return torch.where(gone.gather(1, places), gained, -gained)
 

@@ -119,7 +119,9 @@ def find_batch_size(trial: Trial, data: Any, config: Config) -> tuple[list[tuple
     points: list[tuple[float, float]] = []
     size = config.data.batch_size
     while True:
-        sized = kind(replace(config.data, batch_size=size), reader=data.reader)
+        sized = kind(
+            replace(config.data, batch_size=size), data.target, reader=data.reader, target_spec=data.target_spec
+        )
         loader = sized.loader("train", seed=config.seed)
         if points and len(loader) < STEPS_AN_EPOCH:
             break

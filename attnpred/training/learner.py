@@ -6,14 +6,16 @@ from typing import Any
 
 import torch
 from pytorch_lightning import LightningModule
+from pytorch_lightning.trainer.states import TrainerFn
 from torch import Tensor
 
 from attnpred.config.options import OptimizerConfig
-from attnpred.contracts import Batch, ImageBatch, ModelOutput, TextBatch
+from attnpred.contracts import Batch, ModelOutput
 from attnpred.errors import OutOfMemory
 from attnpred.models.base import Model
 from attnpred.models.embedding import Embedding
-from attnpred.models.views import look
+from attnpred.models.views import answered
+from attnpred.runs.checkpoint_files import TASK
 from attnpred.tasks.base import Task
 from attnpred.training import optimizers
 from attnpred.training.attention_loss import attention_loss
@@ -45,7 +47,7 @@ class Learner(LightningModule):
         self.mirror = mirror
         self.split_metrics = torch.nn.ModuleDict({"val": task.metrics(), "test": task.metrics()})
         # What the monitor reads every so often; kept on the device so that no step waits for the host.
-        self.steps: list[tuple[Tensor, Tensor, int]] = []  # of each batch: mean loss, hits, examples
+        self.steps: list[tuple[Tensor, dict[str, Tensor], int]] = []  # of each batch: mean loss, figures, examples
         self.batch: Batch | None = None  # at work
         self.evaluating = False
         self.attention_losses: list[Tensor] = []
@@ -100,22 +102,25 @@ class Learner(LightningModule):
         output = self.model(seen, need_attention=kind in ("entropy", "supervised"), need_layers=False)
         loss = self.task.loss(output, seen)
         with torch.no_grad():
-            hits = self.task.hits(output, seen) * (len(batch) / len(seen))
-            self.steps.append((loss.detach(), hits, len(batch)))
+            shown = len(batch) / len(seen)
+            figures = {name: value * shown for name, value in self.task.figures(output, seen).items()}
+            self.steps.append((loss.detach(), figures, len(batch)))
         if kind is None:
             return loss
         # one look is enough for what looks by itself
-        extra = attention_loss(kind, self.model, batch if output.attention is None else seen, output.attention)
+        extra = attention_loss(
+            kind, self.model, self.task, batch if output.attention is None else seen, output.attention
+        )
         self.attention_losses.append(extra.detach())
         return loss + self.model.config.attention_weight * extra
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         self.batch = batch
-        self.task.update_metrics(self.split_metrics["val"], look(self.model, batch, mirror=self.mirror), batch)
+        self.task.update_metrics(self.split_metrics["val"], answered(self.model, batch, mirror=self.mirror), batch)
 
     def test_step(self, batch: Batch, batch_idx: int) -> None:
         self.batch = batch
-        self.task.update_metrics(self.split_metrics["test"], look(self.model, batch, mirror=self.mirror), batch)
+        self.task.update_metrics(self.split_metrics["test"], answered(self.model, batch, mirror=self.mirror), batch)
 
     def on_validation_epoch_start(self) -> None:
         self.evaluating = True
@@ -132,7 +137,8 @@ class Learner(LightningModule):
 
     def _finish_split(self, split: str) -> None:
         metrics: Any = self.split_metrics[split]
-        scalars, self.details[split] = self.task.results(metrics)
+        learns = split == "val" and self.trainer.state.fn == TrainerFn.FITTING
+        scalars, self.details[split] = self.task.results(metrics, learn=learns)
         metrics.reset()
         # torchmetrics has reduced them already; reducing equal values again is how Lightning knows. The monitor writes
         # them, at the step at which they were measured
@@ -142,11 +148,15 @@ class Learner(LightningModule):
         """Keeps the model's own weights alone under plain keys, whatever wraps the learner."""
         state = checkpoint["state_dict"]
         checkpoint["state_dict"] = {key: value for key, value in state.items() if key.startswith("model.")}
+        if learned := self.task.state():
+            checkpoint[TASK] = learned
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Lightning expects every key of the learner; the metrics' states are never stored."""
         rest = {key: value for key, value in self.state_dict().items() if not key.startswith("model.")}
         checkpoint["state_dict"].update(rest)
+        if TASK in checkpoint:
+            self.task.load_state(checkpoint[TASK])
 
     def optimizer_zero_grad(self, epoch: int, batch_idx: int, optimizer: torch.optim.Optimizer) -> None:
         if self.trainer.world_size == 1:  # else every process writes other rows, and all get the sum
@@ -187,12 +197,7 @@ class Learner(LightningModule):
 
 def described(batch: Batch | None) -> str:
     """What a batch holds, and how large it is."""
-    if isinstance(batch, TextBatch):
-        return f"{len(batch)} texts of up to {batch.tokens.shape[1]} tokens"
-    if isinstance(batch, ImageBatch):
-        height, width = batch.pixels.shape[2:]
-        return f"{len(batch)} images of {height}x{width} pixels"
-    return "no examples yet"
+    return "no examples yet" if batch is None else " and ".join(one.described() for one in batch.inputs.values())
 
 
 def total_norm(gradients: list[Tensor]) -> Tensor:

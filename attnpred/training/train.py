@@ -17,16 +17,19 @@ from attnpred.config import compose, schema
 from attnpred.config.options import Config
 from attnpred.console import tables
 from attnpred.console.say import say
+from attnpred.contracts import ModelSpec
 from attnpred.data.batching import FewBatches
 from attnpred.errors import Interrupted, Pruned, UserError
 from attnpred.machine import processes, ranks
 from attnpred.machine.device import Chosen, choose
 from attnpred.machine.files import tidy, unwritable, write_json
 from attnpred.machine.process_setup import settle
+from attnpred.modalities.reader import save_reader
 from attnpred.runs import checkpoint_files, loggers
 from attnpred.runs.checkpoint_files import Vault
 from attnpred.runs.run import Run
 from attnpred.sweep.job import PRUNE
+from attnpred.tasks.base import Task
 from attnpred.training import find_rate, retries
 from attnpred.training.callbacks.attention_check import Trust
 from attnpred.training.callbacks.checkpoints import Checkpoints
@@ -39,7 +42,7 @@ from attnpred.training.callbacks.progress import Progress
 from attnpred.training.callbacks.resume_state import Position
 from attnpred.training.callbacks.signals import Signals, in_order
 from attnpred.training.callbacks.stop_pruned import Prune
-from attnpred.training.callbacks.test_pictures import Gallery
+from attnpred.training.callbacks.test_pictures import TestPictures
 from attnpred.training.learner import Learner
 
 
@@ -143,15 +146,17 @@ def _writable(run: Run) -> Iterator[None]:
 def prepare(config: Config) -> tuple[Any, Learner]:
     """The data, ready to be read, and the model, ready to be trained."""
     lightning.seed_everything(config.seed, workers=True, verbose=False)
-    data = schema.load(config.data._target_)(config.data, tokenizer_source=config.model.tokenizer_source())
-    model = schema.load(config.model._target_)(config.model, data.spec)
+    kind = schema.load(config.task._target_)
+    target = kind.target(config.task, *config.target_columns())
+    data = schema.load(config.data._target_)(config.data, target, tokenizer_source=config.model.tokenizer_source())
+    task = kind(config.task, data.target_spec)
+    model = schema.load(config.model._target_)(config.model, ModelSpec(data.specs, task.answer))
     if config.model.init_from is not None:
         begin_from(model, config.model.init_from)
     model.freeze(config.model.frozen_levels, config.model.frozen)
-    task = schema.load(config.task._target_)(config.task, data.spec)
-    learner = Learner(
-        model, task, config.optimizer, data.augment(config.trainer.max_epochs), mirror=config.data.mirrors()
-    )
+    soften = None if kind.soften is Task.soften else task.soften
+    augment = data.augment(config.trainer.max_epochs, soften)
+    learner = Learner(model, task, config.optimizer, augment, mirror=config.data.mirrors())
     return data, learner.train()  # pretrained encoders come in evaluation mode
 
 
@@ -184,7 +189,7 @@ def fit(config: Config, chosen: Chosen, run: Run, data: Any, learner: Learner, r
         Position(config.data.batch_size, rate),
         guard,
         monitor,
-        Progress(monitor, watch=config.checkpoint.monitor),
+        Progress(monitor, watch=config.checkpoint.metric),
     ]
     if config.optimizer.ema is not None:
         callbacks.append(Average(config.optimizer.ema))
@@ -196,7 +201,9 @@ def fit(config: Config, chosen: Chosen, run: Run, data: Any, learner: Learner, r
     if options.patience is not None:
         selection = config.checkpoint
         # not strict: a run that goes on at its very end ends without another validation
-        callbacks.append(EarlyStopping(selection.monitor, patience=options.patience, mode=selection.mode, strict=False))
+        callbacks.append(
+            EarlyStopping(selection.metric, patience=options.patience, mode=selection.direction, strict=False)
+        )
     start = checkpoint_files.newest(run.checkpoints)  # there is none yet, unless the run was begun before
     trainer = lightning.Trainer(
         accelerator=chosen.accelerator,
@@ -230,7 +237,7 @@ def fit(config: Config, chosen: Chosen, run: Run, data: Any, learner: Learner, r
     if trainer.world_size > 1:  # one start for all, but each its own dropout and augmentation
         lightning.seed_everything(config.seed + trainer.global_rank, workers=True, verbose=False)
     if main:
-        data.reader.save(run.path)
+        save_reader(run.path, data.reader, data.target_spec)
         learner.model.save_assets(run.path)
         if start is None:
             loggers.describe(trainer.loggers, config)
@@ -245,7 +252,7 @@ def fit(config: Config, chosen: Chosen, run: Run, data: Any, learner: Learner, r
     with learner.in_memory():
         trainer.fit(learner, loaders["train"], loaders["val"], ckpt_path=start and str(start), weights_only=True)
     if chosen.strategy != "fsdp":  # a part of the model cannot look at an example alone
-        trainer.callbacks.append(Gallery(data.reader, chosen))  # type: ignore[attr-defined]
+        trainer.callbacks.append(TestPictures(data.reader, chosen))  # type: ignore[attr-defined]
     tested = trainer.strategy.broadcast(str(run.checkpoint()))  # another machine may see a new file late
     with learner.in_memory():
         trainer.test(learner, loaders["test"], ckpt_path=tested, verbose=False, weights_only=True)
@@ -254,7 +261,7 @@ def fit(config: Config, chosen: Chosen, run: Run, data: Any, learner: Learner, r
             monitor.result["turns"] = turns
         write_json(run.path / "metrics.json", monitor.result)
         loggers.hyperparameters(trainer.loggers, config, run.description()["overrides"], monitor.result)
-        say(tables.final_table(monitor.result))
+        say(tables.final_table(monitor.result, learner.task.tables))
 
 
 class Unprofiled(PassThroughProfiler):

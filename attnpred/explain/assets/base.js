@@ -28,5 +28,5 @@ function strongest(values, most) {
 }
 
 const className = (index) => story.classes[index];
-const isMistake = (example) => example.label !== null && example.label !== example.predicted;
-const confidence = (example) => example.probabilities.find(([index]) => index === example.predicted)?.[1] ?? null;
+const isMistake = (example) => example.wrong;
+const confidence = (example) => example.confidence;

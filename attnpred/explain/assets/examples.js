@@ -30,8 +30,8 @@ function showTools() {
   const search = make("input", { type: "search", id: "search", autocomplete: "off", on: { input: filter } });
   const finds = story.modality === "text" ? "Find a word or #number" : "Find a class or #number";
   tools.append(make("label", { class: "field wide" }, make("span", {}, finds), search));
-  if (labels.length) tools.append(choices("true", "True class", names(labels)));
-  tools.append(choices("predicted", "Predicted class", names(used("predicted"))));
+  if (story.listed && labels.length) tools.append(choices("true", "True class", names(labels)));
+  if (story.listed) tools.append(choices("predicted", "Predicted class", names(used("predicted"))));
   if (labels.length)
     tools.append(
       choices("outcome", "Outcome", [
@@ -113,7 +113,7 @@ function card(example) {
       " ",
       mistake
         ? make("span", { class: "wrong" }, "mistake: is ", name(className(example.label)))
-        : make("span", { class: "right" }, "correct"),
+        : make("span", { class: "right" }, example.label === example.predicted ? "correct" : `is ${className(example.label)}`),
     );
   const body = make("div", { class: "maps" });
   const whole = make(
@@ -122,6 +122,7 @@ function card(example) {
     make("h3", {}, ...said),
     probabilities(example),
     body,
+    acrossOf(example),
     headsOf(example),
   );
   if (example.explained !== example.predicted)
@@ -129,6 +130,16 @@ function card(example) {
   shown.set(whole, example);
   showMaps(whole, example);
   return whole;
+}
+
+// How much the words of each text read of the others, over all layers and heads
+function acrossOf(example) {
+  if (!example.across) return "";
+  const names = example.texts.map(([title]) => title);
+  const said = names.flatMap((from, i) =>
+    names.flatMap((to, j) => (i === j ? [] : [`${from} reads ${to}: ${share(example.across[i][j])}`])),
+  );
+  return make("p", { class: "quiet" }, `Attention across texts: ${said.join("; ")}`);
 }
 
 function probabilities(example) {

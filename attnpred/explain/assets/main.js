@@ -10,7 +10,7 @@ function showHead() {
     ["inputs", story.split ? `${story.split} split` : "given by hand"],
     ["examples", story.examples.length.toLocaleString("en")],
   ];
-  if (labelled.length)
+  if (story.listed && labelled.length)
     facts.push(["correct here", `${right.toLocaleString("en")} of ${labelled.length.toLocaleString("en")}`]);
   byId("facts").append(
     ...facts.map(([key, value]) => make("div", {}, make("dt", {}, key), make("dd", {}, name(value)))),
@@ -46,14 +46,14 @@ function showLegend() {
   const entries = [];
   if (signs.includes(false)) entries.push(entry("importance", "less to more important"));
   if (signs.includes(true))
-    entries.push(entry("for", "speaks for the explained class"), entry("against", "speaks against it"));
+    entries.push(entry("for", "speaks for the answer"), entry("against", "speaks against it"));
   if (story.examples.some((example) => example.evidence)) {
     const mark = make(
       "span",
       { class: story.modality === "text" ? "evidence" : "evidence-box" },
       story.modality === "text" ? "underlined" : "outlined",
     );
-    entries.push(make("span", { class: "entry" }, mark, ": known to decide the label"));
+    entries.push(make("span", { class: "entry" }, mark, ": known to decide the answer"));
   }
   entries.push(make("span", { class: "entry" }, "Each map is scaled to its own strongest part."));
   byId("legend").replaceChildren(...entries);

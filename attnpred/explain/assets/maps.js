@@ -28,7 +28,14 @@ function textMap(example, values, signed, title, [start, end]) {
   const known = new Set(example.evidence ?? []);
   const text = make("p", { class: "map text", dir: "auto", ...stepping(`words shaded by ${title}`) });
   if (start > 0) text.append(make("span", { class: "cut" }, `… ${plural(start, "word")} before … `));
+  const titles = new Map(); // where a text begins that is read together with others
+  let at = 0;
+  for (const [title, count] of example.texts ?? []) {
+    titles.set(at, title);
+    at += count;
+  }
   for (let i = start; i < end; i++) {
+    if (titles.has(i)) text.append(make("span", { class: "cut" }, `${i ? " ‖ " : ""}${titles.get(i)}: `));
     const kind = [`word ${shade(values[i], top, signed)}`, known.has(i) ? "evidence" : ""].join(" ").trim();
     text.append(make("span", { class: kind, "data-part": i }, example.words[i]), " ");
   }

@@ -9,9 +9,10 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from attnpred.config.options import AugmentConfig
-from attnpred.contracts import ImageBatch, ImageSpec
+from attnpred.contracts import Batch
 from attnpred.data.hashing import scattered
 from attnpred.errors import UserError
+from attnpred.modalities.image.batch import ImageSpec
 
 
 class Augment:
@@ -20,7 +21,9 @@ class Augment:
     Evidence moves with the pixels; cutout leaves it as it is, and mixed images have none.
     """
 
-    def __init__(self, config: AugmentConfig, spec: ImageSpec, epochs: int) -> None:
+    def __init__(
+        self, config: AugmentConfig, spec: ImageSpec, epochs: int, soften: Callable[[Any], Any] | None = None
+    ) -> None:
         side = min(spec.height, spec.width)
         # reflection has a side less one pixel to show; a square of the whole image leaves nothing to see
         for name, value in (("crop", config.crop), ("cutout", config.cutout), ("small_side", config.small_side)):
@@ -29,10 +32,16 @@ class Augment:
         self._config = config
         self._small_epochs = int(config.small_share * epochs)
         self._mean = torch.tensor(spec.mean).round().to(torch.uint8)
-        self._mix = mixer(config, len(spec.classes))
+        self._mix, self._soften = mixer(config), soften
+        if self._mix is not None and soften is None:
+            name = "mixup" if config.mixup else "cutmix"
+            raise UserError(
+                f"data.augment.{name}={getattr(config, name):g}: the task's targets cannot be mixed; set it to 0"
+            )
 
-    def __call__(self, batch: ImageBatch, epoch: int) -> ImageBatch:
-        pixels, labels, evidence = batch.pixels, batch.labels, batch.evidence
+    def __call__(self, batch: Batch, epoch: int) -> Batch:
+        images, targets = batch.input, batch.targets
+        pixels, evidence = images.pixels, images.evidence
         if self._config.crop or self._config.flip:
             if evidence is not None:  # as one more channel it moves with the others
                 pixels = torch.cat((pixels, evidence[:, None].to(pixels.dtype)), 1)
@@ -44,10 +53,14 @@ class Augment:
             pixels = cut_out(pixels, self._config.cutout, self._mean.to(pixels.device))
         if epoch < self._small_epochs and self._config.small_side is not None:
             pixels, evidence = shrink(pixels, evidence, self._config.small_side)
-        if self._mix is not None:
-            pixels, labels = self._mix(pixels.float(), labels)
-            evidence = None  # two images' label was not decided in one
-        return replace(batch, pixels=pixels, labels=labels, evidence=evidence)
+        if self._mix is not None and self._soften is not None:
+            soft = self._soften(targets)
+            ((name, values),) = soft.items()
+            pixels, mixed = self._mix(pixels.float(), values)
+            targets = {name: mixed}
+            evidence = None  # two images' answer was not decided in one
+        mixed_batch = batch.reading(replace(images, pixels=pixels, evidence=evidence))
+        return replace(mixed_batch, targets=targets)
 
 
 def turn(ids: Tensor, epoch: int) -> Tensor:
@@ -96,13 +109,16 @@ def shrink(pixels: Tensor, evidence: Tensor | None, side: int) -> tuple[Tensor, 
     return pixels, evidence
 
 
-def mixer(config: AugmentConfig, classes: int) -> Callable[[Tensor, Tensor | None], Any] | None:
-    """torchvision's MixUp, CutMix, or one of both at random a batch; None where both are off."""
+def mixer(config: AugmentConfig) -> Callable[[Tensor, Tensor], Any] | None:
+    """torchvision's MixUp, CutMix, or one of both at random a batch; None where both are off.
+
+    It takes images and their targets, (batch, numbers) float.
+    """
     if not config.mixup and not config.cutmix:
         return None
     from torchvision.transforms import v2
 
-    options: list[Any] = [v2.MixUp(alpha=config.mixup, num_classes=classes)] if config.mixup else []
-    options += [v2.CutMix(alpha=config.cutmix, num_classes=classes)] if config.cutmix else []
-    chosen: Callable[[Tensor, Tensor | None], Any] = v2.RandomChoice(options)
+    options: list[Any] = [v2.MixUp(alpha=config.mixup)] if config.mixup else []
+    options += [v2.CutMix(alpha=config.cutmix)] if config.cutmix else []
+    chosen: Callable[[Tensor, Tensor], Any] = v2.RandomChoice(options)
     return chosen

@@ -1,43 +1,29 @@
-"""Image data: its options, the reader that makes batches of files and pixels of attention, and the dataset."""
+"""Image data: its options and the dataset."""
 
-import os
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from itertools import islice, takewhile
 from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
 import torch
-from torch.nn import functional as F
 
 from attnpred.config.options import AugmentConfig, DataConfig, Modality
 from attnpred.config.schema import option
 from attnpred.console.say import counted
-from attnpred.contracts import Attention, ImageBatch, ImageSpec
+from attnpred.contracts import Batch, InputSpec
 from attnpred.data.base import Data
 from attnpred.data.batching import BatchLoader, Integers
-from attnpred.data.labels import LabelColumn
 from attnpred.data.splits import Split, carving, source_split
-from attnpred.errors import BadInput, UserError
+from attnpred.errors import UserError
 from attnpred.machine.files import read_json, write_json
-from attnpred.modalities.image.pixels import (
-    Pixels,
-    PixelStore,
-    as_pixels,
-    described,
-    in_colours,
-    open_image,
-    statistics,
-    write_pixels,
-)
-from attnpred.modalities.reader import Reading, load_spec, save_spec
+from attnpred.modalities.image.batch import ImageInput, ImageSpec
+from attnpred.modalities.image.pixels import PixelStore, described, statistics, write_pixels
+from attnpred.modalities.image.reader import ImageReader
 
 # raised when the code makes other files of the same input
-PIXELS_VERSION, STATISTICS_VERSION = 2, 1
+PIXELS_VERSION, STATISTICS_VERSION = 3, 2
 CHUNK = 256  # images in memory at once
-SMALL_FILE = 10_000  # bytes
 
 
 @dataclass(kw_only=True)
@@ -57,85 +43,16 @@ class ImageDataConfig(DataConfig):
         return self.augment.small_share > 0
 
 
-class ImageReader:
-    """Makes batches of image files, and pixels' attention of regions'."""
-
-    def __init__(self, spec: ImageSpec) -> None:
-        self.spec = spec
-
-    def save(self, directory: Path) -> None:
-        save_spec(directory, self.spec)
-
-    @classmethod
-    def load(cls, directory: Path) -> "ImageReader":
-        spec, _ = load_spec(directory)
-        assert isinstance(spec, ImageSpec)
-        return cls(spec)
-
-    def readings(self, inputs: Iterable[str], size: int) -> Iterator[Reading[ImageBatch]]:
-        """Batches of `size` image files, in the order given, brought to the model's size and colours."""
-        stream, start = iter(inputs), 0
-        with ThreadPoolExecutor(os.cpu_count()) as threads:
-            while paths := list(islice(stream, size)):
-                # threads take longer over small files than one alone, since they wait for one another
-                together = _bytes(paths[0]) > SMALL_FILE
-                found = list((threads.map if together else map)(self._read, paths))
-                good = list(takewhile(lambda one: not isinstance(one, str), found))
-                if good:
-                    pixels = torch.from_numpy(np.stack(good))
-                    ids = torch.arange(start, start + len(good))
-                    batch = ImageBatch(labels=None, ids=ids, pixels=pixels)
-                    yield Reading(paths[: len(good)], batch, self._explain)
-                if len(good) < len(paths):
-                    raise BadInput(str(found[len(good)]), start + len(good))
-                start += len(paths)
-
-    def describe(self, batch: ImageBatch) -> Callable[[Attention], Iterator[dict[str, Any]]]:
-        """As a reading's `explain`, for a batch of the data."""
-        return self._explain
-
-    def _read(self, path: str) -> Pixels | str:
-        """The file's pixels, or what is wrong with it."""
-        from PIL import Image
-
-        try:
-            size = (self.spec.width, self.spec.height)
-            # colours first: a palette's numbers can't be averaged
-            image = in_colours(open_image(path), self.spec.channels)
-            return as_pixels(
-                image if image.size == size else image.resize(size, Image.Resampling.BILINEAR), self.spec.channels
-            )
-        except (OSError, ValueError) as error:
-            reason = "no such file" if isinstance(error, FileNotFoundError) else f"no image that can be read ({error})"
-            return f"{path}: {reason}; give the path of an image file"
-
-    def _explain(self, attention: Attention) -> Iterator[dict[str, Any]]:
-        """Attention a pixel of the model's input, from its regions'."""
-        assert attention.grid is not None, "an image's importance needs the grid of its regions"
-        regions = attention.importance.cpu().double().unflatten(1, (1, *attention.grid))
-        size = (self.spec.height, self.spec.width)
-        pixels = F.interpolate(regions, size, mode="bilinear", align_corners=False)[:, 0]  # (batch, height, width)
-        for one in (pixels if attention.signed else pixels / pixels.sum((1, 2), keepdim=True)).numpy():
-            yield {"size": list(size), "attention": one.tolist()}
-
-
-def _bytes(path: str) -> int:
-    try:
-        return Path(path).stat().st_size
-    except (OSError, ValueError):
-        return 0
-
-
 class ImageData(Data[ImageDataConfig, ImageReader, PixelStore]):
     """A dataset of images, all of one size."""
 
     @property
-    def spec(self) -> ImageSpec:
-        return self.reader.spec
+    def specs(self) -> dict[str, InputSpec]:
+        return {self.reader.name: self.reader.spec}
 
-    def loader(self, split: Split, *, seed: int = 0, rank: int = 0, world: int = 1) -> BatchLoader[ImageBatch]:
-        spec = self.spec
-        store, rows, labels = self._part(split, spec.classes)
+    def loader(self, split: Split, *, seed: int = 0, rank: int = 0, world: int = 1) -> BatchLoader:
+        reader, target, spec = self.reader, self.target, self.reader.spec
+        store, rows, values = self._part(split)
         if store.pixels.shape[1:] != (spec.channels, spec.height, spec.width):
             name, option = source_split(self.config, split)
             found, known = described(store.pixels.shape[1:]), described((spec.channels, spec.height, spec.width))
@@ -143,14 +60,15 @@ class ImageData(Data[ImageDataConfig, ImageReader, PixelStore]):
                 f"{option}={name}: its images are {found}, the model's are {known}; use images of that kind"
             )
 
-        def make(positions: Integers) -> ImageBatch:
+        def make(positions: Integers) -> Batch:
             chosen = rows[positions].astype(np.int64)
             evidence = store.evidence(chosen)
-            return ImageBatch(
-                labels=torch.from_numpy(labels[chosen].astype(np.int64)),
-                ids=torch.from_numpy(chosen),
+            images = ImageInput(
                 pixels=torch.from_numpy(store.pixels[chosen]),
                 evidence=None if evidence is None else torch.from_numpy(evidence),
+            )
+            return Batch(
+                inputs={reader.name: images}, targets=target.tensors(values[positions]), ids=torch.from_numpy(chosen)
             )
 
         train = split == "train"
@@ -160,25 +78,26 @@ class ImageData(Data[ImageDataConfig, ImageReader, PixelStore]):
             batch_size=self.config.batch_size if train else self.config.eval_batch_size,
             train=train,
             drop_last=train,
+            weights=self._draw_weights(split, values),
             seed=seed,
             rank=rank,
             world=world,
         )
 
-    def augment(self, epochs: int) -> Callable[[ImageBatch, int], ImageBatch] | None:
+    def augment(self, epochs: int, soften: Callable[[Any], Any] | None = None) -> Callable[[Batch, int], Batch] | None:
         if not any(asdict(self.config.augment).values()):
             return None
         from attnpred.modalities.image.augment import Augment
 
-        return Augment(self.config.augment, self.spec, epochs)
+        return Augment(self.config.augment, self.reader.spec, epochs, soften)
 
     def _make_reader(self) -> ImageReader:
         store = self._store("train")
-        key = {"version": STATISTICS_VERSION, "carving": carving(self.config), **self._skipping()}
-        train, columns = source_split(self.config, "train"), self._columns()
+        key = {"version": STATISTICS_VERSION, "carving": carving(self.config), **self._key()}
+        train, columns = source_split(self.config, "train"), self._columns() | self._target_columns()
 
         def build(directory: Path) -> None:
-            _, rows, _ = self._part("train", tuple(store.classes))
+            _, rows, _ = self._rows_of("train")
             mean, std = statistics(store.pixels, rows)
             write_json(directory / "statistics.json", {"mean": mean, "std": std})
 
@@ -188,7 +107,6 @@ class ImageData(Data[ImageDataConfig, ImageReader, PixelStore]):
         channels, height, width = store.pixels.shape[1:]
         return ImageReader(
             ImageSpec(
-                classes=tuple(store.classes),
                 channels=channels,
                 height=height,
                 width=width,
@@ -198,17 +116,17 @@ class ImageData(Data[ImageDataConfig, ImageReader, PixelStore]):
         )
 
     def _columns(self) -> dict[str, str]:
-        return {"data.image_column": self.config.image_column, "data.label_column": self.config.label_column}
+        return {"data.image_column": self.config.image_column}
 
     def _prepare(self, name: str, option: str) -> PixelStore:
         config, columns = self.config, self._all_columns()
 
         def build(directory: Path) -> None:
-            labels = LabelColumn(config.label_column, self.source.class_names(name, option, config.label_column))
+            targets = self._collector(name, option)
             rows = counted(f"reading {name} of {config.source}", self.source.chunks(name, option, columns, CHUNK))
             evidence = self._evidence(name, option)
             skip = config.on_bad_row == "skip"
-            write_pixels(directory, rows, labels, config.image_column, f"{option}={name}", evidence, skip=skip)
+            write_pixels(directory, rows, targets, config.image_column, f"{option}={name}", evidence, skip=skip)
 
-        key = {"version": PIXELS_VERSION, **self._skipping()}
+        key = {"version": PIXELS_VERSION, **self._key()}
         return PixelStore(self._entry("pixels", (name, option), columns, key, f"split {name}", build))

@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 
 from attnpred.data.batching import Integers
 from attnpred.data.evidence import EvidenceColumn, Marks, append_evidence, stored_evidence
-from attnpred.data.labels import LabelColumn
 from attnpred.data.splits import Rows
 from attnpred.data.store import Store, save_store
+from attnpred.data.targets import Collector
 from attnpred.errors import BadRow
 
 Pixels = NDArray[np.uint8]
@@ -32,7 +32,7 @@ class PixelStore(Store):
 
     def __init__(self, directory: Path) -> None:
         super().__init__(directory)
-        shape = (len(self.labels), *self.about["shape"])
+        shape = (len(self.targets.values), *self.about["shape"])
         self.pixels: Pixels = np.memmap(directory / PIXELS_FILE, np.uint8, mode="r", shape=shape)
         # eight pixels a byte, and every line begins one
         self._evidence = stored_evidence(directory, (shape[0], shape[2], -(-shape[3] // 8)), np.uint8)
@@ -95,16 +95,17 @@ def decode(value: Any) -> Pixels:
 def write_pixels(
     directory: Path,
     rows: Iterator[list[list[Any]]],
-    labels: LabelColumn,
+    targets: Collector,
     column: str,
     place: str,
     evidence: EvidenceColumn | None = None,
     *,
     skip: bool = False,
 ) -> None:
-    """Decodes chunks of [images, labels] as they come; `column` and `place` (the split) say where a bad image is.
+    """Decodes chunks as they come; `column` and `place` (the split) say where a bad image is.
 
-    With `evidence` the chunks have its column third. With `skip` a bad image becomes a black one without label.
+    A chunk holds images, then the columns of the target, and with `evidence` its column last. With `skip` a bad image
+    becomes a black one without target.
     """
     shape: tuple[int, ...] | None = None
     start = first = 0
@@ -119,12 +120,12 @@ def write_pixels(
             return f"row {row} of {place} cannot be decoded: {error}"
 
     with (directory / PIXELS_FILE).open("wb") as file, ThreadPoolExecutor(os.cpu_count()) as threads:
-        for values, chunk_labels, *rest in rows:
+        for values, *rest in rows:
             found = list(threads.map(one, enumerate(values, start)))
             if shape is None:
                 good = ((row, image.shape) for row, image in enumerate(found, start) if not isinstance(image, str))
                 first, shape = next(good, (0, None))
-            images = []
+            images, usable = [], [True] * len(values)
             for row, image in enumerate(found, start):
                 if not isinstance(image, str) and image.shape != shape:
                     assert shape is not None
@@ -136,18 +137,17 @@ def write_pixels(
                     if not skip or shape is None:
                         raise BadRow(f"data.image_column={column}: {image}; or set data.on_bad_row=skip", row)
                     bad.append(image)
-                    chunk_labels[row - start] = None
+                    usable[row - start] = False
                     image = np.zeros(shape, np.uint8)
                 images.append(image)
             assert shape is not None
             file.write(np.stack(images).tobytes())
             if evidence is not None:
-                marks = np.stack(evidence.on_pixels(rest[0], shape[1], shape[2]))
+                marks = np.stack(evidence.on_pixels(rest.pop(), shape[1], shape[2]))
                 append_evidence(directory, np.packbits(marks, axis=2))
-            labels.add(chunk_labels)
+            targets.add(rest, usable)
             start += len(values)
-    numbers, classes = labels.finish()
-    save_store(directory, numbers, classes, shape=shape, bad=bad[:SHOWN])
+    save_store(directory, targets.finish(), shape=shape, bad=bad[:SHOWN])
 
 
 def described(shape: tuple[int, ...]) -> str:

@@ -1,34 +1,36 @@
 """Text data: its options and the dataset."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cache as cached
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from attnpred.config.options import DataConfig, Modality, TokenizerConfig
 from attnpred.config.schema import Invalid, option
 from attnpred.console.say import counted
-from attnpred.contracts import TextBatch, TextSpec
+from attnpred.contracts import Batch, InputSpec
 from attnpred.data import cache
 from attnpred.data.base import Data
 from attnpred.data.batching import BatchLoader, Integers, tokens_at_once
-from attnpred.data.labels import LabelColumn, translate
 from attnpred.data.sources import files_digest
 from attnpred.data.splits import Split, carving, rows_of, source_split
 from attnpred.errors import BadRow, UserError
 from attnpred.machine.hub import locate
-from attnpred.modalities.text.reader import TextReader, drop_words
+from attnpred.modalities.text.batch import TextSpec
+from attnpred.modalities.text.reader import TextReader
 from attnpred.modalities.text.tokenizer_training import train_vocabulary
 from attnpred.modalities.text.tokens import PLACE, TokenStore, Vocabulary, checkpoint_vocabulary, clean, write_tokens
 
 # raised when the code makes other files of the same input
-VOCABULARY_VERSION, TOKENS_VERSION = 2, 3
+VOCABULARY_VERSION, TOKENS_VERSION = 3, 4
 CHUNK = 2000  # texts in memory at once
+Rows = tuple[list[list[str]], list[list[Any]], list[Any], list[bool] | None]
 
 
 @dataclass(kw_only=True)
@@ -37,7 +39,9 @@ class TextDataConfig(DataConfig):
 
     modality: ClassVar[Modality] = "text"
 
-    text_column: str = option("Column that holds the text.")
+    text_column: str | list[str] = option(
+        "Column that holds the text. Several are read together as one sequence, each by its column's name."
+    )
     strip_html: bool = option("Turn <br /> into line breaks and entities such as &amp; into characters.")
     max_length: int = option("Tokens a text is cut to, special ones included.", ge=1)
     truncate: Literal["head", "tail", "both"] = option(
@@ -55,57 +59,75 @@ class TextDataConfig(DataConfig):
             raise Invalid(
                 "token_budget", f"too small for one text of max_length={self.max_length}; raise it or lower that"
             )
+        if len(set(self.text_columns())) < len(self.text_columns()) or not self.text_columns():
+            raise Invalid("text_column", "must name one column, or several different ones")
+        if self.max_length < len(self.text_columns()):
+            raise Invalid("max_length", f"too small for {len(self.text_columns())} texts; raise it")
+        if self.evidence_column is not None and len(self.text_columns()) > 1:
+            raise Invalid("evidence_column", "marks places in one text; name one text_column, or set this to null")
+        if self.token_budget is not None and self.sampling == "balanced":
+            raise Invalid("sampling", "balances batches of equally many texts; set data.token_budget=null")
         if self.evidence_column is not None and self.strip_html:
             raise Invalid("evidence_column", "counts the raw text's characters; set data.strip_html=false")
+
+    def text_columns(self) -> list[str]:
+        return [self.text_column] if isinstance(self.text_column, str) else self.text_column
 
 
 class TextData(Data[TextDataConfig, TextReader, TokenStore]):
     """A dataset of texts."""
 
     @property
-    def spec(self) -> TextSpec:
-        return self.reader.spec
+    def specs(self) -> dict[str, InputSpec]:
+        return {self.reader.name: self.reader.spec}
 
-    def loader(self, split: Split, *, seed: int = 0, rank: int = 0, world: int = 1) -> BatchLoader[TextBatch]:
-        store, rows, labels = self._part(split, self.spec.classes)
+    def loader(self, split: Split, *, seed: int = 0, rank: int = 0, world: int = 1) -> BatchLoader:
+        store, rows, values = self._part(split)
+        reader, target = self.reader, self.target
 
-        def make(positions: Integers) -> TextBatch:
+        def make(positions: Integers) -> Batch:
             chosen = rows[positions].astype(np.int64)
-            texts, evidence = [store.text(row) for row in chosen], store.evidence(chosen)
-            return self.reader.collate(texts, labels[chosen].astype(np.int64), chosen, evidence)
+            texts = reader.collate([store.row(row) for row in chosen], store.evidence(chosen))
+            return Batch(
+                inputs={reader.name: texts}, targets=target.tensors(values[positions]), ids=torch.from_numpy(chosen)
+            )
 
-        train, longest = split == "train", self.spec.max_length
+        train, longest = split == "train", reader.spec.max_length
         return BatchLoader(
             make,
-            self.reader.lengths(store.lengths(rows)),
+            reader.lengths(store.lengths(rows)),
             batch_size=self.config.batch_size,
             token_budget=self.config.token_budget if train else tokens_at_once(self.config.eval_batch_size, longest),
             train=train,
+            weights=self._draw_weights(split, values),
             seed=seed,
             rank=rank,
             world=world,
         )
 
-    def augment(self, epochs: int) -> Callable[[TextBatch, int], TextBatch] | None:
+    def augment(self, epochs: int, soften: Callable[[Any], Any] | None = None) -> Callable[[Batch, int], Batch] | None:
         share = self.config.word_dropout
         return partial(drop_words, share=share, unknown_id=self.reader.vocabulary.unknown_id) if share else None
 
     def _make_reader(self) -> TextReader:
         config, vocabulary = self.config, self._vocabulary
-        special = len(vocabulary.prefix) + len(vocabulary.suffix)
+        columns = config.text_columns()
+        names = tuple(columns) if len(columns) > 1 else ()
+        special = len(vocabulary.prefix) + len(vocabulary.suffix) + (len(columns) - 1) * len(vocabulary.between)
         max_length = min(config.max_length, vocabulary.max_length or config.max_length)
-        if max_length <= special:
+        if max_length < special + len(columns):
             raise UserError(
                 f"data.max_length={config.max_length}: leaves no room beside {special} special tokens; raise it"
             )
         spec = TextSpec(
-            classes=tuple(self._store("train").classes),
             vocab_size=vocabulary.size,
             max_length=max_length,
             pad_id=vocabulary.pad_id,
             mask_id=vocabulary.unknown_id if vocabulary.mask_id is None else vocabulary.mask_id,
             prefix=vocabulary.prefix,
             suffix=vocabulary.suffix,
+            names=names,
+            between=vocabulary.between if names else (),
         )
         return TextReader(spec, vocabulary, strip_html=config.strip_html, truncate=config.truncate)
 
@@ -121,14 +143,16 @@ class TextData(Data[TextDataConfig, TextReader, TokenStore]):
             "carving": carving(config),
             "strip_html": config.strip_html,
             "tokenizer": asdict(config.tokenizer),
-            **self._skipping(),
+            **self._key(),
         }
 
         def build(directory: Path) -> None:
             train_vocabulary(config.tokenizer, self._train_texts()).save(directory)
 
         train, what = source_split(config, "train"), f"a {config.tokenizer.kind} tokenizer"
-        return Vocabulary.load(self._entry("tokenizer", train, self._columns(), key, what, build))
+        return Vocabulary.load(
+            self._entry("tokenizer", train, self._columns() | self._target_columns(), key, what, build)
+        )
 
     def _checkpoint_vocabulary(self, source: str) -> Vocabulary:
         local = locate(source, place=PLACE)
@@ -140,11 +164,20 @@ class TextData(Data[TextDataConfig, TextReader, TokenStore]):
         return Vocabulary.load(place)
 
     def _columns(self) -> dict[str, str]:
-        return {"data.text_column": self.config.text_column, "data.label_column": self.config.label_column}
+        columns = self.config.text_columns()
+        return {"data.text_column" if i == 0 else f"data.text_column[{i}]": name for i, name in enumerate(columns)}
+
+    def _read_columns(self) -> dict[str, str]:
+        return self._columns() | self._target_columns()
 
     def _prepare(self, name: str, option: str) -> TokenStore:
         config, vocabulary, columns = self.config, self._vocabulary, self._all_columns()
         strip_html = self._given.strip_html if self._given is not None else config.strip_html
+        texts = len(config.text_columns())
+        if self._given is not None and texts != (len(self._given.spec.names) or 1):
+            raise UserError(
+                f"data.text_column={config.text_column}: the model does not read {texts} texts; name as many"
+            )
         if strip_html and config.evidence_column is not None:
             raise UserError(
                 f"data.evidence_column={config.evidence_column}: counts the raw text's characters, but the model's "
@@ -155,65 +188,86 @@ class TextData(Data[TextDataConfig, TextReader, TokenStore]):
             "strip_html": strip_html,
             "tokenizer": vocabulary.fingerprint,
             "unknown_id": vocabulary.unknown_id,
-            **self._skipping(),
+            **self._key(),
         }
 
         def build(directory: Path) -> None:
-            labels = LabelColumn(config.label_column, self.source.class_names(name, option, config.label_column))
             rows = self._rows(name, option, columns, strip_html)
-            write_tokens(directory, vocabulary, rows, labels, self._evidence(name, option))
+            write_tokens(directory, vocabulary, rows, self._collector(name, option), self._evidence(name, option))
 
         return TokenStore(self._entry("tokens", (name, option), columns, key, f"split {name}", build))
 
-    def _rows(self, name: str, option: str, columns: dict[str, str], strip_html: bool) -> Iterator[list[list[Any]]]:
-        """Chunks of `columns` of a source's split, the first being texts, which come clean."""
-        chunks = self.source.chunks(name, option, columns, CHUNK)
+    def _rows(self, name: str, option: str, columns: dict[str, str], strip_html: bool) -> Iterator[Rows]:
+        """Chunks of a source's split: the columns of texts, those of the target, the evidence, and what is usable."""
+        texts, targets = len(self.config.text_columns()), len(self.target.columns)
         start = 0
-        for texts, labels, *others in counted(f"reading {name} of {self.config.source}", chunks):
+        chunks = self.source.chunks(name, option, columns, CHUNK)
+        for chunk in counted(f"reading {name} of {self.config.source}", chunks):
+            given, evidence = chunk[:texts], chunk[texts + targets :]
+            usable = None
             if self.config.on_bad_row == "skip":
-                bad = [not isinstance(text, str) or not text.strip() for text in texts]
-                # they keep their place, and are left out by having no label
-                labels = [None if b else label for b, label in zip(bad, labels, strict=True)]
-                texts = ["" if b else text for b, text in zip(bad, texts, strict=True)]
-            row = next((row for row, text in enumerate(texts, start) if not isinstance(text, str)), None)
-            if row is not None:
-                raise self._no_text(texts[row - start], row, f"{option}={name}")
-            yield [[clean(text, strip_html) for text in texts], labels, *others]
-            start += len(texts)
+                good = [[isinstance(text, str) and bool(text.strip()) for text in column] for column in given]
+                usable = [all(row) for row in zip(*good, strict=True)]
+                # bad rows keep their place, and are left out by having no target
+                given = [[text if u else "" for text, u in zip(c, usable, strict=True)] for c in given]
+            for column in given:
+                row = next((row for row, text in enumerate(column, start) if not isinstance(text, str)), None)
+                if row is not None:
+                    raise self._no_text(column[row - start], row, f"{option}={name}")
+            cleaned = [[clean(text, strip_html) for text in column] for column in given]
+            yield cleaned, chunk[texts : texts + targets], evidence[0] if evidence else [], usable
+            start += len(given[0])
 
     def _no_text(self, value: Any, row: int, place: str) -> UserError:
-        column = f"data.text_column={self.config.text_column}"
+        column = f"data.text_column={','.join(self.config.text_columns())}"
         if value is not None and not isinstance(value, bytes):
             return UserError(f"{column}: holds {type(value).__name__} values; choose a column of texts")
         problem = "has no text" if value is None else "is no text in UTF-8"
         return BadRow(f"{column}: row {row} of {place} {problem}; mend it, or set data.on_bad_row=skip", row)
 
-    def _labels(self, name: str, option: str) -> Iterator[tuple[None, list[Any]]]:
-        """Chunks as `_rows` gives them, of labels alone, which is quicker."""
-        for chunk in self.source.chunks(name, option, {"data.label_column": self.config.label_column}, CHUNK):
-            yield None, chunk[0]
+    def _train_rows(self) -> NDArray[np.bool_] | None:
+        """Which rows of the source's split belong to the train part; None where all do."""
+        config = self.config
+        if not carving(config) and config.on_bad_row == "fail":
+            return None
+        train = source_split(config, "train")
+        collector = self._collector(*train)
+        if config.on_bad_row == "skip":  # then the texts say which rows count, too
+            for _, targets, _, usable in self._rows(*train, self._read_columns(), config.strip_html):
+                collector.add(targets, usable)
+        else:
+            for targets in self.source.chunks(*train, self._target_columns(), CHUNK):
+                collector.add(targets)
+        stored = collector.finish()
+        if config.on_bad_row == "fail":
+            self.target.require(stored, f"data.train_split={config.train_split}")
+        good = np.flatnonzero(self.target.usable(stored))
+        strata = self.target.strata(stored, good)
+        wanted = np.zeros(len(stored.values), bool)
+        wanted[good[rows_of(config, "train", np.zeros(len(good), np.uint8) if strata is None else strata)]] = True
+        return wanted
 
     def _train_texts(self) -> Callable[[], Iterator[str]]:
         """Streams the texts of the train part, as often as it is called."""
-        config = self.config
+        config, wanted = self.config, self._train_rows()
         train = source_split(config, "train")
-        wanted: NDArray[np.bool_] | None = None
-        if carving(config):
-            column = LabelColumn(config.label_column, self.source.class_names(*train, config.label_column))
-            skips = config.on_bad_row == "skip"  # then the texts say which rows count, too
-            for _, chunk in self._rows(*train, self._columns(), config.strip_html) if skips else self._labels(*train):
-                column.add(chunk)
-            labels, classes = column.finish()
-            good = np.flatnonzero((labels >= 0) & (labels < len(classes))) if skips else np.arange(len(labels))
-            translate(labels[good], classes, classes, f"data.train_split={config.train_split}")
-            wanted = np.zeros(len(labels), bool)
-            wanted[good[rows_of(config, "train", labels[good])]] = True
 
         def stream() -> Iterator[str]:
             start = 0
-            for texts, _ in self._rows(*train, self._columns(), config.strip_html):
-                here = np.ones(len(texts), bool) if wanted is None else wanted[start : start + len(texts)]
-                yield from (text for text, is_train in zip(texts, here, strict=True) if is_train)
-                start += len(texts)
+            for columns, _, _, _ in self._rows(*train, self._read_columns(), config.strip_html):
+                count = len(columns[0])
+                here = np.ones(count, bool) if wanted is None else wanted[start : start + count]
+                for column in columns:
+                    yield from (text for text, is_train in zip(column, here, strict=True) if is_train)
+                start += count
 
         return stream
+
+
+def drop_words(batch: Batch, epoch: int, *, share: float, unknown_id: int) -> Batch:
+    """Makes about `share` of the texts' own tokens unknown, others whenever it is asked."""
+    texts = batch.input
+    dropped = torch.rand(texts.tokens.shape, device=texts.tokens.device) < share
+    own = texts.own()
+    tokens = texts.tokens.masked_fill(dropped if own is None else dropped & own, unknown_id)
+    return batch.reading(replace(texts, tokens=tokens))

@@ -1,6 +1,9 @@
 """Texts in: batches of token ids. Attention on tokens out: attention on words."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+import html
+import json
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import chain, islice, pairwise
@@ -11,16 +14,19 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from attnpred.contracts import Attention, TextBatch, TextSpec
+from attnpred.contracts import Attention, Batch
 from attnpred.data.batching import Integers, cut_by_tokens, padded, tokens_at_once
 from attnpred.data.evidence import Marks
-from attnpred.errors import UserError
-from attnpred.modalities.reader import Reading, damaged, load_spec, save_spec
+from attnpred.errors import BadInput, UserError
+from attnpred.modalities.reader import Describe, Reader, Reading
+from attnpred.modalities.text.batch import TextInput, TextSpec
 from attnpred.modalities.text.tokens import TOKENIZER_FILE, Vocabulary, clean
+from attnpred.modalities.text.words import by_word, shares_of, spell
+from attnpred.pages import pictures
+from attnpred.pages.pictures import Caption
 
 T = TypeVar("T")
-BEYOND_SPACES = 0x3001  # no character from here on parts words
-SPACE = np.array([*(chr(point).isspace() for point in range(BEYOND_SPACES)), False])
+SPEC = TextSpec
 TRUNCATES = ("head", "tail", "both")
 CHARACTERS = 64  # of new input are read for each token that may be kept
 LARGEST_WINDOW = 16  # of texts that are sorted together, in sizes of the first
@@ -30,107 +36,152 @@ LARGEST_WINDOW = 16  # of texts that are sorted together, in sizes of the first
 class ReadText:
     text: str  # as the tokenizer gets it
     ids: Sequence[int]
-    last: Integers  # of each token that is kept, where in the text its last character is
+    ends: Integers  # of each token, where in the text its last character is
 
 
-class TextReader:
+class TextReader(Reader[TextSpec, TextInput]):
     """Makes batches of texts, and words' attention of tokens'."""
+
+    name = "text"
 
     def __init__(self, spec: TextSpec, vocabulary: Vocabulary, *, strip_html: bool, truncate: str) -> None:
         self.spec = replace(spec, spelled=vocabulary.spelled)
         self.vocabulary = vocabulary
         self.strip_html, self.truncate = strip_html, truncate
 
-    def save(self, directory: Path) -> None:
+    def options(self) -> dict[str, Any]:
+        return {"strip_html": self.strip_html, "truncate": self.truncate, "unknown_id": self.vocabulary.unknown_id}
+
+    def save_files(self, directory: Path) -> None:
         (directory / TOKENIZER_FILE).write_text(self.vocabulary.tokenizer_json, encoding="utf-8")
-        own = {"strip_html": self.strip_html, "truncate": self.truncate, "unknown_id": self.vocabulary.unknown_id}
-        save_spec(directory, self.spec, **own)
 
     @classmethod
-    def load(cls, directory: Path) -> "TextReader":
-        spec, own = load_spec(directory)
-        assert isinstance(spec, TextSpec)
+    def load(cls, directory: Path, spec: TextSpec, options: dict[str, Any]) -> "TextReader":
         kinds = {"strip_html": bool, "truncate": str, "unknown_id": int}
-        if {name: type(value) for name, value in own.items()} != kinds or own["truncate"] not in TRUNCATES:
-            raise damaged(directory, "reader has other options")
+        if {name: type(value) for name, value in options.items()} != kinds or options["truncate"] not in TRUNCATES:
+            raise ValueError("reader has other options")
         file = directory / TOKENIZER_FILE
+        unknown_id = options["unknown_id"]
         try:
             text = file.read_text(encoding="utf-8")
-            vocabulary = Vocabulary(text, spec.pad_id, own.pop("unknown_id"), spec.prefix, spec.suffix)
+            vocabulary = Vocabulary(text, spec.pad_id, unknown_id, spec.prefix, spec.suffix, between=spec.between)
             size = vocabulary.size
         except Exception as error:  # of no type of its own where the library cannot read it
             raise UserError(f"{file}: no tokenizer can be read from there ({error}); restore the file") from None
-        if not 0 <= vocabulary.unknown_id < spec.vocab_size or size > spec.vocab_size:
-            raise damaged(directory, f"its tokenizer has {size} entries, the model {spec.vocab_size}")
-        return cls(spec, vocabulary, **own)
+        if not 0 <= unknown_id < spec.vocab_size or size > spec.vocab_size:
+            raise ValueError(f"its tokenizer has {size} entries, the model {spec.vocab_size}")
+        return cls(spec, vocabulary, strip_html=options["strip_html"], truncate=options["truncate"])
 
-    def readings(self, inputs: Iterable[str], size: int) -> Iterator[Reading[TextBatch]]:
+    def readings(self, inputs: Iterable[Any], size: int) -> Iterator[Reading]:
         """Batches of new texts, those of like length together; none needs more memory than `size` of the longest would.
 
         They are sorted among the first `size`, then among twice as many each time, so that the first ones wait little.
         """
         budget = tokens_at_once(size, self.spec.max_length)
         start = 0
-        for given in _windows(map(self._shortened, inputs), size):
-            read = self._read(given)
-            lengths = self.lengths(np.array([len(r.ids) for r in read]))
+        for given in _windows(inputs, size):
+            rows = [[self._shortened(text) for text in self._texts(one, start + i)] for i, one in enumerate(given)]
+            read = self._read(rows)
+            lengths = self.lengths(np.array([sum(len(text.ids) for text in row) for row in read]))
             order = np.argsort(lengths, kind="stable")
+            said = rows if self.spec.names else [row[0] for row in rows]
             for begin, end in pairwise(cut_by_tokens(padded(lengths[order]), budget)):
-                rows = order[begin:end]
-                chosen = [read[row] for row in rows]
-                batch = self.collate([r.ids for r in chosen], None, start + rows)
-                yield Reading([given[row] for row in rows], batch, partial(self._explain, chosen))
+                places = order[begin:end]
+                chosen = [read[place] for place in places]
+                found = self.collate([[text.ids for text in row] for row in chosen])
+                batch = Batch(inputs={self.name: found}, targets={}, ids=torch.from_numpy(start + places))
+                shown = [self._named(said[place]) for place in places]
+                yield Reading(shown, batch, partial(self._describe, chosen))
             start += len(given)
 
-    def collate(
-        self,
-        texts: Sequence[Sequence[int] | NDArray[Any]],
-        labels: Integers | None,
-        rows: Integers,
-        evidence: Sequence[Marks] | None = None,
-    ) -> TextBatch:
-        """A batch of token ids that have neither special tokens nor been cut; `rows` become the batch's ids.
+    def accept(self, value: str, position: int) -> Any:
+        if os.path.isfile(value):  # noqa: PTH113  a Path raises where a text is long
+            raise BadInput(f"{value}: is a file, and the model reads texts; give the text, or - < FILE", position)
+        return value
 
-        `evidence` marks each text's tokens, those that will be cut too.
+    def _texts(self, value: Any, position: int) -> list[str]:
+        """The texts of one example: one, or those that are read together."""
+        names = self.spec.names
+        if not names:
+            return [value]
+        if isinstance(value, str):
+            try:
+                value = json.loads(value)
+            except ValueError:
+                value = dict(zip(names, value.split("\t"), strict=False))
+        if not isinstance(value, Mapping) or not all(isinstance(value.get(name), str) for name in names):
+            example = json.dumps(dict.fromkeys(names, "…"), ensure_ascii=False)
+            raise BadInput(
+                f"the model reads {len(names)} texts; give them as {example}, or with a tab between", position
+            )
+        return [value[name] for name in names]
+
+    def _named(self, said: Any) -> Any:
+        return dict(zip(self.spec.names, said, strict=True)) if self.spec.names else said
+
+    def collate(
+        self, rows: Sequence[Sequence[Sequence[int] | NDArray[Any]]], evidence: Sequence[Marks] | None = None
+    ) -> TextInput:
+        """Token ids of each row's texts, which have neither special tokens nor been cut, as one padded tensor.
+
+        `evidence` marks each row's tokens, those that will be cut too.
         """
-        prefix, suffix = self.spec.prefix, self.spec.suffix
-        lengths = self.lengths(np.array([len(t) for t in texts], np.int64))
+        spec = self.spec
+        counts = np.array([[len(text) for text in row] for row in rows], np.int64)  # (rows, texts)
+        lengths = self.lengths(counts.sum(1))
         # no longer than what positions are known for
-        longest = min(int(padded(lengths).max(initial=0)), self.spec.max_length)
-        tokens = np.full((len(texts), longest), self.spec.pad_id, np.int64)
-        for row, ids, length in zip(tokens, texts, lengths, strict=True):
-            row[: len(prefix)] = prefix
-            self._cut(ids, row[len(prefix) : length - len(suffix)])
-            row[length - len(suffix) : length] = suffix
+        longest = min(int(padded(lengths).max(initial=0)), spec.max_length)
+        tokens = np.full((len(rows), longest), spec.pad_id, np.int64)
+        segments = np.full(tokens.shape, -1, np.int64) if spec.names else None
         marks = None if evidence is None else np.zeros(tokens.shape, bool)
-        if marks is not None and evidence is not None:
-            for row, flags, length in zip(marks, evidence, lengths, strict=True):
-                self._cut(flags, row[len(prefix) : length - len(suffix)])
-        return TextBatch(
-            labels=None if labels is None else torch.from_numpy(labels),
-            ids=torch.from_numpy(rows),
+        for row, texts in enumerate(rows):
+            place = 0
+            taken = 0  # of the row's evidence
+            for number, (text, kept) in enumerate(zip(texts, self._shares(counts[row]), strict=True)):
+                before = spec.prefix if number == 0 else spec.between
+                tokens[row, place : place + len(before)] = before
+                place += len(before)
+                self._cut(text, tokens[row, place : place + kept])
+                if segments is not None:
+                    segments[row, place : place + kept] = number
+                if marks is not None and evidence is not None:
+                    self._cut(evidence[row][taken : taken + len(text)], marks[row, place : place + kept])
+                    taken += len(text)
+                place += kept
+            tokens[row, place : place + len(spec.suffix)] = spec.suffix
+        return TextInput(
             tokens=torch.from_numpy(tokens),
             lengths=torch.from_numpy(lengths),
             padded=bool((lengths < longest).any()),
-            prefix=len(prefix),
-            suffix=len(suffix),
+            prefix=len(spec.prefix),
+            suffix=len(spec.suffix),
+            segments=None if segments is None else torch.from_numpy(segments),
             evidence=None if marks is None else torch.from_numpy(marks),
         )
 
     def lengths(self, raw: Integers) -> Integers:
-        """Lengths in a batch, special tokens included, of texts with so many tokens."""
-        special = len(self.spec.prefix) + len(self.spec.suffix)
-        return np.minimum(raw, self.spec.max_length - special) + special
+        """Lengths in a batch, special tokens included, of rows with so many tokens."""
+        return np.minimum(raw, self.spec.room) + self.spec.special
+
+    def _shares(self, counts: Integers) -> list[int]:
+        """How many tokens of each of a row's texts are kept: the longest is cut first, until all find room."""
+        room = self.spec.room
+        if counts.sum() <= room:
+            return [int(count) for count in counts]
+        kept = np.zeros(len(counts), np.int64)
+        for place in np.argsort(counts, kind="stable"):  # a short text leaves more to the others
+            left = int((kept == 0).sum())
+            kept[place] = min(int(counts[place]), (room - int(kept.sum())) // left)
+        return [int(count) for count in kept]
 
     def _cut(self, values: Sequence[int] | NDArray[Any], into: NDArray[Any]) -> None:
-        """Writes those of a text's tokens, or of what is said of each, that are kept."""
-        head, tail = self._kept(len(values))
+        """Writes those of a text's tokens, or of what is said of each, that are kept: as many as there is room for."""
+        head, tail = self._ends(len(values), len(into))
         into[:head] = values[:head]
         into[head:] = values[len(values) - tail :]
 
-    def _kept(self, count: int) -> tuple[int, int]:
+    def _ends(self, count: int, room: int) -> tuple[int, int]:
         """How many of a text's tokens are kept from its start, and how many from its end."""
-        room = self.spec.max_length - len(self.spec.prefix) - len(self.spec.suffix)
         if count <= room or self.truncate == "head":
             return min(count, room), 0
         return (0, room) if self.truncate == "tail" else (room - room // 2, room // 2)
@@ -142,79 +193,85 @@ class TextReader:
             return text[:most]
         return text[-most:] if self.truncate == "tail" else f"{text[: most // 2]} {text[-most // 2 :]}"
 
-    def _read(self, inputs: list[str]) -> list[ReadText]:
-        texts = [clean(text, self.strip_html) for text in inputs]
+    def _read(self, rows: list[list[str]]) -> list[list[ReadText]]:
+        texts = [clean(text, self.strip_html) for row in rows for text in row]
         read = []
         for text, (ids, spans) in zip(texts, self.vocabulary.ids_and_spans(texts), strict=True):
-            head, tail = self._kept(len(spans))
             ends = np.fromiter(chain.from_iterable(spans), np.int64, 2 * len(spans)).reshape(-1, 2)
             # a token can begin with the space before its word, so that its last character tells the word
-            last = np.maximum(ends[:, 0], ends[:, 1] - 1)
-            read.append(ReadText(text, ids, np.concatenate((last[:head], last[len(last) - tail :]))))
-        return read
+            read.append(ReadText(text, ids, np.maximum(ends[:, 0], ends[:, 1] - 1)))
+        width = max(len(self.spec.names), 1)
+        return [read[start : start + width] for start in range(0, len(read), width)]
 
-    def _explain(self, read: list[ReadText], attention: Attention) -> Iterator[dict[str, Any]]:
-        first = len(self.spec.prefix)
-        for one, importance in zip(read, attention.importance.cpu().numpy(), strict=True):
-            words, shares = _by_word(one.text, one.last, importance[first : first + len(one.last)])
-            yield _described(words, shares, attention.signed)
+    def _describe(self, read: list[list[ReadText]], attention: Attention) -> Iterator[dict[str, Any]]:
+        for row, importance in zip(read, attention.importance.cpu().numpy(), strict=True):
+            place = len(self.spec.prefix)
+            found = []
+            for text, kept in zip(row, self._shares(np.array([len(t.ids) for t in row])), strict=True):
+                head, tail = self._ends(len(text.ends), min(kept, len(text.ends)))
+                ends = np.concatenate((text.ends[:head], text.ends[len(text.ends) - tail :]))
+                found.append(by_word(text.text, ends, importance[place : place + len(ends)]))
+                place += kept + len(self.spec.between)
+            yield self._described(found, attention.signed)
 
-    def describe(self, batch: TextBatch) -> Callable[[Attention], Iterator[dict[str, Any]]]:
-        """As a reading's `explain`, for a batch whose texts are not at hand: words as the tokens spell them."""
+    def describe(self, found: TextInput) -> Describe:
+        """What a reading's `describe` does, for a batch whose texts are not at hand: words as the tokens spell them."""
         tokenizer = self.vocabulary.tokenizer
-        rows = zip(batch.tokens.tolist(), batch.lengths.tolist(), strict=True)
-        spelt = [spell(tokenizer, tokens[:length]) for tokens, length in rows]
+        rows = zip(found.tokens.tolist(), found.lengths.tolist(), strict=True)
+        given = [tokens[:length] for tokens, length in rows]
+        texts = len(self.spec.names) or 1
+        segments = None if found.segments is None else found.segments.tolist()
+        spelt = []  # of each example and text: its words, and which of them each token belongs to
+        for row, tokens in enumerate(given):
+            own = [0] * len(tokens) if segments is None else segments[row]
+            each = [[place for place in range(len(tokens)) if own[place] == number] for number in range(texts)]
+            spelt.append([(places, *spell(tokenizer, [tokens[p] for p in places])) for places in each])
 
         def explain(attention: Attention) -> Iterator[dict[str, Any]]:
-            for (words, places), importance in zip(spelt, attention.importance.cpu().numpy(), strict=True):
-                known = np.array(places) >= 0
-                of_words = importance[: len(places)][known]
-                shares = np.bincount(np.array(places)[known], of_words, minlength=len(words)).astype(float)
-                yield _described(words, shares, attention.signed)
+            for row, importance in zip(spelt, attention.importance.cpu().numpy(), strict=True):
+                found = []
+                for places, words, belongs in row:
+                    known = np.array(belongs, np.int64) >= 0
+                    some = importance[np.array(places, np.int64)[known]]
+                    shares = np.bincount(np.array(belongs, np.int64)[known], some, minlength=len(words))
+                    found.append((words, shares.astype(float)))
+                yield self._described(found, attention.signed)
 
         return explain
 
+    def _described(self, found: list[tuple[list[str], NDArray[Any]]], signed: bool) -> dict[str, Any]:
+        """All words of an example with their shares; where it has several texts, also how many words each has."""
+        words = [word for some, _ in found for word in some]
+        shares = shares_of(np.concatenate([some for _, some in found]), signed)
+        described = {"words": words, "attention": shares.tolist()}
+        if self.spec.names:
+            described["texts"] = {name: len(some) for name, (some, _) in zip(self.spec.names, found, strict=True)}
+        return described
 
-def spell(tokenizer: Any, tokens: list[int]) -> tuple[list[str], list[int]]:
-    """The words that tokens spell, and which of them each token belongs to; special tokens to none, which is -1."""
-    from tokenizers.decoders import DecodeStream
+    def shown(self, found: TextInput, attention: Attention, describe: Describe) -> list[dict[str, Any]]:
+        return [{key: one[key] for key in ("words", "texts") if key in one} for one in describe(attention)]
 
-    stream = DecodeStream(skip_special_tokens=True)
-    words: list[str] = []
-    places: list[int] = []
-    for token in tokens:
-        piece = stream.step(tokenizer, token)
-        if piece is None:
-            places.append(-1)
-            continue
-        if not words or piece.startswith(" "):
-            words.append(piece.strip())
-        else:
-            words[-1] += piece
-        places.append(len(words) - 1)
-    return words, places
+    def maps(self, found: TextInput, importance: Any, attention: Attention, describe: Describe) -> list[list[float]]:
+        return [one["attention"] for one in describe(Attention(importance, signed=True))]
 
+    def draw(self, examples: Sequence[dict[str, Any]], maps: Sequence[Any], captions: Sequence[Caption]) -> np.ndarray:
+        return pictures.text_examples([one["words"] for one in examples], [list(one) for one in maps], captions)
 
-def _described(words: list[str], shares: NDArray[np.floating[Any]], signed: bool) -> dict[str, Any]:
-    if not signed:
-        total = shares.sum()
-        shares = shares / total if total > 0 else np.full(len(words), 1 / max(len(words), 1))
-    return {"words": words, "attention": shares.tolist()}
+    def html(self, answer: dict[str, Any], caption: Caption) -> str:
+        """What speaks for the answer in amber, what speaks against it in blue."""
+        texts = answer.get("texts") or {"": answer}
+        top = max((abs(share) for one in texts.values() for share in one["attention"]), default=0.0)
+        found = []
+        for name, one in texts.items():
+            found += [f"<br><i>{html.escape(name)}</i>"] if name else []
+            for word, share in zip(one["words"], one["attention"], strict=True):
+                strength = abs(share) / max(top, 1e-12)
+                colour = f"rgba({'255,160,50' if share > 0 else '70,130,230'},{strength:.2f})"
+                found.append(f'<span style="background:{colour};border-radius:3px">{html.escape(word)}</span>')
+        return " ".join(found)
 
 
-def _by_word(text: str, last: Integers, importance: NDArray[np.float32]) -> tuple[list[str], NDArray[np.floating[Any]]]:
-    """The text's own words and what falls on each, from what falls on the tokens which end at `last`.
-
-    A word that was cut off has 0.
-    """
-    words = text.split()
-    if not words:
-        return [], np.zeros(0)
-    points = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), np.uint32)
-    inside = np.concatenate(([False], ~SPACE[np.minimum(points, BEYOND_SPACES)]))
-    starts = np.flatnonzero(inside[1:] & ~inside[:-1])
-    places = np.searchsorted(starts, last, side="right") - 1
-    return words, np.bincount(places.clip(min=0), importance, minlength=len(words)).astype(float)
+READER = TextReader
 
 
 def _windows(inputs: Iterable[T], size: int) -> Iterator[list[T]]:
@@ -223,10 +280,3 @@ def _windows(inputs: Iterable[T], size: int) -> Iterator[list[T]]:
     while window := list(islice(stream, count)):
         yield window
         count = min(2 * count, LARGEST_WINDOW * size)
-
-
-def drop_words(batch: TextBatch, epoch: int, *, share: float, unknown_id: int) -> TextBatch:
-    """Makes about `share` of the texts' own tokens unknown, others whenever it is asked."""
-    dropped = torch.rand(batch.tokens.shape, device=batch.tokens.device) < share
-    own = batch.own()
-    return replace(batch, tokens=batch.tokens.masked_fill(dropped if own is None else dropped & own, unknown_id))

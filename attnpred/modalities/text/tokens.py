@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from functools import cached_property
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +15,9 @@ from numpy.typing import NDArray
 
 from attnpred.data.batching import Integers
 from attnpred.data.evidence import EvidenceColumn, Marks, append_evidence, stored_evidence
-from attnpred.data.labels import LabelColumn
 from attnpred.data.splits import Rows
 from attnpred.data.store import Store, save_store
+from attnpred.data.targets import Collector
 from attnpred.errors import UserError
 from attnpred.machine import hub
 from attnpred.machine.files import read_json, write_json
@@ -44,6 +45,7 @@ class Vocabulary:
     suffix: tuple[int, ...] = ()
     max_length: int | None = None  # the longest sequence that the checkpoint can take
     mask_id: int | None = None  # stands for a token that is taken away; where there is none, the unknown one does
+    between: tuple[int, ...] = ()  # special tokens between two texts that are read together
 
     @cached_property
     def tokenizer(self) -> Any:
@@ -115,73 +117,91 @@ def checkpoint_vocabulary(source: str) -> Vocabulary:
     backend.no_padding()
     backend.no_truncation()
     own = backend.encode("a", add_special_tokens=False).ids
-    whole = backend.encode("a").ids
-    start = next(i for i in range(len(whole)) if whole[i : i + len(own)] == own)
+    prefix, suffix = _around(backend.encode("a").ids, own)
+    _, rest = _around(backend.encode("a", "a").ids, own)
+    between, _ = _around(rest, own)
     others = (found.unk_token_id, found.eos_token_id, 0)
     fallback = next(i for i in others if i is not None)
     return Vocabulary(
         tokenizer_json=backend.to_str(),
         pad_id=found.pad_token_id if found.pad_token_id is not None else fallback,
         unknown_id=fallback,
-        prefix=tuple(whole[:start]),
-        suffix=tuple(whole[start + len(own) :]),
+        prefix=tuple(prefix),
+        suffix=tuple(suffix),
         max_length=found.model_max_length,
         mask_id=found.mask_token_id,
+        between=tuple(between),
     )
 
 
+def _around(whole: list[int], own: list[int]) -> tuple[list[int], list[int]]:
+    """What stands before the first `own` in a sequence, and behind it."""
+    start = next(i for i in range(len(whole)) if whole[i : i + len(own)] == own)
+    return whole[:start], whole[start + len(own) :]
+
+
 class TokenStore(Store):
-    """Every text's token ids, whole and without special tokens, one after the other in a flat file; evidence alike."""
+    """Every row's token ids, whole and without special tokens, one after the other in a flat file; evidence alike.
+
+    A row has one text, or as many as `about` says; they follow one another.
+    """
 
     def __init__(self, directory: Path) -> None:
         super().__init__(directory)
+        self._texts: int = self.about["texts"]  # a row
         self._ids = np.memmap(directory / IDS_FILE, self.about["dtype"], mode="r")
         self._offsets = np.memmap(directory / OFFSETS_FILE, np.int64, mode="r")
         self._evidence = stored_evidence(directory, (self._ids.size,), np.bool_)
 
     def lengths(self, rows: Rows) -> NDArray[np.uint32]:
-        """How many tokens each of these texts has."""
+        """How many tokens each of these rows has, in all of its texts."""
         found = np.empty(len(rows), np.uint32)
         for start in range(0, len(rows), CHUNK):
-            some = rows[start : start + CHUNK]
-            found[start : start + CHUNK] = self._offsets[some + 1] - self._offsets[some]
+            some = rows[start : start + CHUNK].astype(np.int64) * self._texts
+            found[start : start + CHUNK] = self._offsets[some + self._texts] - self._offsets[some]
         return found
 
-    def text(self, row: int) -> NDArray[Any]:
-        return self._ids[self._offsets[row] : self._offsets[row + 1]]
+    def row(self, row: int) -> list[NDArray[Any]]:
+        """The tokens of each of the row's texts."""
+        first = int(row) * self._texts
+        bounds = self._offsets[first : first + self._texts + 1]
+        return [self._ids[start:end] for start, end in pairwise(bounds)]
 
     def evidence(self, rows: Integers) -> list[Marks] | None:
-        """Which of these texts' tokens decided the label; None where none is known."""
+        """Which of these rows' tokens decided the answer, of all of its texts; None where none is known."""
         if self._evidence is None:
             return None
-        return [self._evidence[self._offsets[row] : self._offsets[row + 1]] for row in rows]
+        firsts = [int(row) * self._texts for row in rows]
+        return [self._evidence[self._offsets[f] : self._offsets[f + self._texts]] for f in firsts]
 
 
 def write_tokens(
     directory: Path,
     vocabulary: Vocabulary,
-    rows: Iterator[list[list[Any]]],
-    labels: LabelColumn,
+    rows: Iterator[tuple[list[list[str]], list[list[Any]], list[Any], list[bool] | None]],
+    targets: Collector,
     evidence: EvidenceColumn | None = None,
 ) -> None:
-    """Encodes chunks of [texts, labels] as they come, so that memory holds one chunk whatever the dataset's size.
+    """Encodes chunks of rows as they come, so that memory holds one chunk whatever the dataset's size.
 
-    With `evidence` the chunks have its column third.
+    A chunk holds the columns of texts, those of the target, that of the evidence where there is one, and which rows
+    are usable (None where all are).
     """
     dtype = np.dtype(np.uint16 if vocabulary.size <= 2**16 else np.int32)
-    end = 0
+    end = texts = 0
     with (directory / IDS_FILE).open("wb") as file, (directory / OFFSETS_FILE).open("wb") as offsets:
         offsets.write(np.int64(end).tobytes())
-        for texts, chunk_labels, *rest in rows:
+        for columns, target_columns, marks, usable in rows:
+            texts = len(columns)
+            together = [text for row in zip(*columns, strict=True) for text in row]
             if evidence is None:
-                encoded = vocabulary.ids(texts)
+                encoded = vocabulary.ids(together)
             else:
-                encoded, spans = map(list, zip(*vocabulary.ids_and_spans(texts), strict=True))
-                append_evidence(directory, np.concatenate(evidence.on_tokens(rest[0], texts, spans)))
+                encoded, spans = map(list, zip(*vocabulary.ids_and_spans(together), strict=True))
+                append_evidence(directory, np.concatenate(evidence.on_tokens(marks, together, spans)))
             file.write(np.concatenate([np.array(ids, dtype) for ids in encoded]).tobytes())
             ends = end + np.cumsum([len(ids) for ids in encoded], dtype=np.int64)
             offsets.write(ends.tobytes())
             end = int(ends[-1])
-            labels.add(chunk_labels)
-    numbers, classes = labels.finish()
-    save_store(directory, numbers, classes, dtype=dtype.name)
+            targets.add(target_columns, usable)
+    save_store(directory, targets.finish(), dtype=dtype.name, texts=texts)

@@ -25,7 +25,7 @@ class Basic:
     def objective(self) -> dict[str, Direction]:
         """By what each job chooses its best weights."""
         selection = self.first.checkpoint
-        return {selection.monitor: "maximize" if selection.mode == "max" else "minimize"}
+        return {selection.metric: "maximize" if selection.direction == "max" else "minimize"}
 
     def begin(self, sweep: Sweep) -> None:
         self.sweep = sweep

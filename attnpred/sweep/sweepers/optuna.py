@@ -109,7 +109,7 @@ class Optuna:
 
 def _objective(config: OptunaConfig, first: Config) -> dict[str, Direction]:
     """What is looked at, and which way is better."""
-    monitor, best = first.checkpoint.monitor, first.checkpoint.mode
+    monitor, best = first.checkpoint.metric, first.checkpoint.direction
     names = config.objective or monitor
     names = names if isinstance(names, list) else [names]
     known = [

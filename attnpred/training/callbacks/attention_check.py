@@ -11,8 +11,9 @@ from torch import Tensor
 from attnpred.config.options import Removal
 from attnpred.contracts import Batch
 from attnpred.explain import faithfulness, truth
-from attnpred.explain.base import look, make
+from attnpred.explain.base import evidence_parts, look, make
 from attnpred.explain.interval import interval
+from attnpred.explain.removal import Removing
 from attnpred.explain.study import FLOOR
 from attnpred.machine.device import Chosen
 from attnpred.training.callbacks.monitor import Monitor
@@ -64,17 +65,16 @@ class Trust(Callback):
         """Explainer → score → one number an example."""
         model, training = learner.model, learner.training
         model.eval()
-        chance = make(FLOOR, model)
+        chance, removing = make(FLOOR, model, learner.task), Removing(model, learner.task, REMOVAL)
         found: dict[str, defaultdict[str, list[Tensor]]] = {OWN: defaultdict(list), FLOOR: defaultdict(list)}
         with torch.no_grad(), self.chosen.autocast():
             for held in self.batches:
                 batch = held.to(learner.device)
-                logits, attention = look(model, batch, layers=False)
-                target = logits.argmax(1)
-                evidence = truth.of_parts(batch, attention.grid)
-                for name, importance in {OWN: attention.importance, FLOOR: chance(batch, target)}.items():
-                    grid = attention.grid
-                    scores = faithfulness.brief(model, batch, target, importance, REMOVAL, grid)
+                output, attention = look(model, batch, layers=False)
+                choice, grids = learner.task.choose(output), attention.grids
+                evidence = evidence_parts(batch, grids)
+                for name, importance in {OWN: attention.importance, FLOOR: chance(batch, choice)}.items():
+                    scores = faithfulness.brief(removing, batch, choice, importance, grids)
                     if evidence is not None:
                         scores |= truth.scores(importance, evidence)
                     for score, numbers in scores.items():

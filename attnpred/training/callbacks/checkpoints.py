@@ -60,7 +60,7 @@ class Checkpoints(Checkpoint):
     def on_validation_end(self, trainer: Trainer, learner: LightningModule) -> None:
         if trainer.state.fn != TrainerFn.FITTING:
             return
-        value = float(trainer.callback_metrics[self.options.monitor])
+        value = float(trainer.callback_metrics[self.options.metric])
         if self.options.prefers(value, self.best):
             self.best = value
             self._sound(trainer)

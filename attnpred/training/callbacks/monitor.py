@@ -12,16 +12,17 @@ from pytorch_lightning.trainer.states import TrainerFn
 from torch import Tensor
 
 from attnpred.config.options import CheckpointConfig
-from attnpred.contracts import Batch, TextBatch
+from attnpred.contracts import Batch
 from attnpred.machine import ranks
 from attnpred.training.learner import Learner
 
-KEY = "monitor"  # in a checkpoint
-SEEN = ("loss", "hits", "examples", "attention_loss", "tokens")  # a number each of every batch, where there is one
+KEY, FIGURE = "monitor", "figure/"  # in a checkpoint; before the name of a figure there
+SEEN = ("loss", "examples", "attention_loss", "tokens")  # a number each of every batch, where there is one
+FORMER = {"hits": "accuracy"}  # figures by the names that they had in earlier versions' checkpoints
 
 
 class Monitor(Callback):
-    """Logs loss, accuracy, rate, gradient norm, throughput and memory every so many optimizer steps.
+    """Logs loss, the task's figures, rate, gradient norm, throughput and memory every so many optimizer steps.
 
     The device is asked for numbers at those steps only; between them a step costs a few additions. `latest` holds what
     the progress shows, as host floats.
@@ -33,6 +34,7 @@ class Monitor(Callback):
         self.latest: dict[str, float] = {}
         self.result: dict[str, Any] = {}
         self.seen: dict[str, list[float]] = {name: [] for name in SEEN}  # since the last point of the curves
+        self.figures: dict[str, list[float]] = {}  # likewise, a sum of each batch by its name
         self.grad_norm: float | None = None
         self.tokens: list[Tensor] = []  # of batches whose other numbers are still the learner's
         self.since = 0.0
@@ -54,8 +56,9 @@ class Monitor(Callback):
     def on_train_batch_start(self, trainer: Trainer, learner: LightningModule, batch: Batch, batch_idx: int) -> None:
         assert isinstance(learner, Learner)
         learner.wants_grad_norm = (trainer.global_step + 1) % self.every_steps == 0
-        if isinstance(batch, TextBatch):
-            self.tokens.append(batch.lengths.sum())
+        read = [one.tokens_read() for one in batch.inputs.values()]
+        if counts := [count for count in read if count is not None]:
+            self.tokens.append(sum(counts[1:], counts[0]))
 
     def on_train_batch_end(
         self, trainer: Trainer, learner: LightningModule, outputs: Any, batch: Batch, batch_idx: int
@@ -71,16 +74,25 @@ class Monitor(Callback):
         """Brings to the host what the device holds of the batches since the last time, and returns their losses."""
         if not learner.steps:
             return []
-        losses, hits, sizes = zip(*learner.steps, strict=True)
+        losses, figures, sizes = zip(*learner.steps, strict=True)
         norm = [] if learner.grad_norm is None else [learner.grad_norm]
-        held = [losses, hits, learner.attention_losses, self.tokens, norm]
+        names = list(figures[0])
+        held = [
+            losses,
+            learner.attention_losses,
+            self.tokens,
+            norm,
+            *([one[name] for one in figures] for name in names),
+        ]
         # waits for the device, once
         numbers = iter(torch.cat([torch.stack(list(some)).float() for some in held if some]).tolist())
         new, *others = ([next(numbers) for _ in some] for some in held)
-        for name, values in zip(("loss", "hits", "attention_loss", "tokens"), (new, *others[:3]), strict=True):
+        for name, values in zip(("loss", "attention_loss", "tokens"), (new, *others[:2]), strict=True):
             self.seen[name] += values
+        for name, values in zip(names, others[3:], strict=True):
+            self.figures.setdefault(name, []).extend(values)
         self.seen["examples"] += sizes
-        self.grad_norm = others[3][0] if norm else self.grad_norm
+        self.grad_norm = others[2][0] if norm else self.grad_norm
         for behind in (learner.steps, learner.attention_losses, self.tokens):
             behind.clear()
         return new
@@ -92,14 +104,14 @@ class Monitor(Callback):
         if not seen["loss"]:
             return
         loss_sum = sum(loss * count for loss, count in zip(seen["loss"], seen["examples"], strict=True))
-        sums = [loss_sum, sum(seen["hits"]), sum(seen["examples"]), sum(seen["tokens"])]
+        sums = [loss_sum, sum(seen["examples"]), sum(seen["tokens"]), *map(sum, self.figures.values())]
         if trainer.world_size > 1:
             sums = trainer.strategy.reduce(torch.tensor(sums, device=learner.device), reduce_op="sum").tolist()
-        loss_sum, hit_sum, examples, tokens = sums
+        loss_sum, examples, tokens, *figures = sums
         seconds = time.monotonic() - self.since
         values = {
             "train/loss": loss_sum / examples,
-            "train/accuracy": hit_sum / examples,
+            **{f"train/{name}": value / examples for name, value in zip(self.figures, figures, strict=True)},
             "lr": trainer.optimizers[0].param_groups[0]["lr"],
             "examples_per_second": examples / seconds,
             "memory_gib": memory_gib(),
@@ -114,7 +126,7 @@ class Monitor(Callback):
         self.window = (self.window[0] + int(examples), self.window[1] + seconds)
         self.all_tokens += int(tokens)
         self.logged_step = trainer.global_step
-        self.seen, self.since = {name: [] for name in SEEN}, time.monotonic()
+        self.seen, self.figures, self.since = {name: [] for name in SEEN}, {}, time.monotonic()
 
     def write(self, trainer: Trainer, values: dict[str, float]) -> None:
         """To every logger and to the progress; epochs count from 1."""
@@ -137,7 +149,7 @@ class Monitor(Callback):
         values = {name.removeprefix("val/"): value for name, value in logged.items()}
         values |= {"step": trainer.global_step, "epoch": trainer.current_epoch + 1}
         split = self.result.setdefault("val", {})
-        name = self.selection.monitor.removeprefix("val/")
+        name = self.selection.metric.removeprefix("val/")
         kept = split["best"].get(name, 0.0) if "best" in split else None
         if self.selection.prefers(values.get(name, 0.0), kept):
             split["best"] = values
@@ -160,7 +172,7 @@ class Monitor(Callback):
         assert isinstance(learner, Learner)
         self.fetch(learner)
         checkpoint[KEY] = {
-            "seen": ranks.of_each(trainer, self.seen),
+            "seen": ranks.of_each(trainer, {**self.seen, **{f"{FIGURE}{k}": v for k, v in self.figures.items()}}),
             "grad_norm": self.grad_norm,
             "all_tokens": self.all_tokens,
             "window": list(self.window),
@@ -175,7 +187,10 @@ class Monitor(Callback):
             self.resumed = {**checkpoint[KEY], "seen": checkpoint[KEY]["seen"][trainer.global_rank]}
 
     def _go_on(self, state: dict[str, Any]) -> None:
-        self.seen, self.grad_norm, self.all_tokens = state["seen"], state["grad_norm"], state["all_tokens"]
+        self.grad_norm, self.all_tokens = state["grad_norm"], state["all_tokens"]
+        seen = {FIGURE + FORMER[name] if name in FORMER else name: v for name, v in state["seen"].items()}
+        self.seen = {name: seen.get(name, []) for name in SEEN}
+        self.figures = {n.removeprefix(FIGURE): v for n, v in seen.items() if n.startswith(FIGURE)}
         self.window = (state["window"][0], state["window"][1])
         self.logged_step = state["logged_step"]
         self.started -= state["seconds"]

@@ -35,7 +35,7 @@ class Progress(ProgressBar):
         monitor: Monitored,
         stream: TextIO | None = None,
         every_seconds: float = 10.0,
-        watch: str = "val/accuracy",
+        watch: str | None = "val/accuracy",
     ) -> None:
         super().__init__()
         self._monitor = monitor

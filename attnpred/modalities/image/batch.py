@@ -1,0 +1,82 @@
+"""Images in a batch, and what a model must know of them."""
+
+from dataclasses import dataclass, replace
+from typing import ClassVar, Self
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from attnpred.contracts import Grid, Input, InputSpec
+
+BLUR = 4  # a blurred image keeps about a fourth of its side's detail
+EVIDENT = 0.25  # share of a region's pixels that must be evidence for the region to be
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImageSpec(InputSpec):
+    removals: ClassVar[tuple[str, ...]] = ("mask", "blur")
+
+    modality: str = "image"
+    channels: int
+    height: int
+    width: int
+    mean: tuple[float, ...]  # a channel, in units of 0 to 255, of the training pixels
+    std: tuple[float, ...]
+
+    def check(self) -> None:
+        if self.channels not in (1, 3) or min(self.height, self.width) < 1:
+            raise ValueError("its images have no such size")
+        if not len(self.mean) == len(self.std) == self.channels:
+            raise ValueError("mean and std need a number a channel")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImageInput(Input):
+    """Pixels as stored, 0 to 255; the model normalises them."""
+
+    pixels: Tensor  # (batch, channels, height, width) uint8, or float after mixing
+
+    def __len__(self) -> int:
+        return len(self.pixels)
+
+    def own(self) -> None:
+        return None
+
+    def parts(self, grid: Grid) -> int:
+        assert grid is not None, "an image's parts need the grid of its regions"
+        return grid[0] * grid[1]
+
+    def evidence_on(self, grid: Grid) -> Tensor | None:
+        """Regions of which a quarter or more is evidence; where a small box fills none so far, the fullest one."""
+        if self.evidence is None:
+            return None
+        assert grid is not None, "an image's parts need the grid of its regions"
+        cells = F.adaptive_avg_pool2d(self.evidence.float()[:, None], grid).flatten(1)
+        most = cells == cells.max(1, keepdim=True).values
+        return ((cells >= EVIDENT) | most) & (cells > 0)
+
+    def described(self) -> str:
+        height, width = self.pixels.shape[2:]
+        return f"{len(self)} images of {height}x{width} pixels"
+
+    def mirrored(self) -> Self:
+        evidence = None if self.evidence is None else self.evidence.flip(2)
+        return replace(self, pixels=self.pixels.flip(3), evidence=evidence)
+
+    def without(self, gone: Tensor, how: str, spec: ImageSpec, grid: Grid) -> Self:
+        """`mask` puts the mean colour; `blur` keeps a region's rough colours."""
+        assert grid is not None, "an image's parts need the grid of its regions"
+        regions = gone.unflatten(1, (1, *grid)).float()
+        hidden = F.interpolate(regions, self.pixels.shape[2:], mode="nearest").bool()  # (batch, 1, height, width)
+        return replace(self, pixels=torch.where(hidden, self._instead(how, spec), self.pixels.float()))
+
+    def _instead(self, how: str, spec: ImageSpec) -> Tensor:
+        """What is seen where a region is gone, of the pixels' shape or broadcast to it."""
+        if how == "mask":
+            return torch.tensor(spec.mean, device=self.pixels.device).view(-1, 1, 1)
+        from torchvision.transforms.v2.functional import gaussian_blur
+
+        side = min(self.pixels.shape[2:]) // BLUR
+        blurred: Tensor = gaussian_blur(self.pixels.float(), [2 * side + 1, 2 * side + 1], [side / 2, side / 2])
+        return blurred

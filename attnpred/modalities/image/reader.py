@@ -1,0 +1,141 @@
+"""Image files in: batches of pixels. Attention on regions out: attention on pixels."""
+
+import base64
+import io
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from itertools import islice, takewhile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from attnpred.contracts import Attention, Batch
+from attnpred.errors import BadInput
+from attnpred.modalities.image.batch import ImageInput, ImageSpec
+from attnpred.modalities.image.pixels import Pixels, as_pixels, in_colours, open_image
+from attnpred.modalities.reader import Describe, Reader, Reading
+from attnpred.pages import pictures
+from attnpred.pages.pictures import Caption
+
+SPEC = ImageSpec
+SMALL_FILE = 10_000  # bytes
+
+
+class ImageReader(Reader[ImageSpec, ImageInput]):
+    """Makes batches of image files, and pixels' attention of regions'."""
+
+    name = "image"
+
+    def __init__(self, spec: ImageSpec) -> None:
+        self.spec = spec
+
+    @classmethod
+    def load(cls, directory: Path, spec: ImageSpec, options: dict[str, Any]) -> "ImageReader":
+        return cls(spec)
+
+    def readings(self, inputs: Iterable[str], size: int) -> Iterator[Reading]:
+        """Batches of `size` image files, in the order given, brought to the model's size and colours."""
+        stream, start = iter(inputs), 0
+        with ThreadPoolExecutor(os.cpu_count()) as threads:
+            while paths := list(islice(stream, size)):
+                # threads take longer over small files than one alone, since they wait for one another
+                together = _bytes(paths[0]) > SMALL_FILE
+                found = list((threads.map if together else map)(self._read, paths))
+                good = list(takewhile(lambda one: not isinstance(one, str), found))
+                if good:
+                    images = ImageInput(pixels=torch.from_numpy(np.stack(good)))
+                    ids = torch.arange(start, start + len(good))
+                    batch = Batch(inputs={self.name: images}, targets={}, ids=ids)
+                    yield Reading(paths[: len(good)], batch, self._describe)
+                if len(good) < len(paths):
+                    raise BadInput(str(found[len(good)]), start + len(good))
+                start += len(paths)
+
+    def describe(self, found: ImageInput) -> Describe:
+        return self._describe
+
+    def _read(self, path: str) -> Pixels | str:
+        """The file's pixels, or what is wrong with it."""
+        from PIL import Image
+
+        try:
+            size = (self.spec.width, self.spec.height)
+            # colours first: a palette's numbers can't be averaged
+            image = in_colours(open_image(path), self.spec.channels)
+            return as_pixels(
+                image if image.size == size else image.resize(size, Image.Resampling.BILINEAR), self.spec.channels
+            )
+        except (OSError, ValueError) as error:
+            reason = "no such file" if isinstance(error, FileNotFoundError) else f"no image that can be read ({error})"
+            return f"{path}: {reason}; give the path of an image file"
+
+    def _describe(self, attention: Attention) -> Iterator[dict[str, Any]]:
+        """Attention a pixel of the model's input, from its regions'."""
+        (grid,) = attention.grids
+        assert grid is not None, "an image's importance needs the grid of its regions"
+        regions = attention.importance.cpu().double().unflatten(1, (1, *grid))
+        size = (self.spec.height, self.spec.width)
+        pixels = F.interpolate(regions, size, mode="bilinear", align_corners=False)[:, 0]  # (batch, height, width)
+        for one in (pixels if attention.signed else pixels / pixels.sum((1, 2), keepdim=True)).numpy():
+            yield {"size": list(size), "attention": one.tolist()}
+
+    def shown(self, found: ImageInput, attention: Attention, describe: Describe) -> list[dict[str, Any]]:
+        (grid,) = attention.grids
+        assert grid is not None
+        size = list(found.pixels.shape[2:])
+        return [{"image": data_url(pixels), "size": size, "grid": list(grid)} for pixels in found.pixels]
+
+    def maps(self, found: ImageInput, importance: Any, attention: Attention, describe: Describe) -> list[list[float]]:
+        rows: list[list[float]] = importance.tolist()  # regions stay as they are
+        return rows
+
+    def draw(self, examples: Sequence[dict[str, Any]], maps: Sequence[Any], captions: Sequence[Caption]) -> np.ndarray:
+        pixels = np.stack([_pixels(one["image"]) for one in examples])
+        return pictures.image_grid(
+            pixels, np.stack([np.asarray(m) for m in maps]), tuple(examples[0]["grid"]), captions
+        )
+
+    def html(self, answer: dict[str, Any], caption: Caption) -> str:
+        """The image beside its map."""
+        attention = np.maximum(np.array(answer["attention"]), 0)  # (height, width)
+        height, width = answer["size"]
+        pixels = as_pixels(open_image(answer["input"]).convert("RGB").resize((width, height)), 3)
+        picture = pictures.image_grid(pixels[None], attention.reshape(1, -1), (height, width), [caption])
+        return f'<br><img alt="the image, and beside it what decided" src="{_as_png(picture)}">'
+
+
+READER = ImageReader
+
+
+def data_url(pixels: Tensor) -> str:
+    """(channels, height, width) of 0 to 255, as an image that a page holds in itself"""
+    array = pixels.round().clamp(0, 255).to(torch.uint8).cpu().permute(1, 2, 0).numpy()
+    return _as_png(array[:, :, 0] if array.shape[2] == 1 else array)
+
+
+def _as_png(array: np.ndarray) -> str:
+    from PIL import Image
+
+    file = io.BytesIO()
+    Image.fromarray(array).save(file, "PNG", optimize=True)
+    return "data:image/png;base64," + base64.b64encode(file.getvalue()).decode()
+
+
+def _pixels(url: str) -> np.ndarray:
+    """(channels, height, width) uint8"""
+    from PIL import Image
+
+    image = np.asarray(Image.open(io.BytesIO(base64.b64decode(url.partition(",")[2]))))
+    return image[None] if image.ndim == 2 else image.transpose(2, 0, 1)
+
+
+def _bytes(path: str) -> int:
+    try:
+        return Path(path).stat().st_size
+    except (OSError, ValueError):
+        return 0

@@ -1,0 +1,121 @@
+"""Texts in a batch, and what a model must know of them."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import ClassVar, Self
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from attnpred.contracts import Grid, Input, InputSpec, later
+
+
+@dataclass(frozen=True, kw_only=True)
+class TextSpec(InputSpec):
+    removals: ClassVar[tuple[str, ...]] = ("mask", "delete")
+
+    modality: str = "text"
+    vocab_size: int
+    max_length: int  # longest sequence, special tokens included
+    pad_id: int
+    mask_id: int  # stands for a token that is taken away
+    prefix: tuple[int, ...] = ()  # ids of the special tokens before every text
+    suffix: tuple[int, ...] = ()
+    names: tuple[str, ...] = later(())  # of texts that are read together, as one sequence; none where it is one text
+    between: tuple[int, ...] = later(())  # ids of the special tokens between two such texts
+    # tokens' letters by their numbers; the tokenizer knows them, so that they are neither saved nor compared
+    spelled: Mapping[int, str] = field(default_factory=dict, repr=False, compare=False)
+
+    def check(self) -> None:
+        special = (self.pad_id, self.mask_id, *self.prefix, *self.suffix, *self.between)
+        if not all(0 <= one < self.vocab_size for one in special):
+            raise ValueError("a special token lies outside of the vocabulary")
+        if len(self.names) == 1 or len(set(self.names)) < len(self.names):
+            raise ValueError("texts that are read together need two names or more, each another")
+        if self.room < max(len(self.names), 1):
+            raise ValueError("max_length leaves no room beside the special tokens")
+
+    @property
+    def room(self) -> int:
+        """Most tokens of its own that a sequence has."""
+        return self.max_length - self.special
+
+    @property
+    def special(self) -> int:
+        """Special tokens in every sequence."""
+        return len(self.prefix) + len(self.suffix) + max(len(self.names) - 1, 0) * len(self.between)
+
+
+@dataclass(frozen=True, kw_only=True)
+class TextInput(Input):
+    """Token ids, padded at the end to the batch's own longest. Several texts may follow one another in a sequence."""
+
+    tokens: Tensor  # (batch, length) int64
+    lengths: Tensor  # (batch,) int64: tokens that are not padding
+    padded: bool  # known on the host, so that no mask is made, and no device asked, where there is no padding
+    prefix: int = 0  # special tokens that the tokenizer put before every text
+    suffix: int = 0  # and behind it
+    # (batch, length) int64: of several texts, which each token belongs to; -1 for special tokens and padding
+    segments: Tensor | None = None
+
+    def __len__(self) -> int:
+        return len(self.tokens)
+
+    def valid(self) -> Tensor | None:
+        """Which positions hold a token, (batch, length) bool; None where all do."""
+        if not self.padded:
+            return None
+        return torch.arange(self.tokens.shape[1], device=self.tokens.device) < self.lengths[:, None]
+
+    def own(self) -> Tensor | None:
+        """Which positions hold the text's own tokens, (batch, length) bool; None where all do.
+
+        A text of special tokens alone keeps them, since every example must have something to attend to.
+        """
+        if self.segments is not None:
+            return self.segments >= 0
+        if not self.prefix and not self.suffix:
+            return self.valid()
+        place = torch.arange(self.tokens.shape[1], device=self.tokens.device)
+        empty = (self.lengths <= self.prefix + self.suffix)[:, None]
+        inside = (place >= self.prefix) & (place < self.lengths[:, None] - self.suffix)
+        return inside | (empty & (place < self.lengths[:, None]))
+
+    def types(self) -> Tensor | None:
+        """Token types, (batch, length) int64: special tokens count to the text before them. None for a single text."""
+        return None if self.segments is None else self.segments.cummax(1).values.clamp(min=0)
+
+    def parts(self, grid: Grid) -> int:
+        return self.tokens.shape[1]
+
+    def evidence_on(self, grid: Grid) -> Tensor | None:
+        return self.evidence
+
+    def described(self) -> str:
+        return f"{len(self)} texts of up to {self.tokens.shape[1]} tokens"
+
+    def tokens_read(self) -> Tensor:
+        return self.lengths.sum()
+
+    def without(self, gone: Tensor, how: str, spec: TextSpec, grid: Grid) -> Self:
+        """`mask` puts mask tokens; `delete` closes the text up."""
+        own = self.own()
+        gone = gone if own is None else gone & own
+        if how == "delete":
+            return self._closed_up(gone, spec)
+        return replace(self, tokens=self.tokens.masked_fill(gone, spec.mask_id))
+
+    def _closed_up(self, gone: Tensor, spec: TextSpec) -> Self:
+        """The text without those tokens; one that would be left with none of its own keeps a mask token."""
+        own = self.own()
+        kept = ~gone if own is None else own & ~gone
+        bare = ~kept.any(1)
+        first = F.one_hot(gone.int().argmax(1), gone.shape[1]).bool() & bare[:, None]
+        tokens, gone = self.tokens.masked_fill(first, spec.mask_id), gone & ~first
+        order = gone.int().argsort(dim=1, stable=True)  # what stays first, in its order
+        lengths = self.lengths - gone.sum(1)
+        inside = torch.arange(gone.shape[1], device=gone.device) < lengths[:, None]
+        tokens = torch.where(inside, tokens.gather(1, order), spec.pad_id)
+        segments = None if self.segments is None else torch.where(inside, self.segments.gather(1, order), -1)
+        return replace(self, tokens=tokens, lengths=lengths, padded=True, segments=segments)
