@@ -16,7 +16,8 @@ from attnpred.contracts import InputSpec, TargetSpec
 from attnpred.data import cache
 from attnpred.data.batching import BatchLoader
 from attnpred.data.evidence import EvidenceColumn
-from attnpred.data.sources import Source, open_source
+from attnpred.data.open_source import open_source
+from attnpred.data.sources import Source
 from attnpred.data.splits import Rows, Split, rows_of, source_split
 from attnpred.data.store import Store
 from attnpred.data.targets import Target

@@ -26,14 +26,6 @@ PARQUET_ROWS = 256
 FORMATS = ("parquet", "arrow", "csv", "json", "text", "imagefolder", "webdataset")
 
 
-def open_source(config: DataConfig) -> "Source":
-    """The source that `data.source` names; nothing of it is read yet."""
-    if config.source.startswith(BUILTIN):
-        return BuiltinSource(config)
-    refuse_rows(config)
-    return DatasetSource(config, hub.locate(config.source, place="data.source"))
-
-
 def refuse_rows(config: DataConfig) -> None:
     """Raises where rows are to be generated of a source that has its own."""
     if config.rows is not None:

@@ -10,7 +10,7 @@ import numpy as np
 
 from attnpred.config import compose, schema
 from attnpred.config.options import Config
-from attnpred.data.sources import open_source
+from attnpred.data.open_source import open_source
 from attnpred.data.splits import Split, rows_of, source_split
 from attnpred.inference.evaluate import evaluate
 from attnpred.inference.predict import predict

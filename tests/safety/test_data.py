@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from attnpred.data.sources import open_source
+from attnpred.data.open_source import open_source
 from attnpred.errors import UserError
 from attnpred.modalities.image.pixels import FORMATS, open_image
 from tests.data.made import image_config, make_image_source, png, text_config
