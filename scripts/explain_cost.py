@@ -68,7 +68,7 @@ def attention_time(run: Run, batches: list[Any]) -> list[float]:
 
 
 def test_batches(run: Run) -> list[Any]:
-    from attnpred.data import load_reader
+    from attnpred.modalities import load_reader
 
     config = run.config()
     return list(schema.load(config.data._target_)(config.data, reader=load_reader(run.path)).loader("test"))

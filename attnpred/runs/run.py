@@ -19,19 +19,20 @@ from typing import TYPE_CHECKING, Any
 
 from filelock import FileLock, Timeout
 
-from attnpred import __version__
 from attnpred.config import compose, schema, untrusted
 from attnpred.config.options import Config
 from attnpred.console.secrets import scrub
 from attnpred.data import cache
 from attnpred.errors import UserError
 from attnpred.machine.files import read_json, write_json, write_text
+from attnpred.version import __version__
 
 if TYPE_CHECKING:
     from attnpred.modalities.image.data import ImageReader
     from attnpred.modalities.text.reader import TextReader
     from attnpred.models.base import Model
 
+PRUNE = "prune"  # a file in the directory that asks the run to end, since it is not worth going on
 PACKAGES = (
     "torch",
     "pytorch-lightning",
@@ -190,7 +191,7 @@ class Run:
 
     def reader(self) -> TextReader | ImageReader:
         """What makes batches of new input, as in training."""
-        from attnpred.data import load_reader
+        from attnpred.modalities import load_reader
 
         try:
             return load_reader(self.path)

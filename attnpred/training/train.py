@@ -25,8 +25,7 @@ from attnpred.machine.files import tidy, unwritable, write_json
 from attnpred.machine.process_setup import settle
 from attnpred.runs import checkpoint_files, loggers
 from attnpred.runs.checkpoint_files import Vault
-from attnpred.runs.run import Run
-from attnpred.sweep.job import PRUNE
+from attnpred.runs.run import PRUNE, Run
 from attnpred.training import find_rate, retries
 from attnpred.training.callbacks.attention_check import Trust
 from attnpred.training.callbacks.checkpoints import Checkpoints
@@ -105,7 +104,7 @@ def _train(run: Run, config: Config, chosen: Chosen, parts: tuple[Any, Learner],
         if chosen.world == 1:
             retries.persist(config, run, parts, lambda c, p, rate: fit(c, chosen, run, p[0], p[1], rate), prepare)
         elif lead is not None:
-            lead.tell(run)
+            lead.tell(run.path)
             fit(config, chosen, run, *parts)
         else:
             del parts  # each process has its own
