@@ -4,6 +4,7 @@ import os
 import shutil
 import signal
 import subprocess
+import sys
 from contextlib import nullcontext
 
 import pytest
@@ -17,7 +18,6 @@ from attnpred.runs.run import Run
 from attnpred.training import find_rate
 from attnpred.training.callbacks.monitor import Monitor
 from attnpred.training.learner import Learner
-from scripts import survive
 from tests.data.made import make_text_source
 from tests.died import Died, check_same, died, dies_at, records, the_run, train, weights
 from tests.waiting import wait_for
@@ -250,14 +250,9 @@ def test_a_full_disk_leaves_the_last_checkpoint_whole(quick, tmp_path, monkeypat
 
 
 def test_two_processes_go_on_too(tmp_path):
-    two = ["trainer=ddp_cpu", "trainer.devices=2", "trainer.max_epochs=3", "model.width=8"]
-    # what one process alone can do
-    plain = ["optimizer=sgd", "optimizer.ema=0.9", "data.augment.mixup=0"]
-    overrides = [*survive.IMAGES, *two, *plain]
-    whole = survive.finished(tmp_path / "whole", overrides)
     directory = tmp_path / "died"
-
-    child = survive.start(directory, overrides)
+    whole = finished(tmp_path / "whole")
+    child = started(directory)
     try:
         wait_for(lambda: list(directory.rglob("before.ckpt")), child, seconds=300)
         run = the_run(directory)
@@ -268,7 +263,25 @@ def test_two_processes_go_on_too(tmp_path):
     wait_for(lambda: not ranks_of(run), seconds=300)
     assert run.description()["status"] == "failed"
     assert "a rank of the run failed" in run.description()["error"]
-    assert survive.differences(survive.finished(directory, overrides), whole) == ""
+    check_same(finished(directory), whole)
+
+
+def started(place):
+    """A run of two processes, with what such a run can do."""
+    overrides = [
+        *("trainer=ddp_cpu", "trainer.devices=2", "trainer.max_epochs=3", "trainer.accumulate=2", "resume=auto"),
+        *("data=digits", "data.batch_size=64", "data.augment.crop=1", "model.width=8", "model.depth=1"),
+        *("model.dropout=0.2", "task.label_smoothing=0.1", "optimizer=sgd", "optimizer.ema=0.95"),
+        *("trainer.log_every_steps=3", "checkpoint.every_steps=1", "trainer.attention_examples=8"),
+        *(f"output_dir={place / 'outputs'}", f"data.cache_dir={place / 'cache'}"),
+    ]
+    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "start_new_session": True}
+    return subprocess.Popen([sys.executable, "-m", "attnpred", "train", *overrides], **quiet)
+
+
+def finished(place):
+    assert started(place).wait(300) == 0
+    return the_run(place)
 
 
 def ranks_of(run):
