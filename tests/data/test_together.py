@@ -6,7 +6,11 @@ import sys
 from collections import Counter
 from pathlib import Path
 
+import pytest
+
 from attnpred.data.cache import damage
+
+pytestmark = pytest.mark.slow
 
 COUNT = 20
 # one process that imports once, and is then twenty which all begin at the same moment

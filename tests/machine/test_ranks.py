@@ -122,6 +122,7 @@ def test_a_run_of_two_machines_says_so(pair, capsys):
     assert main(["evaluate", str(pair)]) == 0  # which needs one machine
 
 
+@pytest.mark.slow
 def test_what_was_interrupted_goes_on_by_the_same_command(pair, tmp_path):
     requeued = [*SMALL, *TWO, "resume=auto"]
     machines = Machines(tmp_path, requeued)
@@ -143,6 +144,7 @@ def test_what_was_interrupted_goes_on_by_the_same_command(pair, tmp_path):
     assert records(Run(run)) == records(Run(pair))
 
 
+@pytest.mark.slow
 def test_a_mistake_is_told_once_and_ends_all(tmp_path):
     codes, out, err = Machines(tmp_path, [*SMALL, *TWO, "trainer.max_epochz=1"]).end()
     assert codes == [2, 2]
@@ -184,6 +186,7 @@ def network():
             ip("netns", "del", name)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(shutil.which("ip") is None or os.geteuid() != 0, reason="network namespaces need root and ip")
 def test_two_networks_make_one_run(pair, tmp_path):
     with network() as (names, cable, addresses):

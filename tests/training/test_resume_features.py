@@ -9,6 +9,8 @@ from tests.data.made import make_text_source
 from tests.died import Died, check_same, curves, dies_at, the_run, train
 from tests.models.made import make_encoder
 
+pytestmark = pytest.mark.slow
+
 SMALL = ["model.width=8", "model.depth=2", "model.heads=2"]
 IMAGES = ["data=digits", "data.batch_size=64", "trainer.limit_batches=11"]
 TEXTS = ["data=imdb", "data.batch_size=8", "data.max_length=24", "data.tokenizer.vocab_size=200"]
