@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup train test coverage test-postgres lint check fuzz audit bench tensorboard clean
+.PHONY: help setup train test test-all coverage test-postgres lint check fuzz audit bench tensorboard clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -19,10 +19,13 @@ setup: .venv/ready ## make .venv with everything in it
 train: .venv/ready ## train the default experiment; ARGS="model=transformer data=imdb" for another
 	$(BIN)/python train.py $(ARGS)
 
-test: .venv/ready ## run the tests
+test: .venv/ready ## run the tests, but for the slow ones
+	$(BIN)/python -m pytest -n 2 --dist worksteal -m "not slow" $(ARGS)
+
+test-all: .venv/ready ## run all tests
 	$(BIN)/python -m pytest -n 2 --dist worksteal $(ARGS)
 
-coverage: .venv/ready ## run the tests and measure what they cover, which takes half as long again
+coverage: .venv/ready ## run all tests and measure what they cover, which takes half as long again
 	$(BIN)/python -m pytest -n 2 --dist worksteal --cov --cov-report=term --cov-fail-under=90 $(ARGS)
 
 test-postgres: .venv/ready ## run the tests of searches that share a PostgreSQL server, which must be installed

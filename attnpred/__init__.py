@@ -3,11 +3,12 @@
 from typing import TYPE_CHECKING
 
 from attnpred.machine import lazy_imports
+from attnpred.version import __version__
 
 if TYPE_CHECKING:
     from attnpred.inference.trained import Trained
 
-__version__ = "0.1.0"
+__all__ = ["__version__", "load"]
 lazy_imports.install()
 
 

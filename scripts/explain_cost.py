@@ -22,6 +22,7 @@ from attnpred.config import compose, schema
 from attnpred.errors import UserError
 from attnpred.machine.process_setup import settle
 from attnpred.runs.run import Run
+from scripts import browser
 
 PAIRS = 7
 PAGE_EXAMPLES = 1000
@@ -68,7 +69,7 @@ def attention_time(run: Run, batches: list[Any]) -> list[float]:
 
 
 def test_batches(run: Run) -> list[Any]:
-    from attnpred.data import load_reader
+    from attnpred.modalities import load_reader
 
     config = run.config()
     return list(schema.load(config.data._target_)(config.data, reader=load_reader(run.path)).loader("test"))
@@ -135,8 +136,6 @@ def page(run: Run) -> str:
 
 def opened(file: Path) -> str:
     """How long Chromium takes from being told the page's name until it is drawn."""
-    from tests.explain import browser
-
     if browser.executable() is None:
         return "opened by nobody: no Chromium is installed"
     with tempfile.TemporaryDirectory() as profile, closing(browser.Browser(Path(profile))) as window:

@@ -12,7 +12,7 @@ import tempfile
 from contextlib import closing
 from pathlib import Path
 
-from tests.explain import browser
+from scripts import browser
 
 DOCS = Path(__file__).parents[1] / "docs"
 EXPLAINERS = ("attention", "integrated_gradients", "occlusion")

@@ -4,6 +4,7 @@ import argparse
 import os
 from pathlib import Path
 
+from attnpred.commands.train import join
 from attnpred.config.options import LoggerConfig
 from attnpred.errors import UserError
 from attnpred.machine import ranks
@@ -21,7 +22,7 @@ def main(args: argparse.Namespace) -> int:
 
         return resume_sweep(path)
 
-    def work(lead: ranks.Lead | None) -> Run:
+    def work(lead: ranks.Lead | None) -> Path:
         run = Run.find(args.run)
         _confirm(run.config().logger)
 
@@ -30,9 +31,9 @@ def main(args: argparse.Namespace) -> int:
         settle()
         from attnpred.training.train import resume
 
-        return resume(run, lead)
+        return resume(run, lead).path
 
-    return ranks.together(work)
+    return ranks.together(work, join)
 
 
 def _confirm(logger: LoggerConfig) -> None:

@@ -5,11 +5,11 @@ sweep (seed=0,1,2).
 """
 
 import argparse
+from pathlib import Path
 
 from attnpred.config import compose, help_page
 from attnpred.errors import UserError
 from attnpred.machine import ranks
-from attnpred.runs.run import Run
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -35,7 +35,7 @@ def main(args: argparse.Namespace) -> int:
         print(compose.as_yaml(compose.compose(args.overrides, args.config_dir)), end="")
         return 0
 
-    def work(lead: ranks.Lead | None) -> Run:
+    def work(lead: ranks.Lead | None) -> Path:
         config = compose.compose(args.overrides, args.config_dir)
         from attnpred.machine.process_setup import settle
 
@@ -43,9 +43,16 @@ def main(args: argparse.Namespace) -> int:
         if args.run_dir:
             from attnpred.sweep import child
 
-            return child.work(config, args.overrides, args.run_dir)
+            return child.work(config, args.overrides, args.run_dir).path
         from attnpred.training.train import launch
 
-        return launch(config, args.overrides, lead=lead)
+        return launch(config, args.overrides, lead=lead).path
 
-    return ranks.together(work)
+    return ranks.together(work, join)
+
+
+def join(directory: str) -> None:
+    """Trains along with the process that made the run directory."""
+    from attnpred.training.train import main as train
+
+    train(directory)

@@ -180,8 +180,9 @@ def checked(plain: dict[Any, Any], extra_dir: str | None = None) -> Config:
 def _rename(plain: dict[Any, Any]) -> None:
     """Gives the classes that a config names, as runs of earlier versions have them, their names of today."""
     for group in plain.values():
-        if isinstance(group, dict) and group.get("_target_") in RENAMED:
-            group["_target_"] = RENAMED[group["_target_"]]
+        old = group.get("_target_") if isinstance(group, dict) else None
+        if isinstance(old, str) and old in RENAMED:  # a stranger's may be of any kind
+            group["_target_"] = RENAMED[old]
 
 
 @cache

@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from attnpred.console import stdout
@@ -20,8 +21,6 @@ from attnpred.errors import Interrupted, UserError
 if TYPE_CHECKING:
     from lightning_fabric.plugins.environments import ClusterEnvironment
     from pytorch_lightning import Trainer
-
-    from attnpred.runs.run import Run
 
 BY_HAND = ("bash", "interactive")  # names of SLURM's jobs in which a person types commands
 RUN, END = "run ", "end "  # what the first says: where the run lies, or with which exit code it ended without one
@@ -86,8 +85,9 @@ class Lead:
         self._store = PrefixStore("attnpred", store)
         self._others = own.world - 1
 
-    def tell(self, run: Run) -> None:
-        self._store.set("said", f"{RUN}{run.path.resolve()}")
+    def tell(self, directory: Path) -> None:
+        """Says where the run lies."""
+        self._store.set("said", f"{RUN}{directory.resolve()}")
 
     def end(self, code: int) -> None:
         """Says that there is no run to train; without effect where there is one. The store ends with this process."""
@@ -109,20 +109,21 @@ class Lead:
         return said.removeprefix(RUN)
 
 
-def together(work: Callable[[Lead | None], Run]) -> int:
-    """Does the work and prints the run directory, where this process is the first, or alone; else trains along."""
+def together(work: Callable[[Lead | None], Path], join: Callable[[str], None]) -> int:
+    """Where this process is the first, or alone, does the work and prints the run directory that it returns.
+
+    The others `join`, which is given the run directory.
+    """
     own = crew()
     if own is None:
         return _done(work(None))
     lead = Lead(own)
     try:
         if own.rank == 0:
-            run = work(lead)
+            directory = work(lead)
             lead.end(0)
-            return _done(run)
-        from attnpred.training.train import main
-
-        main(lead.heard())
+            return _done(directory)
+        join(lead.heard())
         return 0
     except Interrupted as error:
         if own.rank == 0:
@@ -135,9 +136,9 @@ def together(work: Callable[[Lead | None], Run]) -> int:
         raise
 
 
-def _done(run: Run) -> int:
+def _done(directory: Path) -> int:
     sys.stderr.flush()
-    stdout.write(str(run.path))
+    stdout.write(str(directory))
     return 0
 
 

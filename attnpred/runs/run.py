@@ -19,13 +19,13 @@ from typing import TYPE_CHECKING, Any
 
 from filelock import FileLock, Timeout
 
-from attnpred import __version__
 from attnpred.config import compose, schema, untrusted
 from attnpred.config.options import Config
 from attnpred.console.secrets import scrub
 from attnpred.data import cache
 from attnpred.errors import UserError
 from attnpred.machine.files import read_json, write_json, write_text
+from attnpred.version import __version__
 
 if TYPE_CHECKING:
     from attnpred.data.base import Data
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from attnpred.models.base import Model
     from attnpred.tasks.base import Task
 
+PRUNE = "prune"  # a file in the directory that asks the run to end, since it is not worth going on
 PACKAGES = (
     "torch",
     "pytorch-lightning",

@@ -8,7 +8,6 @@ from typing import Literal
 Status = Literal["waiting", "running", "done", "failed", "interrupted", "pruned"]
 OVER: tuple[Status, ...] = ("done", "failed", "pruned")  # nothing is left to do of these
 LOG = "job.log"  # in the job's directory, where several run at once
-PRUNE = "prune"  # a file in the job's directory that asks it to end, since it is not worth going on
 PROGRAM = [sys.executable, "-m", "attnpred"]  # tests and measurements put another in its place
 
 

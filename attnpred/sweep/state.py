@@ -12,11 +12,11 @@ from typing import Any, Literal
 
 from filelock import FileLock, Timeout
 
-from attnpred import __version__
 from attnpred.errors import UserError
 from attnpred.machine.files import read_json, write_json
 from attnpred.runs.run import fresh
 from attnpred.sweep.job import OVER, Job
+from attnpred.version import __version__
 
 FILE = "sweep.json"
 SECRETS = re.compile(r"(?<=://)([^/@:\s]*):[^/\s]*@|(?<=[?&]password=)[^&\s]+")

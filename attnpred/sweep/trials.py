@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import warnings
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import optuna
@@ -13,14 +13,13 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from attnpred.console.say import say
 from attnpred.errors import UserError
+from attnpred.runs.run import PRUNE
 from attnpred.sweep import outcome
-from attnpred.sweep.job import OVER, PRUNE, Job
+from attnpred.sweep.job import OVER, Job
+from attnpred.sweep.search import Search
 from attnpred.sweep.space import Dimension
 from attnpred.sweep.state import Sweep
 from attnpred.sweep.study import Place
-
-if TYPE_CHECKING:
-    from attnpred.sweep.sweepers.optuna import Optuna, OptunaConfig
 
 # a trial's own notes: the worker that has it, that worker's job, and the failed trial that it takes the place of
 WORKER, JOB, AGAIN = "worker", "job", "again"
@@ -30,23 +29,23 @@ STATES = {"done": TrialState.COMPLETE, "pruned": TrialState.PRUNED, "failed": Tr
 class Trials:
     """What a worker knows of the study. Taking a trial is done in turns with the study's other workers."""
 
-    def __init__(self, search: Optuna, sweep: Sweep) -> None:
+    def __init__(self, search: Search, sweep: Sweep) -> None:
         optuna.logging.set_verbosity(logging.ERROR)
         warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning)
-        self.search, self.sweep, self.config = search, sweep, search.config
+        self.search, self.sweep = search, sweep
         self.place = search.place or Place("journal:///study.journal", sweep.path)
-        self.names = list(search.objective())
+        self.names = list(search.objective)
         self.distributions = {d.key: distribution(d) for d in search.dimensions}
         notes = sweep.sweeper
-        notes["study_name"] = self.config.study_name or notes.get("study_name") or sweep.path.name
+        notes["study_name"] = search.study_name or notes.get("study_name") or sweep.path.name
         self.worker = notes.setdefault("worker", sweep.path.name)
         storage = search.storage or self.place.open()
         with self.place.turn():
             self.study = optuna.create_study(
                 storage=storage,
                 study_name=notes["study_name"],
-                directions=list(search.objective().values()),
-                pruner=pruner(self.config),
+                directions=list(search.objective.values()),
+                pruner=pruner(search),
                 load_if_exists=True,
             )
         self.running: dict[int, tuple[Any, outcome.Curve]] = {}
@@ -54,7 +53,7 @@ class Trials:
 
     def take_up(self) -> list[Job]:
         """Makes jobs and trials agree after whatever interrupted them, and returns the jobs to be gone on with."""
-        if self.config.storage == "memory":
+        if self.search.in_memory:
             self._replay()
         known = {trial.number: trial for trial in self._all()}
         for job in self.sweep.jobs:
@@ -79,20 +78,15 @@ class Trials:
             if trial is None:
                 if not self._left(trials):
                     return None
-                self.study.sampler = sampler(self.config, self._seed(), len(trials), self.replayed)
-                if self.config.sampler == "grid" and not any(t.state == TrialState.WAITING for t in trials):
+                self.study.sampler = sampler(self.search, len(trials), self.replayed)
+                if self.search.sampler == "grid" and not any(t.state == TrialState.WAITING for t in trials):
                     self.study.enqueue_trial(self._unseen(trials))
                 trial = self.study.ask()
             values = {d.key: suggest(trial, self.distributions[d.key], d.key) for d in self.search.dimensions}
             trial.set_user_attr(JOB, len(self.sweep.jobs))
             trial.set_user_attr(WORKER, self.worker)
             own = [d.override(values[d.key]) for d in self.search.dimensions]
-            devices = self.search.first.trainer.devices
-            job = self.sweep.add(
-                [*self.search.fixed, *own],
-                trial=trial.number,
-                devices=devices if isinstance(devices, int) else None,
-            )
+            job = self.sweep.add([*self.search.fixed, *own], trial=trial.number, devices=self.search.devices)
             self.sweep.save()
             return job
 
@@ -151,7 +145,7 @@ class Trials:
                 continue
             worker, job = trial.user_attrs.get(WORKER), trial.user_attrs.get(JOB, 0)
             if worker is None or (worker == self.worker and job >= len(self.sweep.jobs)):
-                self.study.sampler = sampler(self.config, self._seed(), trial.number, self.replayed)
+                self.study.sampler = sampler(self.search, trial.number, self.replayed)
                 return optuna.Trial(self.study, trial._trial_id)
         return None
 
@@ -197,21 +191,18 @@ class Trials:
         found = [job.values[name] for name in self.names if name in job.values]
         return found if len(found) == len(self.names) else None
 
-    def _seed(self) -> int:
-        return self.search.first.seed if self.config.seed is None else self.config.seed
-
     def _unseen(self, trials: list[FrozenTrial]) -> dict[str, Any]:
         seen = [trial.params for trial in trials]
         return next(point for point in self.search.grid if point not in seen)
 
 
-def refuse_another(name: str, storage: Any, search: Optuna) -> None:
+def refuse_another(name: str, storage: Any, search: Search) -> None:
     """Raises where the study of that name is of another search: its trials would mean something else."""
     try:
         study = optuna.load_study(study_name=name, storage=storage)
     except KeyError:
         return
-    asked = list(search.objective().values())
+    asked = list(search.objective.values())
     there = [direction.name.lower() for direction in study.directions]
     if there != asked:
         raise UserError(
@@ -243,30 +234,30 @@ def suggest(trial: Any, kind: BaseDistribution, key: str) -> Any:
     return trial.suggest_float(key, kind.low, kind.high, step=kind.step, log=kind.log)
 
 
-def sampler(config: OptunaConfig, seed: int, number: int, replayed: int) -> optuna.samplers.BaseSampler:
+def sampler(search: Search, number: int, replayed: int) -> optuna.samplers.BaseSampler:
     """What draws the trial of this number. Every number has a seed of its own, so that no worker repeats another's."""
-    own = int(np.random.SeedSequence([seed, number]).generate_state(1)[0] >> 1)
+    own = int(np.random.SeedSequence([search.seed, number]).generate_state(1)[0] >> 1)
     kinds = optuna.samplers
-    if config.sampler == "tpe":
-        return kinds.TPESampler(n_startup_trials=config.startup_trials, constant_liar=True, seed=own)
-    if config.sampler == "cmaes":
+    if search.sampler == "tpe":
+        return kinds.TPESampler(n_startup_trials=search.startup_trials, constant_liar=True, seed=own)
+    if search.sampler == "cmaes":
         return kinds.CmaEsSampler(
-            n_startup_trials=max(1, config.startup_trials), warn_independent_sampling=False, seed=own
+            n_startup_trials=max(1, search.startup_trials), warn_independent_sampling=False, seed=own
         )
-    if config.sampler == "nsga2":
+    if search.sampler == "nsga2":
         return kinds.NSGAIISampler(seed=own)
-    if config.sampler == "qmc":  # one sequence for all, which the storage counts
-        return kinds.QMCSampler(scramble=True, seed=seed + replayed, warn_independent_sampling=False)
+    if search.sampler == "qmc":  # one sequence for all, which the storage counts
+        return kinds.QMCSampler(scramble=True, seed=search.seed + replayed, warn_independent_sampling=False)
     return kinds.RandomSampler(seed=own)
 
 
-def pruner(config: OptunaConfig) -> optuna.pruners.BasePruner:
+def pruner(search: Search) -> optuna.pruners.BasePruner:
     """What finds trials hopeless; its steps are a trial's validations, counted from 1."""
     kinds = optuna.pruners
-    if config.pruner == "median":
-        return kinds.MedianPruner(n_startup_trials=config.startup_trials, n_warmup_steps=config.warmup)
-    if config.pruner == "hyperband":
-        return kinds.HyperbandPruner(min_resource=config.warmup)
-    if config.pruner == "patient":
-        return kinds.PatientPruner(None, patience=config.patience)
+    if search.pruner == "median":
+        return kinds.MedianPruner(n_startup_trials=search.startup_trials, n_warmup_steps=search.warmup)
+    if search.pruner == "hyperband":
+        return kinds.HyperbandPruner(min_resource=search.warmup)
+    if search.pruner == "patient":
+        return kinds.PatientPruner(None, patience=search.patience)
     return kinds.NopPruner()

@@ -27,8 +27,7 @@ from attnpred.machine.process_setup import settle
 from attnpred.modalities.reader import save_reader
 from attnpred.runs import checkpoint_files, loggers
 from attnpred.runs.checkpoint_files import Vault
-from attnpred.runs.run import Run
-from attnpred.sweep.job import PRUNE
+from attnpred.runs.run import PRUNE, Run
 from attnpred.tasks.base import Task
 from attnpred.training import find_rate, retries
 from attnpred.training.callbacks.attention_check import Trust
@@ -108,7 +107,7 @@ def _train(run: Run, config: Config, chosen: Chosen, parts: tuple[Any, Learner],
         if chosen.world == 1:
             retries.persist(config, run, parts, lambda c, p, rate: fit(c, chosen, run, p[0], p[1], rate), prepare)
         elif lead is not None:
-            lead.tell(run)
+            lead.tell(run.path)
             fit(config, chosen, run, *parts)
         else:
             del parts  # each process has its own

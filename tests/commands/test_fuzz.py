@@ -54,6 +54,7 @@ def test_within_this_process(case, empty, capfd):
     check(case, code, out, err, empty)
 
 
+@pytest.mark.slow
 @seed(1)
 @settings(max_examples=max(COUNT // 10, 1), **FREELY)
 @given(case=malformed())

@@ -27,6 +27,7 @@ def test_shipped_options_are_valid(name):
     assert (CONF / f"{name}.yaml").read_text().startswith("# ")
 
 
+@pytest.mark.slow
 def test_sst2(tmp_path, monkeypatch):
     if not (COPIES / "glue/sst2").is_dir():
         pytest.skip(f"no copy of SST-2 below {COPIES}; set ATTNPRED_DATA to a folder that holds glue/")

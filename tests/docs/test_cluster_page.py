@@ -1,4 +1,4 @@
-"""The page from a laptop to a cluster: what it has one type is understood, and its table can be measured."""
+"""The page from a laptop to a cluster: what it has one type is understood."""
 
 import re
 import shlex
@@ -9,7 +9,6 @@ import pytest
 from attnpred.config import compose
 from attnpred.config.options import LauncherConfig
 from attnpred.config.schema import load
-from scripts import thousand_jobs
 
 PAGE = (Path(__file__).parents[2] / "docs" / "cluster.md").read_text(encoding="utf-8").replace("\\\n", " ")
 BLOCKS = [line.strip() for line in PAGE.splitlines() if line.startswith("    ")]
@@ -42,15 +41,3 @@ def test_every_launcher_loads_without_its_package(name):
     options, _ = compose.engine([f"hydra/launcher={name}"])
     assert isinstance(options, LauncherConfig)
     assert callable(load(options._target_))
-
-
-def test_the_cost_of_a_sweep_is_measured(tmp_path, monkeypatch, capsys):
-    page = tmp_path / "page.md"
-    page.write_text("<!-- jobs -->\n<!-- /jobs -->\n")
-    monkeypatch.setattr(thousand_jobs, "PAGE", page)
-    monkeypatch.setattr("sys.argv", ["thousand_jobs", "--jobs", "4", "--only", "processes"])
-    assert thousand_jobs.main() == 0
-    (row,) = [line for line in page.read_text().splitlines() if line.startswith("| processes")]
-    seconds, *_, few, all_of_them = (float(n.replace(",", "")) for n in re.findall(r"([\d,.]+) (?:s|MiB) ", row))
-    assert seconds >= 0
-    assert 0 < few <= all_of_them

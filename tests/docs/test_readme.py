@@ -47,7 +47,9 @@ def test_the_readme_shows_commands():
     assert len(MAKES) >= 3
 
 
-@pytest.mark.parametrize("command", LAUNCHES)
+@pytest.mark.parametrize(
+    "command", [pytest.param(line, marks=pytest.mark.slow if " -m " in line else ()) for line in LAUNCHES]
+)
 def test_a_launch_runs_as_written(command, home):
     result = run(command, home)
     shown = re.search(rf"\$ {re.escape(command)}\n    (error: .*)", README)

@@ -31,6 +31,7 @@ def test_two_processes_on_the_cpu_share_one_run_directory(place, tmp_path, capsy
     assert main(["evaluate", str(double)]) == 0
 
 
+@pytest.mark.slow
 def test_a_mistake_that_shows_in_a_rank_is_one_line(place, tmp_path, capfd):
     two = ["trainer=ddp_cpu", "trainer.devices=2", "trainer.attention_examples=0", "logger=none"]
     diverges = ["optimizer.lr=1e30", "trainer.clip_norm=null", "trainer.log_every_steps=2"]
@@ -63,6 +64,7 @@ atexit.register(note)
 """
 
 
+@pytest.mark.slow
 def test_every_job_of_a_sweep_has_a_directory_and_processes_that_train_with_its_options(
     place, tmp_path, capfd, monkeypatch
 ):
@@ -132,6 +134,7 @@ def test_a_mistake_in_any_job_stops_the_sweep_before_it_starts(place, tmp_path, 
     assert not (tmp_path / "outputs").exists()
 
 
+@pytest.mark.slow
 def test_a_failed_job_is_named_and_the_others_run(place, tmp_path, capfd):
     assert main(["train", "-m", *place, *QUICK, "data.augment.cutout=0,8"]) == 1
     errors = capfd.readouterr().err

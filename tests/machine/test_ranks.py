@@ -18,7 +18,8 @@ from attnpred.cli import main
 from attnpred.config import compose
 from attnpred.errors import UserError
 from attnpred.machine import device, ranks
-from scripts import survive
+from attnpred.runs.run import Run
+from tests.died import records
 
 REPOSITORY = Path(__file__).parents[2]
 SMALL = [
@@ -105,7 +106,7 @@ def pair(tmp_path_factory):
 def test_two_machines_learn_as_one_with_the_doubled_batch(pair, tmp_path, capsys):
     assert main(["train", *SMALL, *ONE, f"output_dir={tmp_path}", f"data.cache_dir={tmp_path / 'cache'}"]) == 0
     (single,) = runs(tmp_path)
-    ours, theirs = survive.lines(pair), survive.lines(single)
+    ours, theirs = records(Run(pair)), records(Run(single))
     assert [line.keys() for line in ours] == [line.keys() for line in theirs]
     losses = 0
     for line, expected in zip(ours, theirs, strict=True):
@@ -121,6 +122,7 @@ def test_a_run_of_two_machines_says_so(pair, capsys):
     assert main(["evaluate", str(pair)]) == 0  # which needs one machine
 
 
+@pytest.mark.slow
 def test_what_was_interrupted_goes_on_by_the_same_command(pair, tmp_path):
     requeued = [*SMALL, *TWO, "resume=auto"]
     machines = Machines(tmp_path, requeued)
@@ -139,9 +141,10 @@ def test_what_was_interrupted_goes_on_by_the_same_command(pair, tmp_path):
         codes, out, err = Machines(tmp_path, requeued).end()
         assert (codes, runs(tmp_path)) == ([0, 0], [run]), err
         assert out[0].splitlines() == [str(run)]
-    assert survive.lines(run) == survive.lines(pair)
+    assert records(Run(run)) == records(Run(pair))
 
 
+@pytest.mark.slow
 def test_a_mistake_is_told_once_and_ends_all(tmp_path):
     codes, out, err = Machines(tmp_path, [*SMALL, *TWO, "trainer.max_epochz=1"]).end()
     assert codes == [2, 2]
@@ -183,6 +186,7 @@ def network():
             ip("netns", "del", name)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(shutil.which("ip") is None or os.geteuid() != 0, reason="network namespaces need root and ip")
 def test_two_networks_make_one_run(pair, tmp_path):
     with network() as (names, cable, addresses):
@@ -193,7 +197,7 @@ def test_two_networks_make_one_run(pair, tmp_path):
         codes, _, err = Machines(tmp_path, [*SMALL, *TWO], prefix=prefix, MASTER_ADDR=addresses[0]).end()
     assert codes == [0, 0], err
     (run,) = runs(tmp_path)
-    assert survive.lines(run) == survive.lines(pair)
+    assert records(Run(run)) == records(Run(pair))
 
 
 def test_a_process_that_srun_started_knows_its_place(srun):

@@ -219,6 +219,7 @@ def kept(reader, ids):
     return [*range(head), *range(len(ids) - tail, len(ids))]
 
 
+@pytest.mark.slow
 def test_a_line_of_a_hundred_megabytes_takes_little_memory(runs):
     """Measured as the growth of a process that has read a short one."""
     code = (

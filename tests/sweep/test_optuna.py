@@ -104,7 +104,10 @@ def test_a_job_that_ends_is_replaced_at_once(sweeps):
             assert order[index - 1] == "end"
 
 
-@pytest.mark.parametrize("storage", [None, "memory", "sqlite:///study.db"])
+@pytest.mark.parametrize(
+    "storage",
+    [None, *(pytest.param(other, marks=pytest.mark.slow) for other in ("memory", "sqlite:///study.db"))],
+)
 def test_pruned_trials_end_early_and_the_sweep_goes_on(sweeps, storage):
     sweeps.tell(curve=6, pause=0.2)
     values = "optimizer.lr=0.3,1,0.9"  # the later ones are worse at every step
@@ -177,6 +180,7 @@ def dying(original, *, at, after):
     return call
 
 
+@pytest.mark.slow
 def test_killed_at_any_moment_a_search_has_as_many_trials_as_asked(sweeps):
     sweeps.tell(seconds=0.3)
     search = [OPTUNA, LR, "hydra.sweeper.n_trials=7", "hydra.launcher.n_jobs=2"]
@@ -203,6 +207,7 @@ def test_a_torn_line_of_a_journal_is_cut(tmp_path):
     assert [trial.value for trial in optuna.load_study(study_name="s", storage=place.open()).trials] == [1.0, 2.0]
 
 
+@pytest.mark.slow
 def test_two_workers_share_a_study_in_a_file(sweeps):
     sweeps.tell(seconds=0.2)
     codes, told = workers(sweeps, "sqlite:///study.db", n_trials=8)

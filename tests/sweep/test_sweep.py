@@ -208,6 +208,7 @@ def test_a_signal_stops_the_jobs_and_leaves_what_can_be_gone_on_with(sweeps, num
     assert sweeps.state()["status"] == "interrupted"
 
 
+@pytest.mark.slow
 def test_killed_at_any_moment_it_finishes_every_job_once(sweeps):
     sweeps.tell(seconds=0.2)
     overrides = ["seed=1,2,3,4,5,6,7,8", "hydra.launcher.n_jobs=2"]

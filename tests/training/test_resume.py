@@ -4,6 +4,7 @@ import os
 import shutil
 import signal
 import subprocess
+import sys
 from contextlib import nullcontext
 
 import pytest
@@ -17,7 +18,6 @@ from attnpred.runs.run import Run
 from attnpred.training import find_rate
 from attnpred.training.callbacks.monitor import Monitor
 from attnpred.training.learner import Learner
-from scripts import survive
 from tests.data.made import make_text_source
 from tests.died import Died, check_same, died, dies_at, records, the_run, train, weights
 from tests.waiting import wait_for
@@ -39,13 +39,13 @@ def quick(tmp_path):
 @pytest.mark.parametrize(
     ("target", "method", "call"),
     [
-        (Learner, "training_step", 1),  # before anything was saved
+        pytest.param(Learner, "training_step", 1, marks=pytest.mark.slow),  # before anything was saved
         (Learner, "training_step", 10),  # within the first epoch
         (Learner, "validation_step", 2),  # within a validation
-        (Learner, "on_validation_epoch_end", 2),
-        (Monitor, "on_validation_end", 2),
-        (Learner, "training_step", 41),  # the second batch of the third epoch
-        (Learner, "test_step", 1),  # when all is trained
+        pytest.param(Learner, "on_validation_epoch_end", 2, marks=pytest.mark.slow),
+        pytest.param(Monitor, "on_validation_end", 2, marks=pytest.mark.slow),
+        pytest.param(Learner, "training_step", 41, marks=pytest.mark.slow),  # the second batch of the third epoch
+        pytest.param(Learner, "test_step", 1, marks=pytest.mark.slow),  # when all is trained
     ],
 )
 def test_a_run_that_died_goes_on_as_if_it_had_not(target, method, call, quick, tmp_path, monkeypatch, capsys):
@@ -59,7 +59,7 @@ def test_a_run_that_died_goes_on_as_if_it_had_not(target, method, call, quick, t
 
 
 @pytest.mark.parametrize("every", ["trainer.validate_every_steps=7", "trainer.validate_every_steps=null"])
-@pytest.mark.parametrize("at", ["a kill", "a signal"])
+@pytest.mark.parametrize("at", ["a kill", pytest.param("a signal", marks=pytest.mark.slow)])
 def test_a_validation_that_was_left_begins_again(every, at, quick, tmp_path, monkeypatch):
     overrides = [*quick, "checkpoint.every_steps=1", every]
     whole = train(tmp_path / "whole", overrides)
@@ -153,6 +153,7 @@ def test_a_run_that_is_done_is_left_alone(quick, tmp_path, capsys):
     assert len(list(tmp_path.rglob("run.json"))) == 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("method", "call"), [("find", 1), ("_keep", 1), ("find_rate", 1)])
 def test_a_search_that_was_killed_begins_again(method, call, quick, tmp_path, monkeypatch):
     overrides = [*quick, "trainer.find=lr", "trainer.max_epochs=1", "resume=auto"]
@@ -161,6 +162,7 @@ def test_a_search_that_was_killed_begins_again(method, call, quick, tmp_path, mo
     check_same(train(tmp_path / "died", overrides), whole)
 
 
+@pytest.mark.slow
 def test_the_same_command_finds_a_run_that_took_what_was_found(quick, tmp_path, monkeypatch):
     overrides = [*quick, "trainer.find=lr", "trainer.max_epochs=1", "resume=auto"]
     whole = train(tmp_path / "whole", overrides)
@@ -249,15 +251,11 @@ def test_a_full_disk_leaves_the_last_checkpoint_whole(quick, tmp_path, monkeypat
     assert weights(run)["global_step"] == 6
 
 
+@pytest.mark.slow
 def test_two_processes_go_on_too(tmp_path):
-    two = ["trainer=ddp_cpu", "trainer.devices=2", "trainer.max_epochs=3", "model.width=8"]
-    # what one process alone can do
-    plain = ["optimizer=sgd", "optimizer.ema=0.9", "data.augment.mixup=0"]
-    overrides = [*survive.IMAGES, *two, *plain]
-    whole = survive.finished(tmp_path / "whole", overrides)
     directory = tmp_path / "died"
-
-    child = survive.start(directory, overrides)
+    whole = finished(tmp_path / "whole")
+    child = started(directory)
     try:
         wait_for(lambda: list(directory.rglob("before.ckpt")), child, seconds=300)
         run = the_run(directory)
@@ -268,7 +266,25 @@ def test_two_processes_go_on_too(tmp_path):
     wait_for(lambda: not ranks_of(run), seconds=300)
     assert run.description()["status"] == "failed"
     assert "a rank of the run failed" in run.description()["error"]
-    assert survive.differences(survive.finished(directory, overrides), whole) == ""
+    check_same(finished(directory), whole)
+
+
+def started(place):
+    """A run of two processes, with what such a run can do."""
+    overrides = [
+        *("trainer=ddp_cpu", "trainer.devices=2", "trainer.max_epochs=3", "trainer.accumulate=2", "resume=auto"),
+        *("data=digits", "data.batch_size=64", "data.augment.crop=1", "model.width=8", "model.depth=1"),
+        *("model.dropout=0.2", "task.label_smoothing=0.1", "optimizer=sgd", "optimizer.ema=0.95"),
+        *("trainer.log_every_steps=3", "checkpoint.every_steps=1", "trainer.attention_examples=8"),
+        *(f"output_dir={place / 'outputs'}", f"data.cache_dir={place / 'cache'}"),
+    ]
+    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "start_new_session": True}
+    return subprocess.Popen([sys.executable, "-m", "attnpred", "train", *overrides], **quiet)
+
+
+def finished(place):
+    assert started(place).wait(300) == 0
+    return the_run(place)
 
 
 def ranks_of(run):

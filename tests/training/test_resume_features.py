@@ -5,10 +5,11 @@ import torch
 
 from attnpred.cli import main
 from attnpred.training.learner import Learner
-from scripts import survive
 from tests.data.made import make_text_source
-from tests.died import Died, check_same, dies_at, the_run, train
+from tests.died import Died, check_same, curves, dies_at, the_run, train
 from tests.models.made import make_encoder
+
+pytestmark = pytest.mark.slow
 
 SMALL = ["model.width=8", "model.depth=2", "model.heads=2"]
 IMAGES = ["data=digits", "data.batch_size=64", "trainer.limit_batches=11"]
@@ -71,6 +72,6 @@ def test_it_goes_on_to_the_last_bit(case, home, tmp_path, monkeypatch):
     run = the_run(tmp_path / "died")
     assert len(run.description()["resumed"]) == 3
     check_same(run, whole)
-    assert survive.curves(run.path) == survive.curves(whole.path)
+    assert curves(run) == curves(whole)
     for file in run.path.rglob("*.ckpt"):
         torch.load(file, weights_only=True)

@@ -84,6 +84,7 @@ def test_a_run_killed_after_a_turn_goes_on_with_it(quick, the_run, monkeypatch):
     assert [found[step] for step in (6, 7, 12)] == pytest.approx([0.01, 0.005, 0.005])
 
 
+@pytest.mark.slow
 def test_a_run_killed_after_it_took_smaller_batches_goes_on_with_them(quick, the_run, tmp_path, monkeypatch):
     out_of_memory(monkeypatch, above=32)
     helped = [*quick, "trainer.on_oom=halve", "resume=auto"]

@@ -18,7 +18,9 @@ from tests.waiting import wait_for
 REPOSITORY = Path(__file__).parents[2]
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize(
+    ("number", "code"), [pytest.param(signal.SIGINT, 130, marks=pytest.mark.slow), (signal.SIGTERM, 143)]
+)
 def test_a_signal_saves_and_leaves(number, code, place, tmp_path):
     command = [sys.executable, "train.py", *place, "model.width=8", "model.depth=1", "trainer.max_epochs=10000"]
     child = subprocess.Popen(command, cwd=REPOSITORY, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)

@@ -8,8 +8,10 @@ from typing import Literal
 from attnpred.config.options import Config, SweeperConfig
 from attnpred.config.schema import Invalid, option
 from attnpred.errors import UserError
+from attnpred.runs.run import PRUNE
 from attnpred.sweep import space
-from attnpred.sweep.job import PRUNE, Job
+from attnpred.sweep.job import Job
+from attnpred.sweep.search import Search
 from attnpred.sweep.state import Direction, Sweep
 from attnpred.sweep.study import Place
 
@@ -58,29 +60,45 @@ class Optuna:
             if needed and find_spec(package) is None:
                 raise UserError(f"hydra/sweeper=optuna: {package} is not installed; pip install 'attnpred[optuna]'")
         self.config = config
-        self.fixed, dimensions = space.split(overrides)
+        fixed, dimensions = space.split(overrides)
         if not dimensions:
             raise UserError("hydra/sweeper=optuna: nothing is searched; give values, as in optimizer.lr=interval(0,1)")
-        self.dimensions, self.first = space.checked(self.fixed, dimensions, extra_dir)
-        self.grid = list(space.grid(self.dimensions)) if config.sampler == "grid" else []
-        self.n_trials = min(config.n_trials or len(self.grid), len(self.grid) or config.n_trials or 0)
-        self._objective = _objective(config, self.first)
-        self.place = None if config.storage is None else Place(config.storage, Path.cwd())
-        self.storage = self.place and self.place.open()
-        self.left = self.n_trials
-        if config.study_name is not None and self.storage is not None:
+        dimensions, self.first = space.checked(fixed, dimensions, extra_dir)
+        grid = list(space.grid(dimensions)) if config.sampler == "grid" else []
+        devices = self.first.trainer.devices
+        objective = _objective(config, self.first)
+        place = None if config.storage is None else Place(config.storage, Path.cwd())
+        self.search = Search(
+            fixed=fixed,
+            dimensions=dimensions,
+            grid=grid,
+            n_trials=min(config.n_trials or len(grid), len(grid) or config.n_trials or 0),
+            objective=objective,
+            devices=devices if isinstance(devices, int) else None,
+            seed=self.first.seed if config.seed is None else config.seed,
+            sampler=config.sampler,
+            pruner=config.pruner,
+            startup_trials=config.startup_trials,
+            warmup=config.warmup,
+            patience=config.patience,
+            study_name=config.study_name,
+            place=place,
+            storage=place and place.open(),
+        )
+        self.left = self.search.n_trials
+        if config.study_name is not None and self.search.storage is not None:
             from attnpred.sweep.trials import refuse_another
 
-            refuse_another(config.study_name, self.storage, self)
+            refuse_another(config.study_name, self.search.storage, self.search)
 
     def objective(self) -> dict[str, Direction]:
-        return self._objective
+        return self.search.objective
 
     def begin(self, sweep: Sweep) -> None:
         from attnpred.sweep.trials import Trials
 
         self.sweep = sweep
-        self.trials = Trials(self, sweep)
+        self.trials = Trials(self.search, sweep)
         self.again = iter(self.trials.take_up())
         self.left = self.trials.left()
 
@@ -93,7 +111,7 @@ class Optuna:
 
     def watch(self, job: Job) -> None:
         """Reports what the job has measured since; the pruner may find that it promises too little."""
-        if len(self._objective) == 1 and self.trials.hopeless(job):
+        if len(self.search.objective) == 1 and self.trials.hopeless(job):
             (job.directory / PRUNE).touch()
 
     def ended(self, job: Job) -> None:

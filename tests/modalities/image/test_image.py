@@ -9,8 +9,8 @@ import torch
 from PIL import Image
 
 from attnpred.contracts import Attention, ImageSpec
-from attnpred.data import load_reader
 from attnpred.errors import UserError
+from attnpred.modalities import load_reader
 from attnpred.modalities.image.data import ImageData, ImageReader
 from tests.data.made import image_config, image_rows, make_image_source
 

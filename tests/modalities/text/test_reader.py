@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from attnpred.data import load_reader
 from attnpred.errors import UserError
+from attnpred.modalities import load_reader
 from attnpred.modalities.text.data import TextData
 from attnpred.modalities.text.reader import TextReader
 from tests.data.made import LONG, explained, text_config, tokens_of

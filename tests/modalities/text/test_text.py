@@ -4,8 +4,8 @@ from itertools import chain
 
 import pytest
 
-from attnpred.data import load_reader
 from attnpred.errors import UserError
+from attnpred.modalities import load_reader
 from attnpred.modalities.text.data import TextData
 from tests.data.made import LONG, explained, make_text_source, text_config, text_rows, tokens_of
 

@@ -30,6 +30,7 @@ PAIRS = [
     ("bert", "sst2"),
 ]
 TEXTS = ("evidence_text", "imdb", "sst2")
+QUICK = (("resnet_attention", "digits"), ("transformer", "imdb"), ("bert", "sst2"))  # one of each model
 
 
 @pytest.fixture(scope="module")
@@ -63,7 +64,10 @@ def tiny(model: str, data: str) -> list[str]:
     return [f"model={model}", f"data={data}", "data.batch_size=8", "trainer.limit_batches=6", *TINY[model], *small]
 
 
-@pytest.mark.parametrize(("model", "data"), PAIRS, ids=lambda value: value)
+@pytest.mark.parametrize(
+    ("model", "data"),
+    [pytest.param(*pair, id="-".join(pair), marks=() if pair in QUICK else pytest.mark.slow) for pair in PAIRS],
+)
 def test_pair_trains_evaluates_and_predicts_from_a_moved_directory(
     model, data, train, home, tmp_path, monkeypatch, capsys
 ):
@@ -111,6 +115,7 @@ def test_pair_trains_evaluates_and_predicts_from_a_moved_directory(
     assert predicted["probabilities"][predicted["label"]] == max(predicted["probabilities"].values())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("model", "data", "overrides"),
     [

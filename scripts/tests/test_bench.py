@@ -8,6 +8,7 @@ from dataclasses import replace
 import pytest
 import torch
 
+from attnpred.config import compose, schema
 from attnpred.contracts import ImageSpec, TextSpec
 from attnpred.runs.run import Run
 from scripts.bench import __main__ as bench
@@ -15,9 +16,7 @@ from scripts.bench import harness, minilm_sst2, ours, plain, resnet_cifar10, res
 from scripts.bench.harness import Options
 from scripts.bench.results import Row
 from scripts.readme import put
-from tests.data.made import make_text_source
-from tests.models.made import class_of, make_config
-from tests.scripts import fake_bench
+from scripts.tests import fake_bench
 
 START, END = "<!-- bench -->", "<!-- /bench -->"
 PHOTOGRAPHS = ImageSpec(
@@ -199,8 +198,8 @@ def test_steps_are_timed_between_two_lines_of_the_log(tmp_path):
 
 
 def test_the_peers_resnet_has_the_parameters_of_ours():
-    config = make_config("resnet_attention")
-    own = class_of(config)(config, PHOTOGRAPHS)
+    config = compose.compose(["model=resnet_attention"]).model
+    own = schema.load(config._target_)(config, PHOTOGRAPHS)
     peer = resnet_cifar10.PlainResnet(3, 10)
     # no part differs in size: MultiheadAttention packs its projections as we do
     sizes = [sorted(p.numel() for p in model.parameters()) for model in (own, peer)]
@@ -250,11 +249,9 @@ def test_without_an_encoder_the_remedy_is_told(monkeypatch):
         minilm_sst2.checkpoint(None)
 
 
-def test_both_sides_read_the_same_texts(tmp_path, monkeypatch):
-    make_text_source(tmp_path / "imdb", {"train": 1200, "test": 4})
-    monkeypatch.setenv("ATTNPRED_DATA", str(tmp_path))
-    small = ["data.tokenizer.vocab_size=200", "data.max_length=24", "data.batch_size=8", "model.width=16"]
-    overrides = ["model=transformer", "data=imdb", f"data.cache_dir={tmp_path / 'cache'}", *small]
+def test_both_sides_read_the_same_texts(tmp_path):
+    small = ["data.rows=1200", "data.tokenizer.vocab_size=200", "data.max_length=24", "model.width=16"]
+    overrides = ["model=transformer", "data=evidence_text", f"data.cache_dir={tmp_path / 'cache'}", *small]
     config = ours.composed(overrides)
     texts, labels = ours.texts(config.data, "val")
     data = ours.prepared(config)

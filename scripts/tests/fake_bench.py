@@ -29,7 +29,7 @@ def noted(side: str) -> None:
 
 
 BENCHMARK = Benchmark(
-    module="tests.scripts.fake_bench",
+    module="scripts.tests.fake_bench",
     sides={"ours": ours, "peer": peer},
     comparisons=(
         Comparison("work", "a peer", "ours/rate", "peer/rate", target=2.0),

@@ -1,6 +1,5 @@
 """What becomes of measured curves: fits, tables, sentences and the picture; and how points are run, on made works."""
 
-import json
 import sys
 
 import pytest
@@ -241,7 +240,3 @@ def test_a_point_that_fails_costs_no_other(tmp_path, monkeypatch, capsys):
 
 def test_a_child_does_its_work_and_answers():
     assert growth.in_child("json:dumps", {"obj": [1, 2]}) == "[1, 2]"
-
-
-def test_works_are_named_by_module_and_function():
-    assert growth.function("json:dumps") is json.dumps

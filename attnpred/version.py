@@ -1,0 +1,3 @@
+"""The version of this code, which its runs and sweeps keep."""
+
+__version__ = "0.1.0"
