@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from attnpred.console import stdout
-from attnpred.errors import Interrupted, UserError
+from attnpred.errors import Interrupted, Theirs, UserError
 
 if TYPE_CHECKING:
     from lightning_fabric.plugins.environments import ClusterEnvironment
@@ -131,7 +131,7 @@ def together(work: Callable[[Lead | None], Run]) -> int:
     except BaseException as error:
         if own.rank == 0:
             unexpected = 130 if isinstance(error, KeyboardInterrupt) else 1
-            lead.end(error.exit_code if isinstance(error, UserError) else unexpected)
+            lead.end(error.exit_code if isinstance(error, UserError | Theirs) else unexpected)
         raise
 
 

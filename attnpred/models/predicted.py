@@ -6,13 +6,14 @@ trained to be true (`model.attention_loss=faithful`) has weights of its own, and
 """
 
 from collections.abc import Sequence
-from typing import Self
+from typing import Any, Self
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from attnpred.config.options import ModelConfig
+from attnpred.errors import UserError
 
 HIDDEN = 128
 FLAT = 1e-3  # a length of scores below which they count as equal
@@ -62,6 +63,15 @@ class PredictedAttention(nn.Module):
             scores = scores + known.detach()
         answer = logits.argmax(1)[:, None, None].expand(-1, scores.shape[1], 1)
         return shares(scores.gather(2, answer)[..., 0], own)
+
+
+def require_predicted(model: Any) -> None:
+    """Raises where a model was asked to predict its attention and has nothing that does."""
+    if model.config.attention_loss == "faithful" and model.predicted is None:
+        raise UserError(
+            f"model.attention_loss=faithful: {type(model).__name__} never sets `predicted`, which tells the "
+            "importance; have it do so, or choose another attention_loss"
+        )
 
 
 def shares(scores: Tensor, own: Tensor | None) -> Tensor:

@@ -13,7 +13,7 @@ import pytorch_lightning as lightning
 from pytorch_lightning.callbacks import Callback, EarlyStopping
 from pytorch_lightning.profilers import PassThroughProfiler
 
-from attnpred.config import compose, schema
+from attnpred.config import compose, packages, schema
 from attnpred.config.options import Config
 from attnpred.console import tables
 from attnpred.console.say import say
@@ -23,11 +23,12 @@ from attnpred.machine import processes, ranks
 from attnpred.machine.device import Chosen, choose
 from attnpred.machine.files import tidy, unwritable, write_json
 from attnpred.machine.process_setup import settle
+from attnpred.models.predicted import require_predicted
 from attnpred.runs import checkpoint_files, loggers
 from attnpred.runs.checkpoint_files import Vault
 from attnpred.runs.run import Run
 from attnpred.sweep.job import PRUNE
-from attnpred.training import find_rate, retries
+from attnpred.training import extras, find_rate, optimizers, retries
 from attnpred.training.callbacks.attention_check import Trust
 from attnpred.training.callbacks.checkpoints import Checkpoints
 from attnpred.training.callbacks.divergence import Guard
@@ -81,6 +82,7 @@ def resume(run: Run, lead: ranks.Lead | None = None) -> Run:
 def _ready(config: Config) -> Chosen:
     """The devices to train on, with whatever else the config asks of this machine."""
     loggers.check(config.logger)
+    extras.check(config.callbacks)
     crew = ranks.crew()
     if config.trainer.nodes > 1 and crew is None:
         raise UserError(
@@ -147,7 +149,9 @@ def prepare(config: Config) -> tuple[Any, Learner]:
     model = schema.load(config.model._target_)(config.model, data.spec)
     if config.model.init_from is not None:
         begin_from(model, config.model.init_from)
+    require_predicted(model)
     model.freeze(config.model.frozen_levels, config.model.frozen)
+    optimizers.check(model, config.optimizer)
     task = schema.load(config.task._target_)(config.task, data.spec)
     learner = Learner(
         model, task, config.optimizer, data.augment(config.trainer.max_epochs), mirror=config.data.mirrors()
@@ -224,7 +228,7 @@ def fit(config: Config, chosen: Chosen, run: Run, data: Any, learner: Learner, r
         profiler=Unprofiled(),
         logger=loggers.make(config.logger, run.path),
         # the signals come last, so that a checkpoint due at this step is not written twice
-        callbacks=[*callbacks, Prune(run.path / PRUNE), Signals(checkpoints)],
+        callbacks=[*callbacks, *extras.make(config.callbacks), Prune(run.path / PRUNE), Signals(checkpoints)],
     )
     main = trainer.is_global_zero
     if trainer.world_size > 1:  # one start for all, but each its own dropout and augmentation
@@ -289,3 +293,7 @@ if __name__ == "__main__":
     except UserError as mistake:
         Run(Path(sys.argv[1])).describe(error=str(mistake))
         sys.exit(mistake.exit_code)
+    except Exception as error:
+        if (text := packages.told(error)) is None:
+            raise
+        sys.exit(text)  # which it says, with code 1
