@@ -1,6 +1,7 @@
 """The command `attnpred VERB …`: finds the verb's file, and turns what goes wrong into an exit code.
 
-0 done; 2 the user's mistake, in one line; 1 our failure, with its traceback; 130 interrupted; 143 terminated; 141 where
+0 done; 2 the user's mistake, in one line, or with its traceback where it is one in the code of a package that the user
+named; 1 our failure, or that of such code at work, with its traceback; 130 interrupted; 143 terminated; 141 where
 whoever read stdout left.
 """
 
@@ -12,10 +13,10 @@ import sys
 from pathlib import Path
 from types import ModuleType
 
-from attnpred.config.schema import suggest
+from attnpred.config import packages
 from attnpred.console import stdout
-from attnpred.console.secrets import shown
-from attnpred.errors import Interrupted, UserError
+from attnpred.console.secrets import hide, shown
+from attnpred.errors import Interrupted, Theirs, UserError, suggest
 from attnpred.machine.process_setup import ENVIRONMENT
 
 VERBS = sorted(file.stem for file in (Path(__file__).parent / "commands").glob("[a-z]*.py"))
@@ -32,12 +33,20 @@ def main(argv: list[str] | None = None) -> int:
     except UserError as error:
         print(f"error: {shown(str(error))}", file=sys.stderr)
         return error.exit_code
+    except Theirs as error:
+        print(hide(str(error)), end="", file=sys.stderr)
+        return error.exit_code
     except BrokenPipeError:
         return 128 + signal.SIGPIPE
     except Interrupted as error:
         return error.exit_code
     except KeyboardInterrupt:
         return 130
+    except Exception as error:
+        if (text := packages.told(error)) is None:
+            raise
+        print(hide(text), end="", file=sys.stderr)
+        return 1
 
 
 def _run(arguments: list[str]) -> int:
@@ -49,8 +58,17 @@ def _run(arguments: list[str]) -> int:
         raise UserError(f"{verb}: no such command; use one of {', '.join(VERBS)}{suggest(verb, VERBS)}")
     command = _load(verb)
     parser = Parser(prog=f"attnpred {verb}", description=command.__doc__, add_help=verb != "train")
+    parser.add_argument(
+        "--package",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help=f"trust a package, its classes and its conf/; repeatable (or {packages.VARIABLE}=NAME,…)",
+    )
     command.add_arguments(parser)
-    code: int = command.main(parser.parse_intermixed_args(arguments[1:]))
+    parsed = parser.parse_intermixed_args(arguments[1:])
+    packages.trust(parsed.package)
+    code: int = command.main(parsed)
     return code
 
 

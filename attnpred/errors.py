@@ -1,8 +1,25 @@
 """The ways a run ends early: the user's mistake, numbers or memory that run out, a signal, and a sweep's verdict."""
 
+import difflib
+
 
 class UserError(Exception):
     """A mistake of the user's: shown as one line that names value, place and remedy."""
+
+    exit_code = 2
+
+
+class Untrusted(UserError):
+    """A config names what is in a package that the user did not name."""
+
+    def __init__(self, what: str, package: str, version: str | None = None) -> None:
+        made_with = f"{package} {version}" if version else package
+        super().__init__(f"{what}: made with {made_with}; give --package {package} if you trust it")
+        self.what, self.package = what, package
+
+
+class Theirs(Exception):
+    """A mistake in the code of a package that the user named; its text is the traceback of that code alone."""
 
     exit_code = 2
 
@@ -49,3 +66,15 @@ class Interrupted(Exception):
 
 class Pruned(Exception):
     """The sweep that the run belongs to found it not worth going on with."""
+
+
+def suggest(wrong: str, names: list[str]) -> str:
+    """`; did you mean …?` for the nearest of the names, by its whole path or by its last part."""
+    last = wrong.rpartition(".")[2]
+    same_end = [n for n in names if n.rpartition(".")[2] == last]
+    by_end = {n.rpartition(".")[2]: n for n in reversed(names)}
+    close = difflib.get_close_matches(wrong, names, 1, 0.6) or [
+        by_end[e] for e in difflib.get_close_matches(last, by_end, 1, 0.6)
+    ]
+    best = (same_end or close)[:1]
+    return f"; did you mean {best[0]}?" if best else ""

@@ -1,4 +1,4 @@
-"""Compose and validate every shipped config and all that fits together, or the one given, without training."""
+"""Compose and validate every config and all that goes together, or the one given, without training."""
 
 import argparse
 import itertools
@@ -6,11 +6,13 @@ import sys
 
 from attnpred.config import compose
 from attnpred.console import stdout
-from attnpred.errors import UserError
+from attnpred.errors import Theirs, UserError
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("overrides", nargs="*", metavar="override", help="key=value; without any, everything shipped")
+    parser.add_argument(
+        "overrides", nargs="*", metavar="override", help="key=value; without any, everything shipped and of packages"
+    )
     parser.add_argument("--config-dir", help="a further directory of config files")
 
 
@@ -30,6 +32,9 @@ def main(args: argparse.Namespace) -> int:
         except UserError as error:
             failures += 1
             print(f"error: {' '.join(overrides)}: {error}", file=sys.stderr)
+        except Theirs as error:
+            failures += 1
+            print(f"error: {' '.join(overrides)}:\n{error}", end="", file=sys.stderr)
     return 2 if failures else 0
 
 

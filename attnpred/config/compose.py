@@ -20,7 +20,8 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
-from attnpred.config import config_dir, schema, triple, untrusted
+from attnpred.config import config_dir, packages, schema, triple, untrusted
+from attnpred.config.folders import CONF, folders, group_options
 from attnpred.config.options import (
     Config,
     DataConfig,
@@ -33,9 +34,8 @@ from attnpred.config.options import (
 from attnpred.console.secrets import scrub
 from attnpred.errors import UserError
 
-# In an installed package the files lie inside it, in a checkout beside it.
-CONF = next(p for p in (schema.PACKAGE / "conf", schema.PACKAGE.parent / "conf") if p.is_dir())
 APART = "explainer"  # a group that commands choose from which read a run; no part of its config
+SEVERAL = "callbacks"  # a group of packages', of which several files may be chosen
 ENGINE = ("launcher", "sweeper")  # what of Hydra's own config is used
 OURS = re.compile(rf"hydra[./]({'|'.join(ENGINE)})\b")
 ENGINE_SHOWN = "hydra/launcher, hydra/sweeper, hydra.launcher.… and hydra.sweeper.…"
@@ -51,7 +51,7 @@ MULTIRUN_HINT = "several values make a sweep; add -m, or quote a list as [a,b]"
 def compose(overrides: list[str], extra_dir: str | None = None) -> Config:
     """The config that the overrides describe; raises UserError for whatever is wrong with them or with a file.
 
-    `extra_dir` is a further directory of config files, searched after the shipped ones.
+    `extra_dir` is a further directory of config files, searched after the shipped ones and those of packages.
     """
     parsed = parse(overrides)
     for override in parsed:
@@ -117,7 +117,7 @@ def _engine(values: Any) -> tuple[LauncherConfig, SweeperConfig]:
 
 def _merged(parsed: list[Override], extra_dir: str | None) -> dict[str, Any]:
     """What the files and overrides say, as plain containers; of Hydra's own part, launcher and sweeper."""
-    _folders(extra_dir)
+    folders(extra_dir)
     choices, values = [], []
     for override in parsed:
         line = str(override.input_line)
@@ -129,16 +129,12 @@ def _merged(parsed: list[Override], extra_dir: str | None) -> dict[str, Any]:
         if steers(override) and not OURS.match(key):
             raise UserError(f"{line}: cannot be set; of Hydra's own options there are {ENGINE_SHOWN}")
         names = group_options(key, extra_dir)
-        if not names:
+        if not names and key != SEVERAL:
             values.append(override)
             continue
-        value = override.value()
-        if value is not None and value not in names:
-            shown = f"{key}={schema.show(value)}"
-            raise UserError(f"{shown}: must be one of {', '.join(names)}{schema.suggest(str(value), names)}")
-        choices.append(f"{key}={schema.show(value)}")
+        choices.append(_choice(key, override.value(), names))
     try:
-        config = _from_files(tuple(choices), extra_dir).copy()
+        config = _from_files(tuple(choices), extra_dir, packages.conf_folders()).copy()
         OmegaConf.set_struct(config, False)
         for override in values:
             OmegaConf.update(config, override.key_or_group, override.value(), merge=True)
@@ -150,6 +146,18 @@ def _merged(parsed: list[Override], extra_dir: str | None) -> dict[str, Any]:
         raise UserError(f"{where}{reason}; mend the interpolation or set the option") from None
     assert isinstance(plain, dict)
     return typing.cast(dict[str, Any], plain)
+
+
+def _choice(group: str, value: Any, names: list[str]) -> str:
+    """How Hydra is told which file of a group, or which files, to take; refuses what the group does not have."""
+    several = group == SEVERAL and isinstance(value, list)
+    for one in value if several else [value]:
+        if one is not None and one not in names:
+            wanted = (
+                f"must be one of {', '.join(names)}" if names else "no package has such a file; name it by --package"
+            )
+            raise UserError(f"{group}={schema.show(one)}: {wanted}{schema.suggest(str(one), names)}")
+    return f"{group}={'[' + ','.join(value) + ']' if several else schema.show(value)}"
 
 
 def changed(config: Config, overrides: list[str], allowed: tuple[str, ...]) -> Config:
@@ -186,20 +194,20 @@ def _rename(plain: dict[Any, Any]) -> None:
 
 
 @cache
-def _from_files(choices: tuple[str, ...], extra_dir: str | None) -> DictConfig:
-    """What the files say, and of Hydra's own part what is used."""
-    composed = _composed(choices, extra_dir)
+def _from_files(choices: tuple[str, ...], extra_dir: str | None, trusted: tuple[Path, ...]) -> DictConfig:
+    """What the files say, and of Hydra's own part what is used. `trusted` are packages' directories of files."""
+    composed = _composed(choices, [*trusted, *([Path(extra_dir)] if extra_dir else [])])
     if extra_dir:
         pairs = [choice.partition("=") for choice in choices if choice.startswith("hydra/")]
         engine = tuple(f"{group}={name}" for group, _, name in pairs if name in group_options(group))
-        config_dir.refuse_reach(composed, _composed(engine, None), extra_dir)
+        config_dir.refuse_reach(composed, _composed(engine, list(trusted)), extra_dir)
     with open_dict(composed):
         composed.hydra = {part: composed.hydra[part] for part in ENGINE}
     return composed
 
 
-def _composed(choices: tuple[str, ...], extra_dir: str | None) -> DictConfig:
-    search = [config_dir.search_path(Path(extra_dir))] if extra_dir else []
+def _composed(choices: tuple[str, ...], further: list[Path]) -> DictConfig:
+    search = [config_dir.search_path(further)] if further else []
     try:
         with initialize_config_dir(str(CONF), version_base="1.3"):
             _forget_namesakes()
@@ -217,13 +225,6 @@ def _forget_namesakes() -> None:
             registered.pop(f"{name}.yaml", None)
 
 
-def group_options(group: str, extra_dir: str | None = None) -> list[str]:
-    """The names that may be chosen in a group; empty where there is no such group."""
-    if not group.replace("/", "").replace("_", "").isalnum():
-        return []
-    return sorted({file.stem for folder in _folders(extra_dir) for file in (folder / group).glob("*.yaml")})
-
-
 def explainer(name: str) -> ExplainerConfig:
     """The options of an explainer, by its file's name."""
     known = group_options(APART)
@@ -231,22 +232,17 @@ def explainer(name: str) -> ExplainerConfig:
         raise UserError(
             f"--explainer {name}: no such explainer; use one of {', '.join(known)}{schema.suggest(name, known)}"
         )
-    values = untrusted.read_yaml(CONF / APART / f"{name}.yaml")
+    files = (folder / APART / f"{name}.yaml" for folder in folders(None))
+    values = untrusted.read_yaml(next(file for file in files if file.is_file()))
     found: ExplainerConfig = schema.build(ExplainerConfig, values, APART)
     return found
 
 
 def groups(extra_dir: str | None = None) -> list[str]:
     """Every group that a config is composed of."""
-    names = {entry.name for folder in _folders(extra_dir) for entry in os.scandir(folder) if entry.is_dir()}
+    names = {entry.name for folder in folders(extra_dir) for entry in os.scandir(folder) if entry.is_dir()}
     names |= {f"hydra/{part}" for part in ENGINE}
     return sorted(name for name in names - {APART} if group_options(name, extra_dir))
-
-
-def _folders(extra_dir: str | None) -> list[Path]:
-    if extra_dir and not Path(extra_dir).is_dir():
-        raise UserError(f"--config-dir={extra_dir}: no such directory; give one that holds group/NAME.yaml files")
-    return [CONF, *([Path(extra_dir)] if extra_dir else [])]
 
 
 def as_yaml(config: Config) -> str:
@@ -299,12 +295,12 @@ def fitting(model: str, data: str, task: str, extra_dir: str | None = None) -> b
 
 def _value(group: str, name: str, key: str, extra_dir: str | None) -> Any:
     """What a file of the group says; the file alone mostly says it, which is quicker than composing."""
-    for folder in _folders(extra_dir):
+    for folder in folders(extra_dir):
         file = folder / group / f"{name}.yaml"
         content = untrusted.read_yaml(file) if file.is_file() else None
         if isinstance(content, dict) and (key in content or "defaults" not in content):
             return content.get(key)
-    composed = _from_files((f"{group}={name}",), extra_dir)
+    composed = _from_files((f"{group}={name}",), extra_dir, packages.conf_folders())
     return OmegaConf.select(composed, f"{group}.{key}")
 
 

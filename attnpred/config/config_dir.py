@@ -11,9 +11,11 @@ from hydra.plugins.config_source import ConfigResult
 from omegaconf import DictConfig, OmegaConf
 
 from attnpred.config import untrusted
+from attnpred.config.options import DataConfig
 from attnpred.errors import UserError
 
 OURS_ALONE = ("output_dir", "data.cache_dir", "logger.tracking_uri")  # where a launch writes
+USUAL = {"data.cache_dir": DataConfig.cache_dir}  # where a file need not say it
 # of Hydra's own settings, what differs with every choice and steers nothing
 HARMLESS = {
     "hydra": ("overrides", "runtime", "searchpath"),
@@ -32,16 +34,17 @@ class GuardedSource(FileConfigSource):
     def load_config(self, config_path: str) -> ConfigResult:
         file = Path(os.path.realpath(Path(self.path, self._normalize_file_name(config_path))))
         if not file.is_relative_to(Path(self.path).resolve()):
-            raise UserError(f"{file}: lies outside of --config-dir={self.path}; put the file itself there")
+            raise UserError(f"{file}: lies outside of {self.path}, where it was looked for; put the file itself there")
         untrusted.refuse_functions(untrusted.read_yaml(file), str(file))
         with untrusted.reading(file):  # Hydra wants more of it: no key twice
             return super().load_config(config_path)
 
 
-def search_path(directory: Path) -> str:
-    """The override that has Hydra look into the directory, after the shipped files."""
+def search_path(directories: list[Path]) -> str:
+    """The override that has Hydra look into the directories, in this order, after the shipped files."""
     SourcesRegistry.instance().register(GuardedSource)
-    return f"hydra.searchpath=[{GuardedSource.scheme()}://{directory.resolve()}]"
+    places = ",".join(f"{GuardedSource.scheme()}://{directory.resolve()}" for directory in directories)
+    return f"hydra.searchpath=[{places}]"
 
 
 def refuse_reach(composed: DictConfig, shipped: DictConfig, directory: str) -> None:
@@ -83,4 +86,4 @@ def _written(config: DictConfig, name: str) -> Any:
     value: Any = OmegaConf.to_container(config)
     for key in name.split("."):
         value = value.get(key) if isinstance(value, dict) else None
-    return value
+    return USUAL.get(name) if value is None else value

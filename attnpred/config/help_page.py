@@ -8,6 +8,7 @@ python train.py -m [override…]       every combination of comma-separated valu
 python train.py --cfg job [override…]  print the resolved config
 python train.py model=bert --help    explain the options of that choice
 python train.py hydra/sweeper=optuna --help  explain those of a search
+python train.py --package mypkg …    use a package of yours too: its classes, and its files in conf/
 
 Groups (choose a file with group=name):
 """

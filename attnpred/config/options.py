@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 from urllib.parse import urlsplit
 
+from attnpred.config.optimizer_options import OptimizerConfig
 from attnpred.config.schema import Invalid, option
 
 Modality = str  # the name of a folder of attnpred/modalities
@@ -28,15 +29,22 @@ class ModelConfig:
     any_size: ClassVar[bool] = False  # whether one model reads images of several sizes
 
     _target_: str = option("Class of the model.")
-    init_from: str | None = option("Run directory whose weights to begin with, where names and shapes agree.")
-    frozen_levels: int = option("Lowest levels that are not trained: embedding or stem first, then layers.", ge=0)
-    frozen: list[str] = option("Weights that are not trained: the beginnings of their names.")
+    init_from: str | None = option(
+        "Run directory whose weights to begin with, where names and shapes agree.", default=None
+    )
+    frozen_levels: int = option(
+        "Lowest levels that are not trained: embedding or stem first, then layers.", ge=0, default=0
+    )
+    frozen: list[str] = option("Weights that are not trained: the beginnings of their names.", default=[])
     attention_loss: AttentionLoss | None = option(
         "Trains attention too: to be sharper (entropy), to find recorded evidence (supervised), or to predict what "
-        "leaving parts out would show (faithful), by weights of its own that the answer does not feel."
+        "leaving parts out would show (faithful), by weights of its own that the answer does not feel.",
+        default=None,
     )
-    attention_weight: float = option("Weight of that beside the task's loss.", ge=0)
-    recompute: bool = option("Make activations again in the backward pass: less memory, a third more time.")
+    attention_weight: float = option("Weight of that beside the task's loss.", ge=0, default=0.1)
+    recompute: bool = option(
+        "Make activations again in the backward pass: less memory, a third more time.", default=False
+    )
 
     def tokenizer_source(self) -> str | None:
         """Hub id or directory of the tokenizer that the model's weights demand; None where any will do."""
@@ -52,9 +60,11 @@ class DataConfig:
     _target_: str = option("Class that prepares and batches the data.")
     name: str = option("Short name, used in the run directory's name.")
     source: str = option("Hub id, or a local directory in the hub's layout, or builtin:NAME.")
-    subset: str | None = option("Configuration of the dataset on the hub.")
-    revision: str | None = option("Hub revision to pin; null takes the newest.")
-    rows: int | None = option("Rows to generate, of built-in data that is generated; null for any other.", ge=1)
+    subset: str | None = option("Configuration of the dataset on the hub.", default=None)
+    revision: str | None = option("Hub revision to pin; null takes the newest.", default=None)
+    rows: int | None = option(
+        "Rows to generate, of built-in data that is generated; null for any other.", ge=1, default=None
+    )
     label_column: str | list[str] = option("Column that holds the target; several, where the task reads several.")
     targets: dict[str, Any] | None = option(
         "Columns of targets of other kinds than label_column's, by kind: number for regression, labels for "
@@ -66,22 +76,28 @@ class DataConfig:
         default="all",
     )
     evidence_column: str | None = option(
-        "Column that says where in the example its label was decided: [start, end) characters, or boxes in pixels."
+        "Column that says where in the example its label was decided: [start, end) characters, or boxes in pixels.",
+        default=None,
     )
     on_bad_row: Literal["fail", "skip"] = option(
-        "What becomes of rows without label or text, or whose image cannot be read or has another size."
+        "What becomes of rows without label or text, or whose image cannot be read or has another size.",
+        default="fail",
     )
-    train_split: str = option("Split of the source to train on.")
-    val_split: str | None = option("Split to validate on; null carves it from train.")
-    test_split: str | None = option("Split to test on; null carves it from train.")
-    val_fraction: float = option("Share of train carved out for validation.", gt=0, lt=1)
-    test_fraction: float = option("Share of train carved out for test.", gt=0, lt=1)
-    split_seed: int = option("Seed of the carving, apart from `seed` so that every run has the same splits.", ge=0)
-    batch_size: int = option("Examples a training batch and device.", ge=1)
+    train_split: str = option("Split of the source to train on.", default="train")
+    val_split: str | None = option("Split to validate on; null carves it from train.", default=None)
+    test_split: str | None = option("Split to test on; null carves it from train.", default=None)
+    val_fraction: float = option("Share of train carved out for validation.", gt=0, lt=1, default=0.1)
+    test_fraction: float = option("Share of train carved out for test.", gt=0, lt=1, default=0.1)
+    split_seed: int = option(
+        "Seed of the carving, apart from `seed` so that every run has the same splits.", ge=0, default=0
+    )
+    batch_size: int = option("Examples a training batch and device.", ge=1, default=32)
     eval_batch_size: int = option(
-        "Examples a batch in validation, test and prediction; of texts at most, and then of the longest.", ge=1
+        "Examples a batch in validation, test and prediction; of texts at most, and then of the longest.",
+        ge=1,
+        default=128,
     )
-    cache_dir: str = option("Where prepared data is kept; ~ is the home directory.")
+    cache_dir: str = option("Where prepared data is kept; ~ is the home directory.", default="~/.cache/attnpred")
 
     def target_columns(self, reads: str) -> tuple[list[str], str] | None:
         """The columns of the kind of target that a task `reads`, and the option that names them; None for none."""
@@ -204,39 +220,6 @@ class TrainerConfig:
 
 
 @dataclass(kw_only=True)
-class OptimizerConfig:
-    name: Literal["adamw", "sgd", "muon"] = option(
-        "Algorithm; sgd is with Nesterov momentum; muon moves hidden matrices and kernels, adamw then the rest."
-    )
-    lr: float = option("Highest learning rate.", gt=0)
-    weight_decay: float = option("Decay of matrices; norms, biases and embeddings have none.", ge=0)
-    momentum: float = option("Momentum of sgd and muon; first beta of adamw.", ge=0, lt=1)
-    beta2: float = option("Second beta of adamw.", ge=0, lt=1)
-    hold_norm: bool = option(
-        "What muon moves keeps the norm that it started with, of which a step is 20 times the rate, so that the rate "
-        "alone decides how far it turns; for networks that norm what comes of each.",
-        default=False,
-    )
-    layer_decay: float = option("What each lower layer's rate is multiplied by; 1 gives all the same.", gt=0, le=1)
-    ema: float | None = option(
-        "Decay of a moving average of the weights, which is validated, tested and kept; null keeps none.", gt=0, lt=1
-    )
-    epochs: int = option("Passes over the data that these settings are made for; trainer.max_epochs follows.", ge=1)
-    schedule: Literal["constant", "linear", "cosine", "onecycle", "wsd"] = option(
-        "Course of the learning rate after warm-up; wsd holds it and falls at the end."
-    )
-    warmup: float = option("Share of the run in which the rate rises.", ge=0, lt=1)
-    decay: float = option("Share of the run at whose end wsd lets the rate fall.", gt=0, le=1)
-    final: float = option("Rate at the end, as a share of the highest.", ge=0, le=1)
-
-    def check(self) -> None:
-        if self.hold_norm and self.name != "muon":
-            raise Invalid("hold_norm", f"is what muon can do, not {self.name}; set it to false, or name=muon")
-        if self.schedule == "wsd" and self.warmup + self.decay > 1:
-            raise Invalid("decay", f"leaves no time beside warmup={self.warmup}; together they are 1 at most")
-
-
-@dataclass(kw_only=True)
 class CheckpointConfig:
     monitor: str | None = option(
         "Validation metric that decides which checkpoint is best; null takes the task's usual one."
@@ -272,6 +255,20 @@ class CheckpointConfig:
 
 
 @dataclass(kw_only=True)
+class CallbackConfig:
+    """What every callback of a package has; each one's file adds its own."""
+
+    _target_: str = option("Class of the callback, one of Lightning's kind that takes its options.")
+
+
+@dataclass(kw_only=True)
+class OtherLoggerConfig:
+    """What every logger of a package has; each one's file adds its own."""
+
+    _target_: str = option("Class of the logger, one of Lightning's kind that takes its options and the run directory.")
+
+
+@dataclass(kw_only=True)
 class LoggerConfig:
     tensorboard: bool = option("Write TensorBoard events.")
     csv: bool = option("Write metrics.csv.")
@@ -280,6 +277,7 @@ class LoggerConfig:
     project: str = option("Project or experiment name at W&B and MLflow.")
     tracking_uri: str | None = option("MLflow server; null keeps a local folder in the run directory.")
     offline: bool = option("Let W&B write locally, to be synchronised later.")
+    others: dict[str, OtherLoggerConfig] = option("Loggers of packages, by names of their own.", default={})
 
     def check(self) -> None:
         address = self.tracking_uri
@@ -319,6 +317,7 @@ class Config:
     trainer: TrainerConfig
     checkpoint: CheckpointConfig
     logger: LoggerConfig
+    callbacks: dict[str, CallbackConfig] = option("Callbacks of packages, by names of their own.", default={})
     seed: int = option("Seed of weights, order, dropout and augmentation.", ge=0, le=2**32 - 1)
     output_dir: str = option("Where run directories are made.")
     resume: Literal["auto", "never"] | None = option(

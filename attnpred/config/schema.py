@@ -3,27 +3,27 @@
 Stands on the standard library alone, so that a wrong option is answered before anything heavy is imported.
 """
 
-import ast
-import difflib
 import functools
 import importlib
+import sys
 import types
 import typing
 from collections.abc import Iterator
+from copy import copy
 from dataclasses import MISSING, Field, dataclass, field, fields, is_dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Union
 
-from attnpred.errors import UserError
+from attnpred.config import packages, slices
+from attnpred.errors import Untrusted, UserError, suggest
 
 PACKAGE = Path(__file__).parents[1]
-# Classes a config file may name: those of these rooms and no others, so that a stranger's file runs no code.
+# Classes of ours that a config file may name: those of these rooms and no others, so that a stranger's file runs no
+# code. Beside them there are those of packages that the user named.
 TARGET_ROOMS = (
     *("attnpred.modalities.image", "attnpred.modalities.text", "attnpred.explain", "attnpred.models", "attnpred.tasks"),
     *("attnpred.sweep.launchers", "attnpred.sweep.sweepers"),
 )
-# What the options of a class may be declared with; the rest of its file is not run to read them.
-LIGHT_MODULES = ("collections.abc", "dataclasses", "typing", "attnpred.config.options", "attnpred.config.schema")
 WORDS = {bool: "true or false", int: "an integer", float: "a number", str: "a text"}
 
 
@@ -47,6 +47,8 @@ def option(
     """Declares one option: its line of documentation and the range its number must lie in."""
     bounds = {"at least": ge, "above": gt, "at most": le, "below": lt}
     metadata = {"doc": doc, "bounds": {word: bound for word, bound in bounds.items() if bound is not None}}
+    if isinstance(default, list | dict):  # each config gets one of its own
+        return field(metadata=metadata, default_factory=lambda: copy(default))
     return field(metadata=metadata, default=default)
 
 
@@ -67,7 +69,7 @@ def build(kind: type, value: Any, path: str = "", names: list[str] | None = None
         where = join(path, name)
         if name in value:
             converted[name] = _convert(hints[name], value[name], where, declared, names)
-        elif declared.default is MISSING:
+        elif declared.default is MISSING and declared.default_factory is MISSING:
             raise UserError(f"{where}: missing; set it in the config file or on the command line")
     result = kind(**converted)
     if hasattr(result, "check"):
@@ -88,7 +90,10 @@ def _convert(kind: Any, value: Any, path: str, declared: Field[Any], names: list
             (item,) = typing.get_args(choice)
             return [_convert(item, v, f"{path}[{i}]", declared, names) for i, v in enumerate(value)]
         if typing.get_origin(choice) is dict and isinstance(value, dict):
-            return value
+            kept = typing.get_args(choice)[1]
+            if not is_dataclass(kept):
+                return value
+            return {k: build(typing.cast(type, kept), v, join(path, str(k)), names) for k, v in value.items()}
         if (choice is None and value is None) or (isinstance(choice, str) and value == choice):
             return value
         if (
@@ -143,43 +148,37 @@ def expectation(kind: Any, declared: Field[Any]) -> str:
     return ", or ".join(parts + ["null"] * (None in accepted))
 
 
-@functools.cache
-def _class_of(target: str, suffix: str) -> type | None:
-    """Reads the dataclass `<Class><suffix>` out of the file that holds it, without running the rest of that file.
-
-    A model's file imports torch; its options must be known before that. Of the file's imports only the light ones run.
-    """
-    module, _, name = target.rpartition(".")
-    file = PACKAGE.parent.joinpath(*module.split(".")).with_suffix(".py")
-    if not file.is_file():
-        return None
-    body = ast.parse(file.read_text(encoding="utf-8")).body
-    light = [node for node in body if isinstance(node, ast.ImportFrom) and node.module in LIGHT_MODULES]
-    found = [node for node in body if isinstance(node, ast.ClassDef) and node.name == name + suffix]
-    if not found:
-        return None
-    namespace: dict[str, Any] = {"__name__": module}
-    exec(compile(ast.Module([*light, *found], []), str(file), "exec", dont_inherit=True), namespace)
-    return typing.cast(type, namespace[name + suffix])
-
-
 def options_of(target: Any, place: str, base: type | None = None) -> type:
-    """The options dataclass of a class named by `_target_`; refuses every class that is not attnpred's own."""
+    """The options dataclass of a class named by `_target_`, of attnpred's own or of a package that the user named."""
     # every part an identifier: as a path, a part could lead to any file
     named = isinstance(target, str) and all(part.isidentifier() for part in target.split("."))
-    if not named or target.rpartition(".")[0].rpartition(".")[0] not in TARGET_ROOMS:
+    module, _, name = target.rpartition(".") if named else ("", "", "")
+    top = module.partition(".")[0]
+    if module.rpartition(".")[0] not in TARGET_ROOMS and top not in packages.trusted():
+        if module and top != PACKAGE.name and top not in sys.stdlib_module_names:
+            raise Untrusted(f"{place}={show(target)}", top)
         rooms = ", ".join(f"{room}.*" for room in TARGET_ROOMS)
-        raise UserError(f"{place}={show(target)}: not allowed; a config file may name classes of {rooms} only")
-    found = _class_of(target, "Config")
-    if found is None or (base is not None and not issubclass(found, base)):
-        raise UserError(f"{place}={show(target)}: no such class with options of its own in that file")
-    return found
+        raise UserError(
+            f"{place}={show(target)}: not allowed; a config file may name classes of {rooms} only, and of packages "
+            "given by --package"
+        )
+    found = slices.read(module, name + "Config")
+    if not is_dataclass(found) or (base is not None and not issubclass(typing.cast(type, found), base)):
+        file = packages.file_of(module)
+        wanted = f"{name}Config({base.__name__ if base else ''})"
+        remedy = f"; declare {wanted} beside it" if file and top != PACKAGE.name else ""
+        raise UserError(
+            f"{place}={show(target)}: no such class with options of its own in {file or f'module {module}'}{remedy}"
+        )
+    return typing.cast(type, found)
 
 
-def load(target: str) -> Any:
-    """The class that a checked `_target_` names. Import errors inside its file surface as they are."""
+def load(target: str, place: str = "_target_") -> Any:
+    """The class that a checked `_target_` names. What is wrong in a package's file shows as its own traceback."""
     module, _, name = target.rpartition(".")
-    return getattr(importlib.import_module(module), name)
+    if module.partition(".")[0] == PACKAGE.name:
+        return getattr(importlib.import_module(module), name)
+    return packages.resolve_class(target, place)
 
 
 @dataclass(frozen=True)
@@ -197,8 +196,12 @@ def describe(value: Any, path: str = "") -> Iterator[Described]:
     hints = typing.get_type_hints(type(value))
     for declared in fields(value):
         current, where = getattr(value, declared.name), join(path, declared.name)
+        inner = typing.get_args(hints[declared.name])[1:]  # of what a mapping holds
         if is_dataclass(current):
             yield from describe(current, where)
+        elif isinstance(current, dict) and current and inner and is_dataclass(inner[0]):
+            for name, one in current.items():
+                yield from describe(one, join(where, name))
         elif declared.name != "_target_":
             yield Described(where, current, expectation(hints[declared.name], declared), declared.metadata["doc"])
 
@@ -210,23 +213,14 @@ def paths(kind: type, value: Any, path: str = "") -> Iterator[str]:
     for name, hint in typing.get_type_hints(kind).items():
         if typing.get_origin(hint) is ClassVar:
             continue
-        yield join(path, name)
+        where, given = join(path, name), value.get(name) if isinstance(value, dict) else None
+        inner = typing.get_args(hint)[1:]  # of what a mapping holds
+        yield where
         if is_dataclass(hint):
-            yield from paths(
-                typing.cast(type, hint), value.get(name) if isinstance(value, dict) else None, join(path, name)
-            )
-
-
-def suggest(wrong: str, names: list[str]) -> str:
-    """`; did you mean …?` for the nearest of the names, by its whole path or by its last part."""
-    last = wrong.rpartition(".")[2]
-    same_end = [n for n in names if n.rpartition(".")[2] == last]
-    by_end = {n.rpartition(".")[2]: n for n in reversed(names)}
-    close = difflib.get_close_matches(wrong, names, 1, 0.6) or [
-        by_end[e] for e in difflib.get_close_matches(last, by_end, 1, 0.6)
-    ]
-    best = (same_end or close)[:1]
-    return f"; did you mean {best[0]}?" if best else ""
+            yield from paths(typing.cast(type, hint), given, where)
+        elif isinstance(given, dict) and inner and is_dataclass(inner[0]):
+            for key, one in given.items():
+                yield from paths(typing.cast(type, inner[0]), one, join(where, str(key)))
 
 
 def join(path: str, name: str) -> str:

@@ -10,6 +10,7 @@ from subprocess import DEVNULL, Popen
 from types import FrameType
 from typing import IO
 
+from attnpred.config import packages
 from attnpred.config.schema import PACKAGE
 from attnpred.errors import Interrupted, UserError
 
@@ -52,10 +53,11 @@ def leave_with_parent(parent: int | None = None) -> Callable[[], None]:
 def environment() -> dict[str, str]:
     """Of a child that finds this package: a checkout may be run from any directory without being installed.
 
-    But nothing is imported from where it happens to be started, which may be a directory from a stranger.
+    But nothing is imported from where it happens to be started, which may be a directory from a stranger, unless a
+    package that the user named lies there.
     """
     path = os.pathsep.join(filter(None, [str(PACKAGE.parent), os.environ.get("PYTHONPATH")]))
-    return {**os.environ, "PYTHONPATH": path, "PYTHONSAFEPATH": "1"}
+    return {**os.environ, **packages.environment(), "PYTHONPATH": path, "PYTHONSAFEPATH": "1"}
 
 
 def start(command: list[str], directory: str, env: dict[str, str], log: IO[bytes] | None) -> Popen[bytes]:

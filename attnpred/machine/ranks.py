@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from attnpred.console import stdout
-from attnpred.errors import Interrupted, UserError
+from attnpred.errors import Interrupted, Theirs, UserError
 
 if TYPE_CHECKING:
     from lightning_fabric.plugins.environments import ClusterEnvironment
@@ -132,7 +132,7 @@ def together(work: Callable[[Lead | None], Path], join: Callable[[str], None]) -
     except BaseException as error:
         if own.rank == 0:
             unexpected = 130 if isinstance(error, KeyboardInterrupt) else 1
-            lead.end(error.exit_code if isinstance(error, UserError) else unexpected)
+            lead.end(error.exit_code if isinstance(error, UserError | Theirs) else unexpected)
         raise
 
 

@@ -6,7 +6,7 @@ trained to be true (`model.attention_loss=faithful`) has weights of its own, and
 """
 
 from collections.abc import Sequence
-from typing import Self
+from typing import Any, Self
 
 import torch
 import torch.nn.functional as F
@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from attnpred.config.options import ModelConfig
 from attnpred.contracts import AnswerSpec, pick
+from attnpred.errors import UserError
 
 HIDDEN = 128
 FLAT = 1e-3  # a length of scores below which they count as equal
@@ -64,6 +65,15 @@ class PredictedAttention(nn.Module):
             # heard, it is weighed against what the layers make of the part; added, it need not be learned
             scores = scores + known.detach()
         return shares(pick(scores, self.answer.choose(answer) if choice is None else choice), own)
+
+
+def require_predicted(model: Any) -> None:
+    """Raises where a model was asked to predict its attention and has nothing that does."""
+    if model.config.attention_loss == "faithful" and model.predicted is None:
+        raise UserError(
+            f"model.attention_loss=faithful: {type(model).__name__} never sets `predicted`, which tells the "
+            "importance; have it do so, or choose another attention_loss"
+        )
 
 
 def shares(scores: Tensor, own: Tensor | None) -> Tensor:

@@ -13,7 +13,7 @@ from pytorch_lightning.loggers import CSVLogger, Logger, TensorBoardLogger
 from pytorch_lightning.utilities import rank_zero_only
 
 from attnpred.config import compose, schema
-from attnpred.config.options import Config, LoggerConfig
+from attnpred.config.options import Config, LoggerConfig, OtherLoggerConfig
 from attnpred.console.secrets import scrub, shown
 from attnpred.errors import UserError
 from attnpred.machine.files import to_disk
@@ -81,14 +81,25 @@ def make(options: LoggerConfig, directory: Path) -> list[Logger]:
         tracking = options.tracking_uri or f"sqlite:///{(directory / 'mlflow.db').resolve()}"
         tags = {"mlflow.source.name": "attnpred"}  # in place of where the program lies, below somebody's home
         loggers.append(MLFlowLogger(options.project, run_name=directory.name, tracking_uri=tracking, tags=tags))
-    return loggers
+    return [*loggers, *(_other(name, one)(one, directory) for name, one in options.others.items())]
+
+
+def _other(name: str, options: OtherLoggerConfig) -> Any:
+    """The class of a package's logger."""
+    place = f"logger.others.{name}._target_"
+    found = schema.load(options._target_, place)
+    if not issubclass(found, Logger):
+        raise UserError(f"{place}={options._target_}: is no Logger of Lightning's; derive it from that")
+    return found
 
 
 def check(options: LoggerConfig) -> None:
-    """Refuses a logger whose package is missing, before anything is prepared for it."""
+    """Refuses a logger that cannot be imported, before anything is prepared for it."""
     for name, asked in (("wandb", options.wandb), ("mlflow", options.mlflow)):
         if asked and find_spec(name) is None:
             raise UserError(f"logger.{name}=true: the package is not installed; pip install 'attnpred[{name}]'")
+    for name, other in options.others.items():
+        _other(name, other)
 
 
 def keep(loggers: list[Logger]) -> dict[str, int]:

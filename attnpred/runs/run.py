@@ -19,11 +19,11 @@ from typing import TYPE_CHECKING, Any
 
 from filelock import FileLock, Timeout
 
-from attnpred.config import compose, schema, untrusted
+from attnpred.config import compose, packages, schema, untrusted
 from attnpred.config.options import Config
 from attnpred.console.secrets import scrub
 from attnpred.data import cache
-from attnpred.errors import UserError
+from attnpred.errors import Untrusted, UserError
 from attnpred.machine.files import read_json, write_json, write_text
 from attnpred.version import __version__
 
@@ -57,6 +57,7 @@ class Run:
         """Makes the directory, exclusively, and describes the run in it. `directory` names it (a sweep's job does)."""
         text = compose.as_yaml(config)
         known = {"status": "running", "overrides": overrides, "launched": _digest(text), "started": _now(), **_origin()}
+        known["packages_used"] = packages.used(compose.plain(config))
         # from here on quickly: who is killed before run.json is there leaves a directory that nobody goes on with
         run = cls(Path(directory) if directory else fresh(config.output_dir, _name(config)))
         try:
@@ -109,6 +110,8 @@ class Run:
         untrusted.refuse_references(content, str(file))
         try:
             config = compose.checked(content)
+        except Untrusted as error:
+            raise Untrusted(f"{file}: {error.what}", error.package, self._made_with(error.package)) from None
         except UserError as error:
             raise self._dated(UserError(f"{file}: {error}")) from None
         if not cache.is_ours(config.data.cache_dir):  # the file may be a stranger's, who would choose where to write
@@ -124,6 +127,14 @@ class Run:
         if not needed or not all(isinstance(content.get(name, kind()), kind) for name, kind in kinds.items()):
             raise UserError(f"{file}: does not describe a run; restore the file")
         return content
+
+    def _made_with(self, package: str) -> str | None:
+        """The version of a package that the run says it was made with."""
+        try:
+            version = self.description()["packages_used"][package]
+        except (UserError, KeyError, TypeError):
+            return None
+        return version if isinstance(version, str) else None
 
     def _write(self, description: dict[str, Any]) -> None:
         write_json(self.path / "run.json", scrub(description))

@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+from attnpred.config import packages
+
 Status = Literal["waiting", "running", "done", "failed", "interrupted", "pruned"]
 OVER: tuple[Status, ...] = ("done", "failed", "pruned")  # nothing is left to do of these
 LOG = "job.log"  # in the job's directory, where several run at once
@@ -30,4 +32,5 @@ class Job:
     def command(self, extra_dir: str | None = None) -> list[str]:
         """What starts the job, and what has it go on; needs nothing of its parent."""
         further = ["--config-dir", extra_dir] if extra_dir else []
+        further += packages.arguments()
         return [*PROGRAM, "train", *self.overrides, "--run-dir", str(self.directory), *further]

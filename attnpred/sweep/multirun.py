@@ -6,10 +6,10 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from attnpred.config import compose, schema
+from attnpred.config import compose, packages, schema
 from attnpred.config.options import LauncherConfig
 from attnpred.console.say import say
-from attnpred.errors import UserError
+from attnpred.errors import Untrusted, UserError
 from attnpred.machine.files import unwritable
 from attnpred.sweep import outcome
 from attnpred.sweep.executor import Executor
@@ -32,6 +32,7 @@ def multirun(overrides: list[str], extra_dir: str | None = None) -> int:
             config_dir=extra_dir,
             directory=str(Path.cwd()),
             objective=sweeper.objective(),
+            packages=list(packages.trusted()),
             sweeper=_recorded(sweeper.config),
         )
         say(f"sweep: {sweep.path}")
@@ -43,6 +44,9 @@ def multirun(overrides: list[str], extra_dir: str | None = None) -> int:
 def resume(path: Path) -> int:
     """Goes on with a sweep, jobs that failed included."""
     sweep = Sweep.hold(path.resolve())
+    if missing := sweep.untrusted():
+        sweep.release()
+        raise Untrusted(str(path), missing[0])
     os.chdir(working_directory(sweep.directory))  # names of files in its overrides start there
     launcher, executor, sweeper, own = _engine(sweep.overrides, sweep.config_dir)
     for job in sweep.jobs:

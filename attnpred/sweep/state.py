@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 from filelock import FileLock, Timeout
 
+from attnpred.config.packages import trusted
 from attnpred.errors import UserError
 from attnpred.machine.files import read_json, write_json
 from attnpred.runs.run import fresh
@@ -35,6 +36,7 @@ class Sweep:
     config_dir: str | None
     directory: str  # that relative names start from
     objective: dict[str, Direction]
+    packages: list[str] = field(default_factory=list)  # that were trusted; a file's word is not enough to do so again
     launcher: dict[str, Any] = field(default_factory=dict)
     sweeper: dict[str, Any] = field(default_factory=dict)
     status: str = "running"
@@ -64,7 +66,10 @@ class Sweep:
                 if (job.number, str(job.directory)) != (number, str(number)):
                     raise ValueError(f"job {number} is not in its place")
                 job.directory = path.resolve() / str(number)
-            return cls(path=path, jobs=jobs, **content)
+            sweep = cls(path=path, jobs=jobs, **content)
+            if not all(isinstance(name, str) and name.isidentifier() for name in sweep.packages):
+                raise ValueError("its packages are no names")
+            return sweep
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise UserError(f"{path / FILE}: does not describe a sweep ({error}); restore the file") from None
 
@@ -85,7 +90,7 @@ class Sweep:
         for path in sorted((place.parent for place in places), reverse=True):
             try:
                 found = cls.read(path)
-                same = (found.what(), found.config_dir) == (what(overrides), config_dir)
+                same = (found.what(), found.config_dir) == (what(overrides), config_dir) and not found.untrusted()
                 if found.is_over() or not same or found.directory != str(Path.cwd()):
                     continue
                 found = cls.hold(path)
@@ -98,6 +103,10 @@ class Sweep:
 
     def what(self) -> list[str]:
         return what(self.overrides)
+
+    def untrusted(self) -> list[str]:
+        """The packages that it was begun with and that the user has not named now."""
+        return [name for name in self.packages if name not in trusted()]
 
     def is_over(self) -> bool:
         """Whether it ended, be it with failures; interrupted by whatever, it has not."""

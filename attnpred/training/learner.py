@@ -19,7 +19,7 @@ from attnpred.runs.checkpoint_files import TASK
 from attnpred.tasks.base import Task
 from attnpred.training import optimizers
 from attnpred.training.attention_loss import attention_loss
-from attnpred.training.schedule import factor
+from attnpred.training.schedule import course
 
 OFTEN_SET = frozenset({"_current_fx_name", "batch", "grad_norm", "wants_grad_norm"})  # the first is Lightning's
 
@@ -179,7 +179,7 @@ class Learner(LightningModule):
             return
         trained = [p for p in self.model.parameters() if p.requires_grad]
         self.grad_norm = total_norm([p.grad for p in trained if p.grad is not None])
-        if optimizer.defaults["fused"]:
+        if optimizer.defaults.get("fused"):
             # the fused kernels divide by this as they read, which saves a pass over all gradients
             optimizer.grad_scale = (self.grad_norm / limit).clamp_(min=1.0)  # type: ignore[attr-defined]
         else:
@@ -191,7 +191,8 @@ class Learner(LightningModule):
         # with 16-bit gradient scaling the fused kernels unscale by themselves, after clipping: too late
         optimizer = optimizers.make(self.model, options, fused=self.trainer.precision != "16-mixed")
         total = int(self.trainer.estimated_stepping_batches)
-        scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: factor(step, total, options))
+        rate = course(options)
+        scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: rate(step, total, options))
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
 
 

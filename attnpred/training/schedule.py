@@ -1,10 +1,24 @@
 """The course of the learning rate over a run, as a factor of the highest rate."""
 
 import math
+from collections.abc import Callable
+from typing import Any
 
-from attnpred.config.options import OptimizerConfig
+from attnpred.config import packages
+from attnpred.config.optimizer_options import SCHEDULES, OptimizerConfig
+from attnpred.errors import UserError
 
 ONECYCLE_START = 1 / 25  # where one-cycle begins, as in Smith and Topin 2019's reference settings
+
+
+def course(config: OptimizerConfig) -> Callable[[int, int, Any], float]:
+    """What says the factor: `factor` below, or the function of a package."""
+    if config.schedule in SCHEDULES:
+        return factor
+    found: Any = packages.resolve(config.schedule, "optimizer.schedule")
+    if not callable(found):
+        raise UserError(f"optimizer.schedule={config.schedule}: is no function; name one of (step, total, config)")
+    return found
 
 
 def factor(step: int, total: int, config: OptimizerConfig) -> float:

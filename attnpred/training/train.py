@@ -13,7 +13,7 @@ import pytorch_lightning as lightning
 from pytorch_lightning.callbacks import Callback, EarlyStopping
 from pytorch_lightning.profilers import PassThroughProfiler
 
-from attnpred.config import compose, schema
+from attnpred.config import compose, packages, schema
 from attnpred.config.options import Config
 from attnpred.console import tables
 from attnpred.console.say import say
@@ -25,11 +25,12 @@ from attnpred.machine.device import Chosen, choose
 from attnpred.machine.files import tidy, unwritable, write_json
 from attnpred.machine.process_setup import settle
 from attnpred.modalities.reader import save_reader
+from attnpred.models.predicted import require_predicted
 from attnpred.runs import checkpoint_files, loggers
 from attnpred.runs.checkpoint_files import Vault
 from attnpred.runs.run import PRUNE, Run
 from attnpred.tasks.base import Task
-from attnpred.training import find_rate, retries
+from attnpred.training import extras, find_rate, optimizers, retries
 from attnpred.training.callbacks.attention_check import Trust
 from attnpred.training.callbacks.checkpoints import Checkpoints
 from attnpred.training.callbacks.divergence import Guard
@@ -83,6 +84,7 @@ def resume(run: Run, lead: ranks.Lead | None = None) -> Run:
 def _ready(config: Config) -> Chosen:
     """The devices to train on, with whatever else the config asks of this machine."""
     loggers.check(config.logger)
+    extras.check(config.callbacks)
     crew = ranks.crew()
     if config.trainer.nodes > 1 and crew is None:
         raise UserError(
@@ -152,7 +154,9 @@ def prepare(config: Config) -> tuple[Any, Learner]:
     model = schema.load(config.model._target_)(config.model, ModelSpec(data.specs, task.answer))
     if config.model.init_from is not None:
         begin_from(model, config.model.init_from)
+    require_predicted(model)
     model.freeze(config.model.frozen_levels, config.model.frozen)
+    optimizers.check(model, config.optimizer)
     soften = None if kind.soften is Task.soften else task.soften
     augment = data.augment(config.trainer.max_epochs, soften)
     learner = Learner(model, task, config.optimizer, augment, mirror=config.data.mirrors())
@@ -230,7 +234,7 @@ def fit(config: Config, chosen: Chosen, run: Run, data: Any, learner: Learner, r
         profiler=Unprofiled(),
         logger=loggers.make(config.logger, run.path),
         # the signals come last, so that a checkpoint due at this step is not written twice
-        callbacks=[*callbacks, Prune(run.path / PRUNE), Signals(checkpoints)],
+        callbacks=[*callbacks, *extras.make(config.callbacks), Prune(run.path / PRUNE), Signals(checkpoints)],
     )
     main = trainer.is_global_zero
     if trainer.world_size > 1:  # one start for all, but each its own dropout and augmentation
@@ -295,3 +299,7 @@ if __name__ == "__main__":
     except UserError as mistake:
         Run(Path(sys.argv[1])).describe(error=str(mistake))
         sys.exit(mistake.exit_code)
+    except Exception as error:
+        if (text := packages.told(error)) is None:
+            raise
+        sys.exit(text)  # which it says, with code 1

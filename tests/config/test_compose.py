@@ -25,7 +25,7 @@ BAD_OVERRIDES = [
     (["optimizer.lr=0"], "optimizer.lr=0.0: must be a number above 0"),
     (["optimizer.lr=nan"], "optimizer.lr=nan: must be a number above 0"),
     (["optimizer.lr=-1"], "optimizer.lr=-1.0: must be a number above 0"),
-    (["optimizer.name=adam"], "optimizer.name=adam: must be one of adamw, sgd, muon; did you mean adamw?"),
+    (["optimizer.name=adam"], "optimizer.name=adam: must be one of adamw, sgd, muon, a class of torch.optim"),
     (["trainer.precision=bf16"], "trainer.precision=bf16: must be one of auto, 32-true, bf16-mixed"),
     (["trainer.devices=0"], "trainer.devices=0: must be auto, or an integer of at least 1"),
     (["trainer.deterministic=1"], "trainer.deterministic=1: must be true or false"),
