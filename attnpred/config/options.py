@@ -140,11 +140,11 @@ class TokenizerConfig:
 class AugmentConfig:
     """Changes made to training images, on whole batches; 0 switches one off."""
 
-    crop: int = option("Pixels of padding from which a shifted crop is taken.", ge=0)
-    flip: bool = option("Mirror left and right, in every other epoch; half of the images in each.")
-    cutout: int = option("Side in pixels of the square that is blanked.", ge=0)
-    mixup: float = option("Strength alpha of blending two images and their labels.", ge=0)
-    cutmix: float = option("Strength alpha of pasting a patch of another image.", ge=0)
+    crop: int = option("Pixels of padding from which a shifted crop is taken.", ge=0, default=0)
+    flip: bool = option("Mirror left and right, in every other epoch; half of the images in each.", default=False)
+    cutout: int = option("Side in pixels of the square that is blanked.", ge=0, default=0)
+    mixup: float = option("Strength alpha of blending two images and their targets.", ge=0, default=0.0)
+    cutmix: float = option("Strength alpha of pasting a patch of another image.", ge=0, default=0.0)
     small_share: float = option(
         "Share of the epochs, the first ones, that see images brought to `small_side`.", ge=0, lt=1, default=0.0
     )

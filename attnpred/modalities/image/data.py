@@ -33,7 +33,9 @@ class ImageDataConfig(DataConfig):
     modality: ClassVar[Modality] = "image"
 
     image_column: str = option("Column that holds the image.")
-    test_flip: bool = option("Answer by the mean for an image and its mirror, in validation, test and prediction.")
+    test_flip: bool = option(
+        "Answer by the mean for an image and its mirror, in validation, test and prediction.", default=False
+    )
     augment: AugmentConfig
 
     def mirrors(self) -> bool:

@@ -42,14 +42,16 @@ class TextDataConfig(DataConfig):
     text_column: str | list[str] = option(
         "Column that holds the text. Several are read together as one sequence, each by its column's name."
     )
-    strip_html: bool = option("Turn <br /> into line breaks and entities such as &amp; into characters.")
+    strip_html: bool = option("Turn <br /> into line breaks and entities such as &amp; into characters.", default=False)
     max_length: int = option("Tokens a text is cut to, special ones included.", ge=1)
     truncate: Literal["head", "tail", "both"] = option(
-        "Part of a longer text that is kept; both: half from either end."
+        "Part of a longer text that is kept; both: half from either end.", default="both"
     )
-    word_dropout: float = option("Share of a training text's tokens that are made unknown.", ge=0, lt=1)
+    word_dropout: float = option("Share of a training text's tokens that are made unknown.", ge=0, lt=1, default=0.0)
     token_budget: int | None = option(
-        "Most tokens a training batch, padding included; takes the place of batch_size. null goes by batch_size.", ge=1
+        "Most tokens a training batch, padding included; takes the place of batch_size. null goes by batch_size.",
+        ge=1,
+        default=None,
     )
     tokenizer: TokenizerConfig
 
