@@ -67,6 +67,8 @@ def _run(arguments: list[str]) -> int:
     )
     command.add_arguments(parser)
     parsed = parser.parse_intermixed_args(arguments[1:])
+    if hasattr(command, "before_trust"):
+        command.before_trust(parsed)
     packages.trust(parsed.package)
     code: int = command.main(parsed)
     return code
