@@ -3,8 +3,9 @@
 from pathlib import Path
 
 from attnpred.config.options import DataConfig
-from attnpred.data.file_source import FileSource
+from attnpred.data.file_source import SUFFIXES, FileSource
 from attnpred.data.sources import BUILTIN, BuiltinSource, DatasetSource, Source, refuse_rows
+from attnpred.errors import UserError
 from attnpred.machine import hub
 
 
@@ -16,4 +17,6 @@ def open_source(config: DataConfig) -> Source:
     file = Path(config.source).expanduser()
     if file.is_file():
         return FileSource(config, file.resolve())
+    if file.suffix.lower() in SUFFIXES:
+        raise UserError(f"data.source={config.source}: no such file; give the path of one that is there")
     return DatasetSource(config, hub.locate(config.source, place="data.source"))
