@@ -12,8 +12,15 @@ from attnpred.errors import UserError
 
 def check(chosen: Mapping[str, CallbackConfig]) -> None:
     """Imports their classes, and refuses those that are of another kind, before anything is prepared."""
+    kinds: dict[Any, str] = {}
     for name, options in chosen.items():
-        _kind(name, options)
+        found = _kind(name, options)
+        other = kinds.setdefault(found, name)
+        keyless = found.state_key is Callback.state_key and found.state_dict is not Callback.state_dict
+        if other != name and keyless:  # whose states checkpoints could not tell apart
+            raise UserError(
+                f"callbacks.{name}: is of the same class as {other}; give that class a state_key of each one's"
+            )
 
 
 def make(chosen: Mapping[str, CallbackConfig]) -> list[Callback]:

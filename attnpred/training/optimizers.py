@@ -50,6 +50,8 @@ def make(model: Model, options: OptimizerConfig, *, fused: bool) -> Optimizer:
 def check(model: Model, options: OptimizerConfig) -> None:
     """Refuses an optimizer or schedule that this model cannot be trained by, before anything is made for it."""
     course(options)
+    if not any(p.requires_grad for p in model.parameters()):
+        raise UserError("model.frozen: leaves nothing to train; name fewer weights")
     if options.name not in ("adamw", "sgd"):
         make(model, options, fused=False)
 
@@ -81,21 +83,21 @@ def _named(groups: list[dict[str, Any]], options: OptimizerConfig, *, fused: boo
         if options.weight_decay:
             raise UserError(f"optimizer.weight_decay={options.weight_decay:g}: {options.name} has none; set it to 0")
         groups = [{key: value for key, value in group.items() if key != "weight_decay"} for group in groups]
-    given = {"lr": options.lr, "momentum": options.momentum}
+    given: dict[str, Any] = {"lr": options.lr, "momentum": options.momentum}
     given |= {"fused": fused} if of_torch else {}
     given = {name: value for name, value in given.items() if name in known}
     if "betas" in known and isinstance(known["betas"].default, tuple) and len(known["betas"].default) == 2:
         given["betas"] = (options.momentum, options.beta2)
     _check_arguments(known, options)
-    try:
-        with theirs():
+    with theirs():
+        try:
             return typing.cast(Optimizer, kind(groups, **{**given, **options.arguments}))
-    except ValueError as error:
-        raise UserError(f"optimizer.name={options.name}: {error}; change the options of optimizer") from None
-    except TypeError as error:
-        if not options.arguments:
-            raise
-        raise UserError(f"optimizer.arguments={options.arguments}: {error}; change them") from None
+        except ValueError as error:
+            raise UserError(f"optimizer.name={options.name}: {error}; change the options of optimizer") from None
+        except TypeError as error:
+            if not options.arguments:
+                raise
+            raise UserError(f"optimizer.arguments={options.arguments}: {error}; change them") from None
 
 
 def _check_arguments(known: Mapping[str, inspect.Parameter], options: OptimizerConfig) -> None:
