@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from attnpred.cli import VERBS
+from tests.config.packages_made import put
 from tests.data.made import make_text_source, text_rows
 from tests.models.made import make_encoder
 
@@ -22,6 +23,17 @@ INDENTED = [
 LAUNCHES = [line for line in INDENTED if line.startswith(("attnpred ", "python train.py"))]
 MAKES = [line for line in INDENTED if line.startswith("make ")]
 
+MYPKG = {
+    "nets/small.py": """
+from attnpred.models.transformer import Transformer, TransformerConfig
+
+class SmallConfig(TransformerConfig): ...
+
+class Small(Transformer): ...
+""",
+    "conf/model/small.yaml": "defaults: [transformer]\n_target_: mypkg.nets.small.Small\nwidth: 16\ndepth: 1\n",
+}
+
 
 @pytest.fixture(scope="module")
 def home(tmp_path_factory):
@@ -32,6 +44,8 @@ def home(tmp_path_factory):
     rows = {"train": text_rows(120), "validation": text_rows(40, seed=1)}
     make_text_source(place / "data" / "glue", rows=rows, subset="sst2", columns=("sentence", "label"))
     make_encoder(place / "data" / "bert-base-uncased")
+    for name, text in MYPKG.items():
+        put(place / "mypkg" / name, text)
     return place
 
 
