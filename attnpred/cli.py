@@ -34,7 +34,7 @@ def main(argv: list[str] | None = None) -> int:
         print(f"error: {shown(str(error))}", file=sys.stderr)
         return error.exit_code
     except Theirs as error:
-        print(hide(str(error)), end="", file=sys.stderr)
+        print(hide(error.text), end="", file=sys.stderr)
         return error.exit_code
     except BrokenPipeError:
         return 128 + signal.SIGPIPE

@@ -19,9 +19,11 @@ class Untrusted(UserError):
 
 
 class Theirs(Exception):
-    """A mistake in the code of a package that the user named; its text is the traceback of that code alone."""
+    """A mistake in the code of a package that the user named; `text` is the traceback of that code alone."""
 
-    exit_code = 2
+    def __init__(self, text: str, exit_code: int = 2) -> None:
+        super().__init__(text.strip().splitlines()[-1])
+        self.text, self.exit_code = text, exit_code
 
 
 class BadInput(UserError):

@@ -34,7 +34,7 @@ def main(args: argparse.Namespace) -> int:
             print(f"error: {' '.join(overrides)}: {error}", file=sys.stderr)
         except Theirs as error:
             failures += 1
-            print(f"error: {' '.join(overrides)}:\n{error}", end="", file=sys.stderr)
+            print(f"error: {' '.join(overrides)}:\n{error.text}", end="", file=sys.stderr)
     return 2 if failures else 0
 
 

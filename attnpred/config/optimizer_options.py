@@ -92,4 +92,5 @@ class OptimizerConfig:
             return
         known = [*OWN, *of_torch()]
         expected = f"one of {', '.join(OWN)}, a class of torch.optim, or the dotted name of a class of a package"
-        raise Invalid("name", f"must be {expected}{suggest(target, known)}")
+        same = [f"; did you mean {name}?" for name in known if name.lower() == self.name.rpartition(".")[2].lower()]
+        raise Invalid("name", f"must be {expected}{same[0] if same else suggest(target, known)}")

@@ -10,8 +10,10 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 from urllib.parse import urlsplit
 
+from attnpred.config import slices
 from attnpred.config.optimizer_options import OptimizerConfig
 from attnpred.config.schema import Invalid, option
+from attnpred.config.trainer_options import CheckpointConfig, TrainerConfig
 
 Modality = str  # the name of a folder of attnpred/modalities
 Shape = Literal["whole", "parts", "sequence"]  # one answer an input, one a part, or a sequence that is generated
@@ -98,6 +100,10 @@ class DataConfig:
         default=128,
     )
     cache_dir: str = option("Where prepared data is kept; ~ is the home directory.", default="~/.cache/attnpred")
+    augment_with: list[str] = option(
+        "Dotted names of functions of a package, of batch and epoch, that change training batches, one after another.",
+        default=[],
+    )
 
     def target_columns(self, reads: str) -> tuple[list[str], str] | None:
         """The columns of the kind of target that a task `reads`, and the option that names them; None for none."""
@@ -157,6 +163,11 @@ class AugmentConfig:
             raise Invalid("small_side", "needs data.augment.small_share, the share of the epochs that see it")
 
 
+def metric_name(dotted: str) -> str:
+    """What a further metric is logged as: its class's name in small letters."""
+    return dotted.rpartition(".")[2].lower()
+
+
 @dataclass(kw_only=True)
 class TaskConfig:
     """What every task has; each task's file adds its own."""
@@ -167,6 +178,14 @@ class TaskConfig:
     monitor: ClassVar[str] = "loss"  # that of them by which a checkpoint is chosen, unless checkpoint.monitor says
 
     _target_: str = option("Class of the task.")
+    loss_function: str | None = option(
+        "Dotted name of a function of a package, of answer and target, that gives the training loss in place of the "
+        "task's own.",
+        default=None,
+    )
+    further_metrics: list[str] = option(
+        "Dotted names of classes of a package, of torchmetrics' kind: each is fed answers and targets.", default=[]
+    )
 
 
 @dataclass(kw_only=True)
@@ -174,84 +193,6 @@ class ExplainerConfig:
     """What every explainer has; each one's file adds its own."""
 
     _target_: str = option("Class of the explainer.")
-
-
-@dataclass(kw_only=True)
-class TrainerConfig:
-    accelerator: Literal["auto", "cpu", "gpu", "mps"] = option("Kind of device.")
-    devices: int | Literal["auto"] = option(
-        "How many devices on each machine, a process each; auto takes every GPU, or one CPU.", ge=1
-    )
-    nodes: int = option("Machines that share the work; torchrun or srun starts the processes on each.", ge=1, default=1)
-    strategy: Literal["auto", "ddp", "fsdp"] = option("How several devices share the work.")
-    precision: Literal["auto", "32-true", "bf16-mixed", "16-mixed", "bf16-true"] = option(
-        "Number format; auto takes bf16 where the hardware multiplies in it."
-    )
-    compile: bool = option("Compile the model: a minute's wait, then faster steps.")
-    max_epochs: int = option("Passes over the training data.", ge=1)
-    max_steps: int | None = option("Optimizer steps after which training ends earlier.", ge=1)
-    accumulate: int = option("Batches whose gradients make one optimizer step.", ge=1)
-    clip_norm: float | None = option("Gradients are scaled down to this norm.", gt=0)
-    validate_every_steps: int | None = option("Training batches between validations; null: once an epoch.", ge=1)
-    patience: int | None = option("Validations without improvement after which training stops.", ge=1)
-    log_every_steps: int = option("Steps between two points of the training curves.", ge=1)
-    limit_batches: int | None = option("Use only so many batches of every split, to try things out.", ge=1)
-    deterministic: bool = option("Use only operations that repeat bit for bit; slower.")
-    find: Literal["lr", "batch_size"] | None = option(
-        "Try learning rates, or batch sizes, before training, and train with what was found."
-    )
-    attention_examples: int = option(
-        "Validation examples on which every validation measures how true the model's attention is; 0 measures none.",
-        ge=0,
-    )
-    overfit_batches: int | None = option("Train and validate on the same few batches, to see that it learns.", ge=1)
-    profile: bool = option("Write a profile of some steps to the run directory.")
-    on_nan: Literal["stop", "rewind"] = option(
-        "Where a loss or gradient is no number: stop, or go back to the last checkpoint and on at half the rate."
-    )
-    on_oom: Literal["stop", "halve"] = option(
-        "Where a batch does not fit into memory: stop, or go on with batches of half the size, twice as many a step."
-    )
-    detect_anomaly: bool = option("Name the operation that produced a NaN gradient; much slower.")
-
-    def check(self) -> None:
-        if self.strategy == "fsdp" and self.accelerator == "cpu":
-            raise Invalid("strategy", "needs GPUs; on CPU use trainer=ddp_cpu")
-
-
-@dataclass(kw_only=True)
-class CheckpointConfig:
-    monitor: str | None = option(
-        "Validation metric that decides which checkpoint is best; null takes the task's usual one."
-    )
-    mode: Literal["max", "min"] | None = option(
-        "Whether more or less of it is better; null takes what the task knows of the metric."
-    )
-    select: Literal["best", "last"] = option(
-        "Which validation's weights best.ckpt keeps, to be tested and used: the best one's, or the last one's, as "
-        "suits a rate that has come down by then.",
-        default="best",
-    )
-    every_steps: int | None = option("Optimizer steps between two savings of last.ckpt.", ge=1)
-    every_minutes: float | None = option("Minutes between two savings of last.ckpt.", gt=0)
-
-    @property
-    def metric(self) -> str:
-        """`monitor`, once the task has settled it."""
-        assert self.monitor is not None
-        return self.monitor
-
-    @property
-    def direction(self) -> Literal["max", "min"]:
-        """`mode`, once the task has settled it."""
-        assert self.mode is not None
-        return self.mode
-
-    def prefers(self, value: float, kept: float | None) -> bool:
-        """Whether a validation that measured `value` takes the place of the one kept so far."""
-        if kept is None or self.select == "last":
-            return True
-        return value > kept if self.mode == "max" else value < kept
 
 
 @dataclass(kw_only=True)
@@ -326,6 +267,7 @@ class Config:
     )
 
     def check(self) -> None:
+        self._check_named()
         self._choose_monitor()
         if self.trainer.strategy == "fsdp" and (self.optimizer.ema is not None or self.optimizer.name == "muon"):
             at_fault = "name" if self.optimizer.name == "muon" else "ema"
@@ -341,11 +283,23 @@ class Config:
         assert found is not None, "tasks that the data does not fit are refused before"
         return found
 
+    def _check_named(self) -> None:
+        """Refuses names of functions and classes that surely are not there, without importing anything."""
+        if self.task.loss_function is not None:
+            slices.check(self.task.loss_function, "task.loss_function")
+        for name in self.task.further_metrics:
+            slices.check(name, "task.further_metrics")
+        for name in self.data.augment_with:
+            slices.check(name, "data.augment_with")
+
     def _choose_monitor(self) -> None:
         """Settles what the config leaves to the task: by which metric a checkpoint is chosen, and which way."""
-        known = {f"val/{name}": mode for name, mode in self.task.metrics.items()}
+        known: dict[str, Literal["max", "min"] | None] = {f"val/{n}": mode for n, mode in self.task.metrics.items()}
+        known |= {f"val/{metric_name(dotted)}": None for dotted in self.task.further_metrics}
         monitor = self.checkpoint.monitor or f"val/{self.task.monitor}"
         if monitor not in known:
             raise Invalid("checkpoint.monitor", f"no such metric; choose one of {', '.join(known)}")
         self.checkpoint.monitor = monitor
         self.checkpoint.mode = self.checkpoint.mode or known[monitor]
+        if self.checkpoint.mode is None:
+            raise Invalid("checkpoint.mode", f"is not known of {monitor}; say max or min")

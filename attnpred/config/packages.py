@@ -234,6 +234,8 @@ def theirs() -> Iterator[None]:
 
 def told(error: BaseException) -> str | None:
     """The traceback from the first frame in a trusted package on; None where none of its frames lies in one."""
+    if isinstance(error, Theirs):
+        return error.text
     report = TracebackException.from_exception(error)
     inside = any(_is_theirs(frame.filename) for frame in report.stack)
     if not inside and not (isinstance(error, SyntaxError) and error.filename and _is_theirs(error.filename)):

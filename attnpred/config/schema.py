@@ -164,13 +164,17 @@ def options_of(target: Any, place: str, base: type | None = None) -> type:
         )
     found = slices.read(module, name + "Config")
     if not is_dataclass(found) or (base is not None and not issubclass(typing.cast(type, found), base)):
-        file = packages.file_of(module)
-        wanted = f"{name}Config({base.__name__ if base else ''})"
-        remedy = f"; declare {wanted} beside it" if file and top != PACKAGE.name else ""
-        raise UserError(
-            f"{place}={show(target)}: no such class with options of its own in {file or f'module {module}'}{remedy}"
-        )
+        raise _no_options(f"{place}={show(target)}", module, name, base)
     return typing.cast(type, found)
+
+
+def _no_options(what: str, module: str, name: str, base: type | None) -> UserError:
+    file = packages.file_of(module)
+    if file is None:
+        return UserError(f"{what}: no such class with options of its own, since there is no file of {module}; mend it")
+    wanted = f"{name}Config({base.__name__ if base else ''})"
+    remedy = f"declare {wanted} beside it" if module.partition(".")[0] != PACKAGE.name else "mend the name"
+    return UserError(f"{what}: no such class with options of its own in {file}; {remedy}")
 
 
 def load(target: str, place: str = "_target_") -> Any:

@@ -10,6 +10,7 @@ import functools
 import importlib
 import sys
 from collections.abc import Iterator
+from contextlib import nullcontext
 from importlib.util import resolve_name
 from pathlib import Path
 from types import ModuleType
@@ -24,13 +25,10 @@ COMPOUND = (ast.If, ast.Try, ast.With, ast.For, ast.While)
 
 def read(module: str, name: str) -> Any:
     """What the name stands for in that module; None where the module has no such name of its own."""
-    part = _part(module)
-    if part is None or name not in part.statements:
-        return None
-    if module.partition(".")[0] == packages.OURS.name:
-        return part.value(name)
-    with packages.theirs():
-        return part.value(name)
+    ours = module.partition(".")[0] == packages.OURS.name
+    with nullcontext() if ours else packages.theirs():
+        part = _part(module)
+        return part.value(name) if part is not None and name in part.statements else None
 
 
 def check(dotted: str, place: str) -> None:

@@ -12,7 +12,7 @@ from attnpred.data.sources import Source
 
 
 class RowSource(Source):
-    """A subclass says which splits there are, and yields each split's rows as dictionaries, always in the same order."""
+    """A subclass names its splits, and yields each split's rows as dictionaries, always in the same order."""
 
     split_names: ClassVar[tuple[str, ...]] = ("train",)
 

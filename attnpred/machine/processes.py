@@ -15,18 +15,19 @@ from attnpred.config.schema import PACKAGE
 from attnpred.errors import Interrupted, UserError
 
 PR_SET_PDEATHSIG = 1  # of Linux
+UNTOLD = 3  # exit code of a rank in which a package's code failed; run.json says how
 
 
 def spread(module: str, arguments: list[str], count: int) -> int:
     """Runs `python -m module` as so many ranks of one process group; ends them all when one fails.
 
-    Returns 0, or the code of a user's mistake, which whoever calls has to tell.
+    Returns 0, the code of a user's mistake, or that of a failure in a package; whoever calls has to tell of it.
     """
     allowed = os.environ.get("OMP_NUM_THREADS", "").partition(",")[0]  # of a sweep's job, its share of the cores
     threads = max(1, int(allowed or os.cpu_count() or 1) // count)
     launcher = ["-m", "attnpred.machine.torchrun", "--standalone", f"--nproc-per-node={count}", "-m", module]
     code = run([sys.executable, *launcher, *arguments], {"OMP_NUM_THREADS": str(threads)})
-    if code not in (0, UserError.exit_code):
+    if code not in (0, UserError.exit_code, UNTOLD):
         raise RuntimeError(f"a rank of the run failed (exit code {code}); its error stands above")
     return code
 

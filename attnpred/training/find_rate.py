@@ -67,7 +67,7 @@ class Trial:
             batch = self.learner.augment(batch, self.config.trainer.max_epochs - 1)  # the first may show less
         seen = self.learner.task.seen(batch)
         with self.chosen.autocast():
-            loss = self.learner.task.loss(self.model(seen), seen)
+            loss = self.learner.loss(self.model(seen), seen)
         self.optimizer.zero_grad()
         loss.backward()
         if self.config.trainer.clip_norm is not None:

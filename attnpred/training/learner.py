@@ -17,7 +17,7 @@ from attnpred.models.embedding import Embedding
 from attnpred.models.views import answered
 from attnpred.runs.checkpoint_files import TASK
 from attnpred.tasks.base import Task
-from attnpred.training import optimizers
+from attnpred.training import extras, optimizers
 from attnpred.training.attention_loss import attention_loss
 from attnpred.training.schedule import course
 
@@ -45,7 +45,10 @@ class Learner(LightningModule):
         self.options = optimizer
         self.augment = augment
         self.mirror = mirror
+        self.loss = extras.loss_of(task)
         self.split_metrics = torch.nn.ModuleDict({"val": task.metrics(), "test": task.metrics()})
+        further = task.config.further_metrics
+        self.further = torch.nn.ModuleDict({split: extras.FurtherMetrics(further) for split in ("val", "test")})
         # What the monitor reads every so often; kept on the device so that no step waits for the host.
         self.steps: list[tuple[Tensor, dict[str, Tensor], int]] = []  # of each batch: mean loss, figures, examples
         self.batch: Batch | None = None  # at work
@@ -100,7 +103,7 @@ class Learner(LightningModule):
         kind = self.model.config.attention_loss
         seen = self.task.seen(batch)
         output = self.model(seen, need_attention=kind in ("entropy", "supervised"), need_layers=False)
-        loss = self.task.loss(output, seen)
+        loss = self.loss(output, seen)
         with torch.no_grad():
             shown = len(batch) / len(seen)
             figures = {name: value * shown for name, value in self.task.figures(output, seen).items()}
@@ -115,12 +118,17 @@ class Learner(LightningModule):
         return loss + self.model.config.attention_weight * extra
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
-        self.batch = batch
-        self.task.update_metrics(self.split_metrics["val"], answered(self.model, batch, mirror=self.mirror), batch)
+        self._measure("val", batch)
 
     def test_step(self, batch: Batch, batch_idx: int) -> None:
+        self._measure("test", batch)
+
+    def _measure(self, split: str, batch: Batch) -> None:
         self.batch = batch
-        self.task.update_metrics(self.split_metrics["test"], answered(self.model, batch, mirror=self.mirror), batch)
+        output = answered(self.model, batch, mirror=self.mirror)
+        self.task.update_metrics(self.split_metrics[split], output, batch)
+        further: Any = self.further[split]
+        further.update(output.answer, batch.targets)
 
     def on_validation_epoch_start(self) -> None:
         self.evaluating = True
@@ -140,6 +148,8 @@ class Learner(LightningModule):
         learns = split == "val" and self.trainer.state.fn == TrainerFn.FITTING
         scalars, self.details[split] = self.task.results(metrics, learn=learns)
         metrics.reset()
+        further: Any = self.further[split]
+        scalars |= further.results()
         # torchmetrics has reduced them already; reducing equal values again is how Lightning knows. The monitor writes
         # them, at the step at which they were measured
         self.log_dict({f"{split}/{name}": value for name, value in scalars.items()}, logger=False, sync_dist=True)

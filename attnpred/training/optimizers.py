@@ -50,6 +50,8 @@ def make(model: Model, options: OptimizerConfig, *, fused: bool) -> Optimizer:
 def check(model: Model, options: OptimizerConfig) -> None:
     """Refuses an optimizer or schedule that this model cannot be trained by, before anything is made for it."""
     course(options)
+    if not any(p.requires_grad for p in model.parameters()):
+        raise UserError("model.frozen: leaves nothing to train; name fewer weights")
     if options.name not in ("adamw", "sgd"):
         make(model, options, fused=False)
 
@@ -87,15 +89,15 @@ def _named(groups: list[dict[str, Any]], options: OptimizerConfig, *, fused: boo
     if "betas" in known and isinstance(known["betas"].default, tuple) and len(known["betas"].default) == 2:
         given["betas"] = (options.momentum, options.beta2)
     _check_arguments(known, options)
-    try:
-        with theirs():
+    with theirs():
+        try:
             return typing.cast(Optimizer, kind(groups, **{**given, **options.arguments}))
-    except ValueError as error:
-        raise UserError(f"optimizer.name={options.name}: {error}; change the options of optimizer") from None
-    except TypeError as error:
-        if not options.arguments:
-            raise
-        raise UserError(f"optimizer.arguments={options.arguments}: {error}; change them") from None
+        except ValueError as error:
+            raise UserError(f"optimizer.name={options.name}: {error}; change the options of optimizer") from None
+        except TypeError as error:
+            if not options.arguments:
+                raise
+            raise UserError(f"optimizer.arguments={options.arguments}: {error}; change them") from None
 
 
 def _check_arguments(known: Mapping[str, inspect.Parameter], options: OptimizerConfig) -> None:

@@ -4,14 +4,13 @@ import os
 import signal
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext, suppress
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as lightning
 from pytorch_lightning.callbacks import Callback, EarlyStopping
-from pytorch_lightning.profilers import PassThroughProfiler
 
 from attnpred.config import compose, packages, schema
 from attnpred.config.options import Config
@@ -19,7 +18,7 @@ from attnpred.console import tables
 from attnpred.console.say import say
 from attnpred.contracts import ModelSpec
 from attnpred.data.batching import FewBatches
-from attnpred.errors import Interrupted, Pruned, UserError
+from attnpred.errors import Interrupted, Pruned, Theirs, UserError
 from attnpred.machine import processes, ranks
 from attnpred.machine.device import Chosen, choose
 from attnpred.machine.files import tidy, unwritable, write_json
@@ -37,7 +36,7 @@ from attnpred.training.callbacks.divergence import Guard
 from attnpred.training.callbacks.ema import Average
 from attnpred.training.callbacks.monitor import Monitor
 from attnpred.training.callbacks.plan import Plan
-from attnpred.training.callbacks.profile import Profile
+from attnpred.training.callbacks.profile import Profile, Unprofiled
 from attnpred.training.callbacks.progress import Progress
 from attnpred.training.callbacks.resume_state import Position
 from attnpred.training.callbacks.signals import Signals, in_order
@@ -113,8 +112,10 @@ def _train(run: Run, config: Config, chosen: Chosen, parts: tuple[Any, Learner],
             fit(config, chosen, run, *parts)
         else:
             del parts  # each process has its own
-            if processes.spread("attnpred.training.train", [str(run.path)], chosen.devices):
-                raise UserError(run.description()["error"])
+            code = processes.spread("attnpred.training.train", [str(run.path)], chosen.devices)
+            if code:
+                said = run.description()["error"]
+                raise Theirs(said, exit_code=1) if code == processes.UNTOLD else UserError(said)
     except Interrupted:
         run.finish("interrupted")
         raise
@@ -158,7 +159,7 @@ def prepare(config: Config) -> tuple[Any, Learner]:
     model.freeze(config.model.frozen_levels, config.model.frozen)
     optimizers.check(model, config.optimizer)
     soften = None if kind.soften is Task.soften else task.soften
-    augment = data.augment(config.trainer.max_epochs, soften)
+    augment = extras.augmenting(data.augment(config.trainer.max_epochs, soften), config.data.augment_with)
     learner = Learner(model, task, config.optimizer, augment, mirror=config.data.mirrors())
     return data, learner.train()  # pretrained encoders come in evaluation mode
 
@@ -267,15 +268,6 @@ def fit(config: Config, chosen: Chosen, run: Run, data: Any, learner: Learner, r
         say(tables.final_table(monitor.result, learner.task.tables))
 
 
-class Unprofiled(PassThroughProfiler):
-    """Lightning's own makes a context anew for each of a step's hundred measurements, to measure nothing."""
-
-    nothing = nullcontext()
-
-    def profile(self, action_name: str) -> Any:
-        return self.nothing
-
-
 @in_order()
 def main(path: str) -> None:
     """One rank of a run whose directory exists."""
@@ -302,4 +294,5 @@ if __name__ == "__main__":
     except Exception as error:
         if (text := packages.told(error)) is None:
             raise
-        sys.exit(text)  # which it says, with code 1
+        Run(Path(sys.argv[1])).describe(error=text)
+        sys.exit(processes.UNTOLD)
