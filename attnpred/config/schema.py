@@ -113,7 +113,7 @@ def _in_range(value: Any, path: str, declared: Field[Any], kind: Any) -> Any:
         return value
     tests = {"at least": value.__ge__, "above": value.__gt__, "at most": value.__le__, "below": value.__lt__}
     # NaN compares false with everything, so it fails whatever bound there is
-    if not all(tests[word](type(value)(bound)) for word, bound in declared.metadata["bounds"].items()):
+    if not all(tests[word](type(value)(bound)) for word, bound in declared.metadata.get("bounds", {}).items()):
         raise UserError(f"{path}={show(value)}: must be {expectation(kind, declared)}")
     return value
 
@@ -144,7 +144,9 @@ def expectation(kind: Any, declared: Field[Any]) -> str:
                 WORDS[choice] + (f" of {bounds}" if bounds.startswith("at") else f" {bounds}" if bounds else "")
             )
         elif isinstance(choice, type):
-            parts.append(WORDS[choice])
+            parts.append(WORDS.get(choice, choice.__name__))
+        elif choice is not None and not isinstance(choice, str):
+            parts.append(str(choice))
     return ", or ".join(parts + ["null"] * (None in accepted))
 
 
@@ -165,6 +167,13 @@ def options_of(target: Any, place: str, base: type | None = None) -> type:
     found = slices.read(module, name + "Config")
     if not is_dataclass(found) or (base is not None and not issubclass(typing.cast(type, found), base)):
         raise _no_options(f"{place}={show(target)}", module, name, base)
+    kept = {f.name for f in fields(found)}
+    for option_name, hint in vars(found).get("__annotations__", {}).items():
+        if option_name not in kept and ClassVar not in (hint, typing.get_origin(hint)):
+            raise UserError(
+                f"{place}={show(target)}: {name}Config declares {option_name}, but is no dataclass; write "
+                "@dataclass(kw_only=True) above it"
+            )
     return typing.cast(type, found)
 
 
@@ -207,7 +216,9 @@ def describe(value: Any, path: str = "") -> Iterator[Described]:
             for name, one in current.items():
                 yield from describe(one, join(where, name))
         elif declared.name != "_target_":
-            yield Described(where, current, expectation(hints[declared.name], declared), declared.metadata["doc"])
+            yield Described(
+                where, current, expectation(hints[declared.name], declared), declared.metadata.get("doc", "")
+            )
 
 
 def paths(kind: type, value: Any, path: str = "") -> Iterator[str]:

@@ -236,3 +236,26 @@ def test_data_needs_no_more_than_what_has_no_usual_value(name, config_of):
     packages_made.put(Path.cwd() / "theirs" / "data" / "own.yaml", text)
     data = config_of("data=own", "data.rows=5", "--config-dir", Path.cwd() / "theirs")["data"]
     assert (data["batch_size"], data["cache_dir"], data["rows"]) == (32, "~/.cache/attnpred", 5)
+
+
+PLAIN = """
+from dataclasses import dataclass
+from attnpred.models.transformer import TransformerConfig
+@dataclass(kw_only=True)
+class PlainConfig(TransformerConfig):
+    size: int = 3
+    pair: tuple[int, int] = (1, 2)
+class BareConfig(TransformerConfig):
+    size: int = 3
+"""
+
+
+def test_options_may_be_plain_fields_of_a_dataclass(name, answer, refused, config_of):
+    packages_made.put(Path.cwd() / name / "net.py", PLAIN)
+    own = ["--package", name, "model=transformer", f"model._target_={name}.net.Plain"]
+    assert config_of(*own, "model.size=5")["model"]["size"] == 5
+    assert "model.size=x: must be an integer\n" in refused("train", *own, "model.size=x")
+    assert "model.pair=1: must be tuple[int, int]" in refused("train", *own, "model.pair=1")
+    assert "  model.size=3\n" in answer("train", "--help", *own)[1]
+    line = refused("train", "--package", name, "model=transformer", f"model._target_={name}.net.Bare")
+    assert "BareConfig declares size, but is no dataclass; write @dataclass(kw_only=True) above it" in line

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+import attnpred
 from attnpred.cli import main
 from attnpred.commands import check
 from attnpred.config import packages
@@ -148,6 +149,7 @@ def test_a_run_with_all_that_a_package_brings(name, answer, refused, place, monk
     assert config["callbacks"] == {"count": {"_target_": f"{name}.extras.Count", "start": 5}}
     assert config["model"]["recompute"] is False
     assert answer("evaluate", run, "--package", name)[0] == 0
+    assert attnpred.load(str(run), packages=[name]).config.model.kind == "round"
     for verb in ("evaluate", "resume", "predict"):
         line = refused(verb, run, *(["x.png"] if verb == "predict" else []))
         assert line.endswith(f"{name}.net.Net: made with {name} 1.2; give --package {name} if you trust it\n")
