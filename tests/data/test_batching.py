@@ -15,7 +15,7 @@ LENGTHS = np.random.default_rng(0).integers(1, 60, 101)
 
 def loader(lengths=LENGTHS, **changes):
     options = {"batch_size": 8, "train": True, **changes}
-    return BatchLoader(lambda rows: Batch(labels=None, ids=torch.from_numpy(rows)), lengths, **options)
+    return BatchLoader(lambda rows: Batch(inputs={}, targets={}, ids=torch.from_numpy(rows)), lengths, **options)
 
 
 def flat(lists):
