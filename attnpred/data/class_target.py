@@ -28,6 +28,8 @@ class Classes(TargetSpec):
     def check(self) -> None:
         if not self.classes or len(set(self.classes)) < len(self.classes):
             raise ValueError("it has no classes, or one twice")
+        if self.counts and len(self.counts) != len(self.classes):
+            raise ValueError("counts need a number of rows for each class")
 
 
 class ClassCollector(Collector):
