@@ -80,6 +80,17 @@ BAD_OVERRIDES = [
         ["data=texts", "model=transformer", "data.sampling=balanced", "data.token_budget=4096"],
         "data.sampling=balanced: balances batches of equally many texts; set data.token_budget=null",
     ),
+    *(
+        (
+            ["data=sick", "model=transformer", "task=regression", f"data.targets={{number: {value}}}"],
+            "each kind needs the",
+        )
+        for value in ("3", "null", "[]", "[1, a]", "{a: b}", "''")
+    ),
+    (
+        ["data=sick", "model=transformer", "task=regression", "data.targets=3"],
+        "data.targets=3: must be a group of names and values, or null",
+    ),
     (["data.sampling=evenly"], "data.sampling=evenly: must be one of all, balanced"),
     (["task=regression", "data=texts", "model=transformer", "checkpoint.monitor=val/accuracy"], "no such metric"),
     (["task.focal=2", "task.label_smoothing=0.1"], "task.focal=2: asks for sure answers, which label_smoothing"),
