@@ -188,9 +188,9 @@ def checked(plain: dict[Any, Any], extra_dir: str | None = None) -> Config:
 def _rename(plain: dict[Any, Any]) -> None:
     """Gives the classes that a config names, as runs of earlier versions have them, their names of today."""
     for group in plain.values():
-        old = group.get("_target_") if isinstance(group, dict) else None
-        if isinstance(old, str) and old in RENAMED:  # a stranger's may be of any kind
-            group["_target_"] = RENAMED[old]
+        target = group.get("_target_") if isinstance(group, dict) else None
+        if isinstance(target, str) and target in RENAMED:
+            group["_target_"] = RENAMED[target]
 
 
 @cache
@@ -260,6 +260,8 @@ def _check_triple(plain: dict[Any, Any], extra_dir: str | None) -> None:
     chosen = {group: plain.get(group) for group in ("model", "data", "task")}
     if not all(isinstance(one, dict) for one in chosen.values()):
         return  # `build` says what is wrong with them
+    if not isinstance(plain["data"].get("targets"), dict | None):
+        return
     model, data, task = (
         schema.options_of(plain[group].get("_target_"), f"{group}._target_", base) for group, base in TRIPLE.items()
     )

@@ -126,6 +126,10 @@ class DataConfig:
     def check(self) -> None:
         if not self.label_column:
             raise Invalid("label_column", "names no column; give one, or a list of them")
+        for columns in (self.targets or {}).values():
+            several = columns if isinstance(columns, list) else [columns]
+            if not several or not all(isinstance(name, str) and name for name in several):
+                raise Invalid("targets", "each kind needs the name of its column, or a list of names")
         if not NAME.fullmatch(self.name):
             raise Invalid("name", "becomes part of a directory's name; use letters, digits, _, - and .")
         carved = self.val_fraction * (self.val_split is None) + self.test_fraction * (self.test_split is None)

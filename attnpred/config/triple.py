@@ -1,6 +1,6 @@
 """Which models, datasets and tasks go together, told by their options alone: nothing heavy is imported."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -44,4 +44,4 @@ def misfit(model: Any, data: Any, task: Any, targets: Any) -> Misfit | None:
 
 def has_target(targets: Any, reads: str) -> bool:
     """Whether a dataset that lists these kinds of target has what a task reads. label_column holds a class."""
-    return targets is None or reads == "class" or reads in targets
+    return targets is None or reads == "class" or (isinstance(targets, Mapping) and reads in targets)

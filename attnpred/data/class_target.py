@@ -28,12 +28,14 @@ class Classes(TargetSpec):
     def check(self) -> None:
         if not self.classes or len(set(self.classes)) < len(self.classes):
             raise ValueError("it has no classes, or one twice")
+        if self.counts and len(self.counts) != len(self.classes):
+            raise ValueError("counts need a number of rows for each class")
 
 
 class ClassCollector(Collector):
     """`names` are the source's own class names, its labels being their numbers; without them the values are the names.
 
-    A missing label is None or -1, and is kept as -1.
+    A missing label is None, -1 or an empty text, and is kept as -1.
     """
 
     def __init__(self, place: str, names: Sequence[str] | None) -> None:
@@ -49,7 +51,7 @@ class ClassCollector(Collector):
             self._numbers.extend(MISSING if v is None else v for v in values)
             return
         for value in values:
-            if value is None or (value == MISSING and not isinstance(value, str)):
+            if value is None or value == "" or (value == MISSING and not isinstance(value, str)):
                 self._numbers.append(MISSING)
             elif isinstance(value, str | int):
                 self._numbers.append(self._seen.setdefault(value, len(self._seen)))

@@ -84,7 +84,7 @@ class FileSource(Source):
             raise self._unreadable(f"line {number} is not UTF-8; convert the file")
         try:
             row = json.loads(text)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise self._unreadable(f"line {number} is not JSON ({error}); write an object a line") from None
         if not isinstance(row, dict):
             raise self._unreadable(f"line {number} is not a JSON object; write an object a line")

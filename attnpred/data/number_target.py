@@ -48,12 +48,15 @@ class NumberCollector(Collector):
             raise UserError(f"{self._place}: {error}; choose columns of numbers") from None
         if usable is not None:
             found[~np.asarray(usable, bool)] = np.nan
-        if self._chunks and self._chunks[0].shape[1] != found.shape[1]:
-            raise self._uneven(self._chunks[0].shape[1], found.shape[1])
+        known = next((chunk.shape[1] for chunk in self._chunks if chunk.shape[1]), 0)
+        if known and found.shape[1] not in (0, known):
+            raise self._uneven(known, found.shape[1])
         self._chunks.append(found)
 
     def _one(self, values: list[Any]) -> NDArray[np.float64]:
-        """A column of numbers, or of lists of as many numbers each; -> (rows, numbers)"""
+        """A column of numbers, or of lists of as many numbers each; -> (rows, numbers), or (rows, 0) of None alone"""
+        if all(value is None for value in values):
+            return np.empty((len(values), 0))
         lists = [value for value in values if isinstance(value, list)]
         if not lists:
             return np.array([[_number(v)] for v in values], np.float64)
@@ -67,7 +70,9 @@ class NumberCollector(Collector):
         return UserError(f"{self._place}: some rows have {first} numbers, some {other}; give every row as many")
 
     def finish(self) -> Stored:
-        values = np.concatenate(self._chunks) if self._chunks else np.zeros((0, len(self._columns)))
+        width = max([chunk.shape[1] for chunk in self._chunks if chunk.shape[1]] or [len(self._columns)])
+        chunks = [chunk if chunk.shape[1] else np.full((len(chunk), width), np.nan) for chunk in self._chunks]
+        values = np.concatenate(chunks) if chunks else np.zeros((0, width))
         if len(self._columns) == values.shape[1]:
             names = list(self._columns)
         else:

@@ -12,6 +12,7 @@ from attnpred.errors import UserError
 
 REPOSITORY = Path(__file__).parents[2]
 
+DATASETS = ", ".join(sorted(file.stem for file in (REPOSITORY / "conf" / "data").glob("*.yaml")))
 BAD_OVERRIDES = [
     (["optimizer.lrr=1"], "optimizer.lrr: no such option; did you mean optimizer.lr?"),
     (["lr=1e-3"], "lr: no such option; did you mean optimizer.lr?"),
@@ -33,7 +34,7 @@ BAD_OVERRIDES = [
     (["model=resnet"], "model=resnet: must be one of bert, resnet_attention, transformer"),
     (
         ["data=imbd", "model=transformer"],
-        "data=imbd: must be one of cifar10, digits, evidence_image, evidence_text, imdb, sst2; did you mean imdb?",
+        f"data=imbd: must be one of {DATASETS}; did you mean imdb?",
     ),
     (["modle=bert"], "modle: no such option; did you mean model?"),
     (["+optimizer.lr=1"], "+optimizer.lr=1: every option exists already"),
@@ -68,6 +69,31 @@ BAD_OVERRIDES = [
         ["model=transformer", "data=cifar10", "data.augment.small_share=0.5", "data.augment.small_side=24"],
         "data.augment.small_share=0.5: this model reads images of one size; set it to 0, and small_side to null",
     ),
+    (["data=texts", "model=transformer", "data.text_column=[]"], "data.text_column="),
+    (["data=text_pairs", "model=transformer", "data.text_column=[a,a]"], "must name one column, or several different"),
+    (
+        ["data=text_pairs", "model=transformer", "data.evidence_column=spans"],
+        "data.evidence_column=spans: marks places in one text; name one text_column, or set this to null",
+    ),
+    (["data=texts", "model=transformer", "data.label_column=''"], "data.label_column=: names no column; give one"),
+    (
+        ["data=texts", "model=transformer", "data.sampling=balanced", "data.token_budget=4096"],
+        "data.sampling=balanced: balances batches of equally many texts; set data.token_budget=null",
+    ),
+    *(
+        (
+            ["data=sick", "model=transformer", "task=regression", f"data.targets={{number: {value}}}"],
+            "each kind needs the",
+        )
+        for value in ("3", "null", "[]", "[1, a]", "{a: b}", "''")
+    ),
+    (
+        ["data=sick", "model=transformer", "task=regression", "data.targets=3"],
+        "data.targets=3: must be a group of names and values, or null",
+    ),
+    (["data.sampling=evenly"], "data.sampling=evenly: must be one of all, balanced"),
+    (["task=regression", "data=texts", "model=transformer", "checkpoint.monitor=val/accuracy"], "no such metric"),
+    (["task.focal=2", "task.label_smoothing=0.1"], "task.focal=2: asks for sure answers, which label_smoothing"),
     (["seed=-1"], "seed=-1: must be an integer of at least 0"),
 ]
 

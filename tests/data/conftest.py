@@ -2,9 +2,8 @@ from pathlib import Path
 
 import pytest
 
-from attnpred.modalities.text.data import TextData
 from attnpred.modalities.text.reader import TextReader
-from tests.data.made import make_image_source, make_text_source, text_config
+from tests.data.made import make_image_source, make_text_source, text_config, text_data
 
 
 @pytest.fixture(autouse=True)
@@ -30,4 +29,4 @@ def cache_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def reader(text_source, cache_dir) -> TextReader:
-    return TextData(text_config(text_source, cache_dir)).reader
+    return text_data(text_config(text_source, cache_dir)).reader

@@ -11,9 +11,17 @@ import pyarrow.parquet as pq
 import pytest
 
 from attnpred.errors import UserError
-from attnpred.modalities.image.data import ImageData
-from attnpred.modalities.text.data import TextData
-from tests.data.made import image_config, image_rows, make_image_source, make_text_source, png, text_config, text_rows
+from tests.data.made import (
+    image_config,
+    image_data,
+    image_rows,
+    make_image_source,
+    make_text_source,
+    png,
+    text_config,
+    text_data,
+    text_rows,
+)
 
 FILE = "plain_text/train-00000-of-00001.parquet"
 BAD = 7  # row
@@ -133,7 +141,7 @@ CASES = [("text", name) for name in TEXTS] + [("image", name) for name in IMAGES
 def test_it_is_refused_or_handled(kind, name, skip, tmp_path, capfd):
     case = (TEXTS if kind == "text" else IMAGES)[name]
     make, config, data = (
-        (make_text_source, text_config, TextData) if kind == "text" else (make_image_source, image_config, ImageData)
+        (make_text_source, text_config, text_data) if kind == "text" else (make_image_source, image_config, image_data)
     )
     source = make(tmp_path / "source", {"train": 30, "test": 10})
     if case.spoil is not None:
@@ -161,7 +169,7 @@ def test_it_is_refused_or_handled(kind, name, skip, tmp_path, capfd):
 @pytest.mark.parametrize("kind", ["text", "image"])
 def test_rows_none_at_all(kind, tmp_path):
     make, config, data = (
-        (make_text_source, text_config, TextData) if kind == "text" else (make_image_source, image_config, ImageData)
+        (make_text_source, text_config, text_data) if kind == "text" else (make_image_source, image_config, image_data)
     )
     some = text_rows(30) if kind == "text" else image_rows(30)
     source = make(tmp_path / "source", rows={"train": some, "test": ([], [])})
@@ -172,14 +180,17 @@ def test_rows_none_at_all(kind, tmp_path):
 @pytest.mark.parametrize("kind", ["text", "image"])
 def test_a_source_of_other_classes_than_the_models(kind, tmp_path):
     make, config, data = (
-        (make_text_source, text_config, TextData) if kind == "text" else (make_image_source, image_config, ImageData)
+        (make_text_source, text_config, text_data) if kind == "text" else (make_image_source, image_config, image_data)
     )
     trained = data(config(make(tmp_path / "own", {"train": 30, "test": 10}), tmp_path / "cache"))
+    known = {"reader": trained.reader, "target_spec": trained.target_spec}
     other = make(tmp_path / "other", {"train": 30, "test": 10}, classes=("bad", "fair", "good"))
     with pytest.raises(UserError, match=r"data\.test_split=test: its classes are bad, fair, good, the model's are bad"):
-        data(config(other, tmp_path / "cache"), reader=trained.reader).loader("test")
+        data(config(other, tmp_path / "cache"), **known).loader("test")
     one = make(tmp_path / "one", {"train": 30, "test": 10}, classes=("good", "bad"))
-    translated = data(config(one, tmp_path / "cache"), reader=trained.reader).loader("test")
+    translated = data(config(one, tmp_path / "cache"), reader=trained.reader, target_spec=trained.target_spec).loader(
+        "test"
+    )
     raw = pq.read_table(one / "plain_text/test-00000-of-00001.parquet")["label"].to_pylist()
     for batch in translated:
-        assert batch.labels.tolist() == [1 - raw[row] for row in batch.ids.tolist()]
+        assert batch.targets["label"].tolist() == [1 - raw[row] for row in batch.ids.tolist()]

@@ -1,6 +1,6 @@
 """Order, cuts and sharing out, without any data."""
 
-from itertools import chain, pairwise
+from itertools import chain, islice, pairwise
 
 import numpy as np
 import pytest
@@ -15,7 +15,7 @@ LENGTHS = np.random.default_rng(0).integers(1, 60, 101)
 
 def loader(lengths=LENGTHS, **changes):
     options = {"batch_size": 8, "train": True, **changes}
-    return BatchLoader(lambda rows: Batch(labels=None, ids=torch.from_numpy(rows)), lengths, **options)
+    return BatchLoader(lambda rows: Batch(inputs={}, targets={}, ids=torch.from_numpy(rows)), lengths, **options)
 
 
 def flat(lists):
@@ -155,3 +155,62 @@ def test_a_sample_is_the_same_wherever_it_is_drawn():
     for batch in drawn(50, token_budget=80):
         assert len(batch) == 1 or lengths[batch].max() * len(batch) <= 80
     assert len(np.concatenate(drawn(500))) == 200
+
+
+RARE = np.arange(101) % 10 == 0  # eleven examples of one class, ninety of another
+WEIGHTS = np.where(RARE, 1 / RARE.sum(), 1 / (~RARE).sum())
+
+
+def test_balanced_classes_come_about_equally_often():
+    made, drawn = loader(weights=WEIGHTS), []
+    for epoch in range(40):
+        made.set_epoch(epoch)
+        batches = rows(made)
+        assert len(batches) == len(made) == len(loader())
+        assert len(flat(batches)) == 101
+        drawn += flat(batches)
+    assert RARE[drawn].mean() == pytest.approx(0.5, abs=0.03)
+    counts = np.bincount(drawn, minlength=101)
+    assert counts.min() > 0
+    assert counts[RARE].min() > counts[~RARE].max()
+
+
+def test_a_balanced_epochs_order_depends_on_seed_and_epoch_only():
+    first = loader(weights=WEIGHTS, seed=1)
+    assert rows(first) == rows(first) == rows(loader(weights=7 * WEIGHTS, seed=1))
+    assert rows(first) != rows(loader(weights=WEIGHTS, seed=2))
+    before = rows(first)
+    first.set_epoch(1)
+    assert sorted(flat(rows(first))) != sorted(flat(before)), "other examples are drawn"
+    first.set_epoch(0)
+    assert rows(first) == before
+
+
+def test_balanced_batches_hold_like_lengths():
+    spans = [np.ptp(LENGTHS[batch]) for batch in rows(loader(weights=WEIGHTS))]
+    assert np.median(spans) < 12
+
+
+@pytest.mark.parametrize("weights", [None, WEIGHTS], ids=["all", "balanced"])
+@pytest.mark.parametrize("done", [0, 1, 5])
+def test_an_epoch_goes_on_with_the_batches_that_were_left(weights, done):
+    whole = loader(weights=weights, seed=3)
+    whole.set_epoch(2)
+    expected = rows(whole)
+    stopped = loader(weights=weights, seed=3)
+    stopped.set_epoch(2)
+    assert rows(islice(stopped, done)) == expected[:done]
+    resumed = loader(weights=weights, seed=3)
+    resumed.load_state_dict(stopped.state_dict())
+    assert rows(resumed) == expected[done:]
+    resumed.set_epoch(3)
+    whole.set_epoch(3)
+    assert rows(resumed) == rows(whole), "the epoch after is whole"
+
+
+@pytest.mark.parametrize("world", [2, 3])
+def test_processes_share_a_balanced_batch_out(world):
+    whole = rows(loader(batch_size=8 * world, seed=3, weights=WEIGHTS))
+    shared = [rows(loader(batch_size=8, seed=3, rank=r, world=world, weights=WEIGHTS)) for r in range(world)]
+    together = [sorted(flat(parts)) for parts in zip(*shared, strict=True)]
+    assert together == [sorted(batch) for batch in whole]

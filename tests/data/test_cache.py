@@ -11,8 +11,7 @@ import pytest
 
 from attnpred.data import cache
 from attnpred.errors import UserError
-from attnpred.modalities.text.data import TextData
-from tests.data.made import make_text_source, text_config
+from tests.data.made import make_text_source, text_config, text_data
 
 ROOT = Path(__file__).parents[2]
 
@@ -155,12 +154,11 @@ def test_two_processes_prepare_once(tmp_path):
 
 def test_second_start_reads_the_entry_alone(text_source, tmp_path):
     options = text_config(text_source, tmp_path)
-    TextData(options).loader("train")
+    text_data(options).loader("train")
     code = (
-        "import sys; from pathlib import Path; from attnpred.modalities.text.data import TextData\n"
-        "from tests.data.made import text_config\n"
-        f"data = TextData(text_config({str(text_source)!r}, Path({str(tmp_path)!r})))\n"
-        "print(len(data.loader('train')), data.spec.classes)\n"
+        "import sys; from pathlib import Path; from tests.data.made import text_config, text_data\n"
+        f"data = text_data(text_config({str(text_source)!r}, Path({str(tmp_path)!r})))\n"
+        "print(len(data.loader('train')), data.target_spec.classes)\n"
         "assert not {'datasets', 'transformers'} & set(sys.modules), 'slow imports'\n"
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
@@ -174,6 +172,6 @@ def test_a_changed_source_is_prepared_again(tmp_path, linked):
     if linked:
         (source / "plain_text").rename(tmp_path / "elsewhere")
         (source / "plain_text").symlink_to(tmp_path / "elsewhere")
-    assert len(TextData(text_config(source, tmp_path / "c")).loader("test")) == 1
+    assert len(text_data(text_config(source, tmp_path / "c")).loader("test")) == 1
     make_text_source(tmp_path / "s", {"train": 40, "test": 20})
-    assert len(TextData(text_config(source, tmp_path / "c")).loader("test")) == 2
+    assert len(text_data(text_config(source, tmp_path / "c")).loader("test")) == 2

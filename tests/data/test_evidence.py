@@ -8,14 +8,23 @@ import pytest
 import torch
 
 from attnpred.config.options import AugmentConfig
-from attnpred.contracts import ImageBatch, ImageSpec
 from attnpred.data.evidence import EVIDENCE_FILE, mark_tokens
 from attnpred.errors import UserError
 from attnpred.modalities.image.augment import Augment, shrink
-from attnpred.modalities.image.data import ImageData
-from attnpred.modalities.text.data import TextData
+from attnpred.modalities.image.batch import ImageInput, ImageSpec
 from attnpred.modalities.text.reader import TextReader
-from tests.data.made import LONG, image_config, image_rows, make_image_source, make_text_source, text_config, text_rows
+from tests.data.made import (
+    LONG,
+    image_config,
+    image_data,
+    image_rows,
+    make_image_source,
+    make_text_source,
+    text_config,
+    text_data,
+    text_rows,
+)
+from tests.models.made import as_batch, make_task
 
 SIZE = (6, 11)  # neither side whole bytes
 ROWS = 40
@@ -63,11 +72,11 @@ def image_evidence(tmp_path_factory, boxes):
 
 def texts_of(source, cache, **changes):
     options = {"test_split": None, "evidence_column": "evidence", **changes}
-    return TextData(text_config(source, cache, **options))
+    return text_data(text_config(source, cache, **options))
 
 
 def images_of(source, cache, **changes):
-    return ImageData(image_config(source, cache, **{"test_split": None, "evidence_column": "evidence", **changes}))
+    return image_data(image_config(source, cache, **{"test_split": None, "evidence_column": "evidence", **changes}))
 
 
 def batches(data):
@@ -84,10 +93,10 @@ def test_tokens_that_share_a_character_are_marked(text_evidence, cache_dir, text
     data = texts_of(text_evidence, cache_dir, max_length=200)
     rows = {}
     for batch in batches(data):
-        assert batch.evidence.dtype == torch.bool
-        assert batch.evidence.shape == batch.tokens.shape
-        assert not (batch.evidence & (batch.tokens == data.spec.pad_id)).any()
-        for row, evidence, length in zip(batch.ids.tolist(), batch.evidence, batch.lengths, strict=True):
+        assert batch.input.evidence.dtype == torch.bool
+        assert batch.input.evidence.shape == batch.input.tokens.shape
+        assert not (batch.input.evidence & (batch.input.tokens == data.reader.spec.pad_id)).any()
+        for row, evidence, length in zip(batch.ids.tolist(), batch.input.evidence, batch.input.lengths, strict=True):
             rows[row] = evidence[:length]
     assert sorted(rows) == list(range(ROWS))
     assert any(len(text.split()) < len(rows[row]) for row, text in enumerate(texts)), "some words have several tokens"
@@ -104,19 +113,19 @@ def test_evidence_is_cut_as_its_text_is(reader, part, kept):
     reader = TextReader(reader.spec, reader.vocabulary, strip_html=False, truncate=part)
     whole = np.array(reader.vocabulary.ids([LONG])[0])
     marks = whole == whole[3]
-    batch = reader.collate([whole, whole[:4]], None, np.arange(2), [marks, marks[:4]])
-    assert batch.evidence[0].tolist() == marks[kept].tolist()
-    assert batch.evidence[0].any()
-    assert batch.evidence[1].tolist() == [False] * 3 + [True] + [False] * 20
+    texts = reader.collate([[whole], [whole[:4]]], [marks, marks[:4]])
+    assert texts.evidence[0].tolist() == marks[kept].tolist()
+    assert texts.evidence[0].any()
+    assert texts.evidence[1].tolist() == [False] * 3 + [True] + [False] * 20
 
 
 def test_special_tokens_are_no_evidence(reader):
     spec = replace(reader.spec, prefix=(7,), suffix=(8, 9))
     reader = TextReader(spec, reader.vocabulary, strip_html=False, truncate="both")
     whole = reader.vocabulary.ids([LONG])[0]
-    batch = reader.collate([whole, whole[:2]], None, np.arange(2), [np.ones(120, bool), np.ones(2, bool)])
-    assert (batch.evidence == batch.own()).all()
-    assert batch.evidence.sum(1).tolist() == [21, 2]
+    texts = reader.collate([[whole], [whole[:2]]], [np.ones(120, bool), np.ones(2, bool)])
+    assert (texts.evidence == texts.own()).all()
+    assert texts.evidence.sum(1).tolist() == [21, 2]
 
 
 def test_a_token_that_brings_its_space():
@@ -133,16 +142,16 @@ def test_dropped_words_stay_evidence(text_evidence, cache_dir):
     data = texts_of(text_evidence, cache_dir, word_dropout=0.5)
     batch = next(iter(data.loader("train")))
     changed = data.augment(1)(batch, 0)
-    assert (changed.tokens != batch.tokens).any()
-    assert torch.equal(changed.evidence, batch.evidence)
+    assert (changed.input.tokens != batch.input.tokens).any()
+    assert torch.equal(changed.input.evidence, batch.input.evidence)
 
 
 def test_pixels_in_a_box_are_marked(image_evidence, cache_dir, boxes):
     seen = 0
     for batch in batches(images_of(image_evidence, cache_dir)):
-        assert batch.evidence.dtype == torch.bool
-        assert batch.evidence.shape == (len(batch), *SIZE)
-        for row, evidence in zip(batch.ids.tolist(), batch.evidence, strict=True):
+        assert batch.input.evidence.dtype == torch.bool
+        assert batch.input.evidence.shape == (len(batch), *SIZE)
+        for row, evidence in zip(batch.ids.tolist(), batch.input.evidence, strict=True):
             inside = torch.zeros(SIZE, dtype=torch.bool)
             for left, top, right, bottom in boxes[row]:
                 inside[top:bottom, left:right] = True
@@ -155,13 +164,14 @@ def lit(count=64):
     """Images that are bright where the evidence is, and nowhere else."""
     evidence = torch.rand(count, 8, 8) < 0.3
     pixels = (evidence[:, None] * torch.tensor([200, 100])[:, None, None]).to(torch.uint8)
-    return ImageBatch(labels=torch.arange(count) % 2, ids=torch.arange(count), pixels=pixels, evidence=evidence)
+    return ImageInput(pixels=pixels, evidence=evidence)
 
 
-def augmented(batch, **changes):
+def augmented(images, **changes):
     off = {"crop": 0, "flip": False, "cutout": 0, "mixup": 0.0, "cutmix": 0.0}
-    spec = ImageSpec(classes=("a", "b"), channels=2, height=8, width=8, mean=(20.0, 10.0), std=(1.0, 1.0))
-    return Augment(AugmentConfig(**{**off, **changes}), spec, epochs=1)(batch, 0)
+    spec = ImageSpec(channels=2, height=8, width=8, mean=(20.0, 10.0), std=(1.0, 1.0))
+    change = Augment(AugmentConfig(**{**off, **changes}), spec, 1, make_task().soften)
+    return change(as_batch(images, "image"), 0).input
 
 
 @pytest.mark.parametrize("changes", [{"crop": 3}, {"flip": True}, {"crop": 2, "flip": True}])
@@ -207,10 +217,10 @@ def test_evidence_goes_to_the_device_too():
 def test_only_what_is_asked_for_is_prepared(of, source, tmp_path, request):
     source = request.getfixturevalue(source)
     plain = batches(of(source, tmp_path, evidence_column=None))
-    assert all(batch.evidence is None for batch in plain)
+    assert all(batch.input.evidence is None for batch in plain)
     before = {path.name for path in tmp_path.iterdir() if path.is_dir()}
     assert not list(tmp_path.rglob(EVIDENCE_FILE))
-    assert all(batch.evidence is not None for batch in batches(of(source, tmp_path)))
+    assert all(batch.input.evidence is not None for batch in batches(of(source, tmp_path)))
     [new] = {path.name for path in tmp_path.iterdir() if path.is_dir()} - before
     assert new.partition("-")[0] in ("tokens", "pixels"), "neither tokenizer nor statistics depend on it"
     assert (tmp_path / new / EVIDENCE_FILE).exists()
@@ -283,4 +293,4 @@ def test_a_reader_that_strips_html_cannot_count_characters(text_evidence, cache_
     stripping = TextReader(reader.spec, reader.vocabulary, strip_html=True, truncate="both")
     options = text_config(text_evidence, cache_dir, evidence_column="evidence", test_split=None)
     with pytest.raises(UserError, match=r"^data\.evidence_column=evidence: counts the raw text's characters, but"):
-        TextData(options, reader=stripping).loader("test")
+        text_data(options, reader=stripping).loader("test")

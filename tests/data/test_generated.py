@@ -9,9 +9,7 @@ import pytest
 
 from attnpred.data.builtin import evidence_image, evidence_text
 from attnpred.errors import UserError
-from attnpred.modalities.image.data import ImageData
-from attnpred.modalities.text.data import TextData
-from tests.data.made import image_config, text_config
+from tests.data.made import image_config, image_data, text_config, text_data
 
 TEXT = {"test_split": None, "evidence_column": "evidence", "max_length": 200, "rows": 300}
 IMAGE = {**TEXT, "image_column": "image"}
@@ -155,30 +153,30 @@ def test_pixels_each_for_itself_tell_nothing_of_an_image(images):
 
 
 def test_as_many_texts_as_asked_for_and_their_evidence(cache_dir):
-    data = TextData(text_config("builtin:evidence_text", cache_dir, **TEXT))
-    assert data.spec.classes == evidence_text.CLASSES
+    data = text_data(text_config("builtin:evidence_text", cache_dir, **TEXT))
+    assert data.target_spec.classes == evidence_text.CLASSES
     rows, seen = list(evidence_text.generate(300)), 0
     for split in ("val", "test"):
         for batch in data.loader(split):
-            for row, tokens, marks in zip(batch.ids.tolist(), batch.tokens, batch.evidence, strict=True):
+            for row, tokens, marks in zip(batch.ids.tolist(), batch.input.tokens, batch.input.evidence, strict=True):
                 start, end = rows[row]["evidence"][0]
                 assert tokens[marks].tolist() == data.reader.vocabulary.ids([rows[row]["text"][start:end]])[0]
                 seen += 1
     assert seen == 60
-    assert len(data._store("train").labels) == 300
+    assert len(data._store("train").targets.values) == 300
 
 
 def test_as_many_images_as_asked_for_and_their_evidence(cache_dir):
-    data = ImageData(image_config("builtin:evidence_image", cache_dir, **IMAGE))
+    data = image_data(image_config("builtin:evidence_image", cache_dir, **IMAGE))
     batch = next(iter(data.loader("val")))
-    assert batch.evidence.sum((1, 2)).tolist() == [49] * len(batch)
-    assert (batch.pixels.amax(1)[batch.evidence] > 170).sum() == 25 * len(batch)
-    assert len(data._store("train").labels) == 300
+    assert batch.input.evidence.sum((1, 2)).tolist() == [49] * len(batch)
+    assert (batch.input.pixels.amax(1)[batch.input.evidence] > 170).sum() == 25 * len(batch)
+    assert len(data._store("train").targets.values) == 300
 
 
 def test_another_number_is_prepared_anew(tmp_path):
     for rows, size in ((50, 5), (80, 8), (50, 5)):
-        data = ImageData(image_config("builtin:evidence_image", tmp_path, **{**IMAGE, "rows": rows}))
+        data = image_data(image_config("builtin:evidence_image", tmp_path, **{**IMAGE, "rows": rows}))
         assert sum(len(batch) for batch in data.loader("test")) == size
     assert len([path for path in tmp_path.iterdir() if path.name.startswith("pixels") and path.is_dir()]) == 2
 
@@ -196,6 +194,6 @@ def test_rows_are_of_generated_data_alone(tmp_path, source, rows, said):
         Path(tmp_path / "made").mkdir()
         source = str(tmp_path / "made")
     with pytest.raises(UserError, match=f"^{said}") as caught:
-        ImageData(image_config(source, tmp_path / "c", **{**IMAGE, "rows": rows})).loader("train")
+        image_data(image_config(source, tmp_path / "c", **{**IMAGE, "rows": rows})).loader("train")
     assert "\n" not in str(caught.value)
     assert not (tmp_path / "c").exists()

@@ -8,6 +8,7 @@ import yaml
 
 from attnpred.config.options import DataConfig
 from attnpred.config.schema import build
+from tests.data.made import text_data
 
 ROOT = Path(__file__).parents[2]
 CONF = ROOT / "conf/data"
@@ -34,13 +35,12 @@ def test_sst2(tmp_path, monkeypatch):
     import torch
 
     from attnpred.contracts import Attention
-    from attnpred.modalities.text.data import TextData
 
     monkeypatch.setenv("ATTNPRED_DATA", str(COPIES))
-    data = TextData(shipped("sst2", cache_dir=str(tmp_path)))
-    assert data.spec.classes == ("negative", "positive")
+    data = text_data(shipped("sst2", cache_dir=str(tmp_path)))
+    assert data.target_spec.classes == ("negative", "positive")
     sizes = {split: sum(len(batch) for batch in data.loader(split)) for split in ("train", "val", "test")}
     assert sizes == {"train": 63982, "val": 3367, "test": 872}
-    [found] = next(data.reader.readings(["an unflinchingly moving film"], 1)).explain(Attention(torch.ones(1, 64)))
+    [found] = next(data.reader.readings(["an unflinchingly moving film"], 1)).describe(Attention(torch.ones(1, 64)))
     assert found["words"] == ["an", "unflinchingly", "moving", "film"]
     assert found["attention"][0] == found["attention"][3]

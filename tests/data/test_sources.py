@@ -6,9 +6,16 @@ import numpy as np
 import pytest
 
 from attnpred.errors import UserError
-from attnpred.modalities.image.data import ImageData
-from attnpred.modalities.text.data import TextData
-from tests.data.made import image_config, image_rows, make_image_source, make_text_source, text_config, text_rows
+from tests.data.made import (
+    image_config,
+    image_data,
+    image_rows,
+    make_image_source,
+    make_text_source,
+    text_config,
+    text_data,
+    text_rows,
+)
 
 
 @pytest.fixture
@@ -37,14 +44,14 @@ def fails(kind, options, match, split="train"):
 
 def test_hub_id_below_the_root(text_source, cache_dir, monkeypatch, hub_calls):
     monkeypatch.setenv("ATTNPRED_DATA", str(text_source.parent))
-    data = TextData(text_config(f"owner/{text_source.name}", cache_dir))
-    assert data.spec.classes == ("bad", "good")
+    data = text_data(text_config(f"owner/{text_source.name}", cache_dir))
+    assert data.target_spec.classes == ("bad", "good")
     assert hub_calls == []
 
 
 def test_absent_is_said_after_one_question(tmp_path, hub_calls):
     fails(
-        TextData, text_config("owner/name", tmp_path / "c"), r"^data\.source=owner/name: not a local .* network once$"
+        text_data, text_config("owner/name", tmp_path / "c"), r"^data\.source=owner/name: not a local .* network once$"
     )
     assert hub_calls == ["owner/name"]
     assert not (tmp_path / "c").exists()
@@ -52,7 +59,7 @@ def test_absent_is_said_after_one_question(tmp_path, hub_calls):
 
 def test_absent_checkpoint_tokenizer(text_source, tmp_path, hub_calls):
     with pytest.raises(UserError, match=r"^model\.source=owner/no-such-model: not a local directory"):
-        _ = TextData(text_config(text_source, tmp_path / "c"), tokenizer_source="owner/no-such-model").spec
+        _ = text_data(text_config(text_source, tmp_path / "c"), tokenizer_source="owner/no-such-model").reader
     assert hub_calls == ["owner/no-such-model"]
 
 
@@ -63,10 +70,10 @@ def test_what_was_downloaded_once_needs_no_network(tmp_path, hub_calls, monkeypa
     datasets.load_dataset(str(made))
     (tmp_path / "hub/made").rename(tmp_path / "hub/owner___made")
     for changes in ({}, {"subset": "plain_text"}):
-        data = TextData(text_config("owner/made", tmp_path / "c", **changes))
+        data = text_data(text_config("owner/made", tmp_path / "c", **changes))
         assert sum(len(batch) for batch in data.loader("test")) == 40
     assert hub_calls == []
-    fails(TextData, text_config("owner/made", tmp_path / "c", revision="0123"), "hub cannot be reached")
+    fails(text_data, text_config("owner/made", tmp_path / "c", revision="0123"), "hub cannot be reached")
 
 
 @pytest.mark.parametrize(
@@ -81,32 +88,32 @@ def test_what_was_downloaded_once_needs_no_network(tmp_path, hub_calls, monkeypa
     ],
 )
 def test_unknown_sources(tmp_path, source, match):
-    fails(ImageData, image_config(source, tmp_path), match)
+    fails(image_data, image_config(source, tmp_path), match)
 
 
 def test_empty_directory_and_unknown_subset(text_source, tmp_path):
     (tmp_path / "empty").mkdir()
-    fails(TextData, text_config(tmp_path / "empty", tmp_path / "c"), r"data\.source=.*empty: cannot be read")
-    fails(TextData, text_config(text_source, tmp_path / "c", subset="xx"), r"with data\.subset=xx: .*'plain_text'")
+    fails(text_data, text_config(tmp_path / "empty", tmp_path / "c"), r"data\.source=.*empty: cannot be read")
+    fails(text_data, text_config(text_source, tmp_path / "c", subset="xx"), r"with data\.subset=xx: .*'plain_text'")
 
 
 def test_damaged_file(tmp_path):
     source = make_text_source(tmp_path / "s")
     (source / "plain_text/train-00000-of-00001.parquet").write_bytes(b"PAR1 nothing PAR1")
-    fails(TextData, text_config(source, tmp_path / "c"), r"data\.source=.*: cannot be read: ")
+    fails(text_data, text_config(source, tmp_path / "c"), r"data\.source=.*: cannot be read: ")
 
 
 def test_missing_split_and_column(text_source, image_source, tmp_path):
     options = text_config(text_source, tmp_path / "c", test_split="tset")
-    fails(TextData, options, r"data\.test_split=tset: .* has no such split; it has train, test", "test")
+    fails(text_data, options, r"data\.test_split=tset: .* has no such split; it has train, test", "test")
     fails(
-        TextData,
+        text_data,
         text_config(text_source, tmp_path / "c", text_column="x"),
         r"data\.text_column=x: .*it has text, label",
     )
-    fails(TextData, text_config(text_source, tmp_path / "c", label_column="y"), r"data\.label_column=y: .*text, label")
+    fails(text_data, text_config(text_source, tmp_path / "c", label_column="y"), r"data\.label_column=y: .*text, label")
     fails(
-        ImageData, image_config(image_source, tmp_path / "c", image_column="z"), r"data\.image_column=z: .*img, label"
+        image_data, image_config(image_source, tmp_path / "c", image_column="z"), r"data\.image_column=z: .*img, label"
     )
 
 
@@ -119,26 +126,26 @@ def test_bad_labels_name_the_row(tmp_path, split, bad, said):
     rows[split][1][7] = bad
     source = make_text_source(tmp_path / "s", rows=rows)
     match = rf"data\.{split}_split={split}: row 7 {said}; choose"
-    fails(TextData, text_config(source, tmp_path / "c"), match, split)
+    fails(text_data, text_config(source, tmp_path / "c"), match, split)
 
 
 def test_empty_split(tmp_path):
     source = make_text_source(tmp_path / "s", rows={"train": text_rows(30), "test": ([], [])})
-    fails(TextData, text_config(source, tmp_path / "c"), r"data\.test_split=test: .* has no rows", "test")
+    fails(text_data, text_config(source, tmp_path / "c"), r"data\.test_split=test: .* has no rows", "test")
 
 
 def test_columns_of_another_kind(text_source, image_source, tmp_path):
     fails(
-        TextData,
+        text_data,
         text_config(text_source, tmp_path / "c", text_column="label"),
         r"data\.text_column=label: holds int values",
     )
     options = image_config(text_source, tmp_path / "c", image_column="text")
     fails(
-        ImageData, options, r"data\.image_column=text: row 0 of data\.train_split=train cannot be decoded: is no image"
+        image_data, options, r"data\.image_column=text: row 0 of data\.train_split=train cannot be decoded: is no image"
     )
     options = text_config(image_source, tmp_path / "c", text_column="label", label_column="img")
-    fails(TextData, options, r"data\.label_column=img: holds dict values")
+    fails(text_data, options, r"data\.label_column=img: holds dict values")
 
 
 def test_images_of_other_size_or_colour(tmp_path):
@@ -150,7 +157,7 @@ def test_images_of_other_size_or_colour(tmp_path):
         images[270] = odd
         source = make_image_source(tmp_path / name, rows={"train": (images, labels)})
         match = rf"row 270 of data\.train_split=train is {said}, row 0 is 8 × 8 RGB"
-        fails(ImageData, image_config(source, tmp_path / "c"), match)
+        fails(image_data, image_config(source, tmp_path / "c"), match)
 
 
 def test_image_that_cannot_be_decoded(tmp_path):
@@ -164,7 +171,7 @@ def test_image_that_cannot_be_decoded(tmp_path):
     values[3] = {"bytes": b"no image", "path": None}
     pq.write_table(table.set_column(0, "img", pa.array(values, table.schema.field("img").type)), path)
     match = r"data\.image_column=img: row 3 of data\.train_split=train cannot be decoded"
-    fails(ImageData, image_config(source, tmp_path / "c"), match)
+    fails(image_data, image_config(source, tmp_path / "c"), match)
 
 
 @pytest.mark.parametrize(
@@ -176,11 +183,11 @@ def test_labels_without_class_names_are_their_own(tmp_path, labels, classes):
     source = make_text_source(
         tmp_path / "s", rows={"train": (texts, labels), "test": (texts[:1], labels[:1])}, classes=None
     )
-    data = TextData(text_config(source, tmp_path / "c"))
-    assert data.spec.classes == classes
+    data = text_data(text_config(source, tmp_path / "c"))
+    assert data.target_spec.classes == classes
     for split in ("train", "test"):
         for batch in data.loader(split):
-            for row, label in zip(batch.ids.tolist(), batch.labels.tolist(), strict=True):
+            for row, label in zip(batch.ids.tolist(), batch.targets["label"].tolist(), strict=True):
                 assert classes[label] == str(labels[row])
 
 
@@ -189,13 +196,13 @@ def test_other_formats_than_parquet(tmp_path):
     for name, count in (("train", 30), ("test", 10)):
         lines = [json.dumps({"text": t, "label": str(label)}) for t, label in zip(*text_rows(count), strict=True)]
         (tmp_path / f"s/{name}.jsonl").write_text("\n".join(lines))
-    data = TextData(text_config(tmp_path / "s", tmp_path / "c"))
-    assert data.spec.classes == ("0", "1")
+    data = text_data(text_config(tmp_path / "s", tmp_path / "c"))
+    assert data.target_spec.classes == ("0", "1")
     assert sum(len(batch) for batch in data.loader("test")) == 10
 
 
 def test_stdout_stays_silent(text_source, tmp_path, capfd):
-    TextData(text_config(text_source, tmp_path)).loader("train")
+    text_data(text_config(text_source, tmp_path)).loader("train")
     assert capfd.readouterr().out == ""
 
 
@@ -206,7 +213,7 @@ def test_bad_rows_of_texts_may_be_skipped(tmp_path, capfd, label_names):
     rows = {"train": (texts, labels), "test": text_rows(10)}
     source = make_text_source(tmp_path / "s", rows=rows, classes=label_names)
     options = text_config(source, tmp_path / "c", on_bad_row="skip", val_split=None, val_fraction=0.2)
-    data = TextData(options)
+    data = text_data(options)
     found = {split: [int(i) for batch in data.loader(split) for i in batch.ids] for split in ("train", "val", "test")}
     assert sorted(found["train"] + found["val"]) == [i for i in range(60) if i not in (5, 7, 9, 20)]
     assert len(found["val"]) == round(0.2 * 56)
@@ -222,7 +229,7 @@ def test_bad_images_may_be_skipped(tmp_path, capfd):
     images[0] = images[1]
     images[30] = np.zeros((9, 8, 3), np.uint8)
     source = make_image_source(tmp_path / "s", rows={"train": (images, labels), "test": image_rows(10)})
-    data = ImageData(image_config(source, tmp_path / "c", on_bad_row="skip"))
+    data = image_data(image_config(source, tmp_path / "c", on_bad_row="skip"))
     ids = [int(i) for batch in data.loader("train") for i in batch.ids]
     assert not {8, 30} & set(ids)
     assert len(ids) > 20
@@ -234,4 +241,4 @@ def test_nothing_but_bad_rows(tmp_path):
     rows = {"train": text_rows(20), "test": ([""] * 5, [0] * 5)}
     source = make_text_source(tmp_path / "s", rows=rows)
     options = text_config(source, tmp_path / "c", on_bad_row="skip")
-    fails(TextData, options, r"data\.test_split=test: every row is bad", "test")
+    fails(text_data, options, r"data\.test_split=test: every row is bad", "test")

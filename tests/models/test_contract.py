@@ -7,9 +7,26 @@ import torch
 from torch.nn.functional import cross_entropy
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from attnpred.contracts import TextBatch
+from attnpred.contracts import AnswerSpec, Batch, ModelSpec
+from attnpred.modalities.text.batch import TextInput
 from attnpred.training.attention_loss import attention_loss
-from tests.models.made import CASES, LENGTH, NAMES, TEXT, class_of, made, make_model, text_batch
+from tests.models.made import (
+    CASES,
+    CLASSES,
+    CONF,
+    LENGTH,
+    MODELS,
+    NAMES,
+    PAIR,
+    TEXT,
+    class_of,
+    made,
+    make_model,
+    make_task,
+    pair_batch,
+    text_batch,
+    wrapped,
+)
 
 every = pytest.mark.parametrize(("name", "modality", "changes"), CASES, ids=NAMES)
 
@@ -30,11 +47,11 @@ def test_asking_for_attention_changes_no_logit(name, modality, changes):
     model = make_model(name, spec, **changes)
     silent, asked = model(batch), model(batch, need_attention=True)
     assert silent.attention is None
-    assert silent.logits.shape == (len(batch), len(spec.classes))
-    torch.testing.assert_close(asked.logits, silent.logits, atol=1e-5, rtol=1e-5)
+    assert silent.answer.shape == (len(batch), wrapped(spec).answer.width)
+    torch.testing.assert_close(asked.answer, silent.answer, atol=1e-5, rtol=1e-5)
     with torch.autocast("cpu", torch.bfloat16):
         silent, asked = model(batch), model(batch, need_attention=True)
-    torch.testing.assert_close(asked.logits, silent.logits, atol=0.05, rtol=0.05)
+    torch.testing.assert_close(asked.answer, silent.answer, atol=0.05, rtol=0.05)
 
 
 @every
@@ -42,11 +59,11 @@ def test_asking_for_attention_changes_no_logit(name, modality, changes):
 def test_importance_is_a_distribution_over_own_parts(name, modality, changes):
     spec, batch = made(modality)
     attention = make_model(name, spec, **changes)(batch, need_attention=True).attention
-    if isinstance(batch, TextBatch):
-        assert attention.grid is None
-        own = batch.own()
-    else:
-        own = torch.ones(len(batch), attention.grid[0] * attention.grid[1], dtype=torch.bool)
+    [grid] = attention.grids
+    assert (grid is None) == (modality == "text")
+    own = batch.input.own()
+    if own is None:
+        own = torch.ones(len(batch), batch.input.parts(grid), dtype=torch.bool)
     importance = attention.importance
     assert importance.dtype == torch.float32
     assert importance.shape == own.shape
@@ -67,8 +84,8 @@ def test_importance_is_the_same_without_the_layers(name, modality, changes):
     model = make_model(name, spec, **changes)
     whole, lean = (model(batch, need_attention=True, need_layers=layers) for layers in (True, False))
     assert lean.attention.layers == ()
-    assert lean.attention.grid == whole.attention.grid
-    torch.testing.assert_close(lean.logits, whole.logits, atol=1e-5, rtol=1e-5)
+    assert lean.attention.grids == whole.attention.grids
+    torch.testing.assert_close(lean.answer, whole.answer, atol=1e-5, rtol=1e-5)
     torch.testing.assert_close(lean.attention.importance, whole.attention.importance, atol=1e-5, rtol=1e-5)
     assert model(batch, need_layers=False).attention is None
 
@@ -79,8 +96,10 @@ def test_every_parameter_gets_a_gradient(name, modality, changes):
     model = make_model(name, spec, **changes).train()
     trained = changes.get("attention_loss") is not None
     output = model(batch, need_attention=trained, need_layers=False)
-    loss = cross_entropy(output.logits, batch.labels)
-    (loss + attention_loss("faithful", model, batch, output.attention) if trained else loss).backward()
+    loss = cross_entropy(output.answer, batch.targets["label"])
+    if trained:
+        loss = loss + attention_loss("faithful", model, make_task(CLASSES[modality]), batch, None)
+    loss.backward()
     without = [key for key, parameter in model.named_parameters() if parameter.grad is None]
     assert without == []
     # but for a key's bias, which softmax cancels, all have something to learn
@@ -98,9 +117,9 @@ def test_a_restored_model_is_the_same(name, modality, changes, tmp_path, monkeyp
     config = model.config
     if name == "bert":  # what it was made from is gone
         config = replace(config, source=str(tmp_path / "gone"))
-    restored = class_of(config).restore(config, spec, tmp_path).eval()
+    restored = class_of(config).restore(config, model.spec, tmp_path).eval()
     restored.load_state_dict(torch.load(tmp_path / "weights.pt", weights_only=True))
-    assert torch.equal(restored(batch).logits, model(batch).logits)
+    assert torch.equal(restored(batch).answer, model(batch).answer)
 
 
 @every_on_text
@@ -109,18 +128,12 @@ def test_padding_changes_nothing(name, changes):
     model = make_model(name, TEXT, **changes)
     together = text_batch()
     whole = model(together, need_attention=True)
-    for row, length in enumerate(together.lengths.tolist()):
-        alone = TextBatch(
-            labels=None,
-            ids=together.ids[row : row + 1],
-            tokens=together.tokens[row : row + 1, :length],
-            lengths=together.lengths[row : row + 1],
-            padded=False,
-            prefix=1,
-            suffix=1,
-        )
+    for row, length in enumerate(together.input.lengths.tolist()):
+        tokens, lengths = together.input.tokens[row : row + 1, :length], together.input.lengths[row : row + 1]
+        texts = TextInput(tokens=tokens, lengths=lengths, padded=False, prefix=1, suffix=1)
+        alone = Batch(inputs={"text": texts}, targets={}, ids=together.ids[row : row + 1])
         output = model(alone, need_attention=True)
-        torch.testing.assert_close(output.logits[0], whole.logits[row], atol=1e-5, rtol=1e-5)
+        torch.testing.assert_close(output.answer[0], whole.answer[row], atol=1e-5, rtol=1e-5)
         importance = whole.attention.importance[row]
         torch.testing.assert_close(output.attention.importance[0], importance[:length], atol=1e-5, rtol=1e-5)
 
@@ -149,7 +162,7 @@ class Shapes(TorchDispatchMode):
 def test_nothing_of_attention_is_stored_unless_asked(name, changes, padded):
     model = make_model(name, TEXT, **changes)
     batch = text_batch() if padded else text_batch((LENGTH, LENGTH))
-    parts = LENGTH + (changes["pooling"] == "cls" and name == "transformer")
+    parts = LENGTH + (changes.get("pooling") == "cls" and name == "transformer")
     with Shapes() as silent:
         model(batch)
     with Shapes() as asked:
@@ -162,7 +175,7 @@ def test_nothing_of_attention_is_stored_unless_asked(name, changes, padded):
 @torch.no_grad()
 def test_without_the_layers_only_those_are_computed_that_importance_needs(name, changes):
     model = make_model(name, TEXT, **changes)
-    parts = LENGTH + (changes["pooling"] == "cls" and name == "transformer")
+    parts = LENGTH + (changes.get("pooling") == "cls" and name == "transformer")
     with Shapes() as asked:
         model(text_batch(), need_attention=True)
     with Shapes() as lean:
@@ -179,8 +192,8 @@ def test_importance_comes_from_where_it_is_said_to(name, changes):
     batch = text_batch()
     attention = make_model(name, TEXT, **changes)(batch, need_attention=True).attention
     last = attention.layers[-1].mean(1)  # (batch, query, key)
-    own = batch.own().float()
-    if changes["pooling"] == "cls":
+    own = batch.input.own().float()
+    if changes.get("pooling") == "cls":
         raw = last[:, 0, -LENGTH:]
     elif changes["pooling"] == "mean":
         raw = ((own / own.sum(1, keepdim=True))[:, None] @ last)[:, 0]
@@ -210,5 +223,89 @@ def test_the_entrance_sees_every_part(name, modality, changes):
     model.entrance().register_forward_hook(lambda module, given, found: seen.append(found))
     model(batch)
     [features] = seen
-    shape = batch.tokens.shape if isinstance(batch, TextBatch) else batch.pixels.shape
+    shape = batch.input.tokens.shape if modality == "text" else batch.input.pixels.shape
     assert features.shape[: len(shape)] == shape
+
+
+def test_every_model_of_the_configuration_is_held_to_this():
+    assert {case[:2] for case in CASES} == set(MODELS)
+    assert {name for name, _ in MODELS} == {file.stem for file in CONF.glob("*.yaml")}
+
+
+ANSWERS = {
+    "a number": AnswerSpec(1, exclusive=False, centred=True),
+    "several numbers": AnswerSpec(4, exclusive=False, centred=True),
+    "labels": AnswerSpec(3, exclusive=False),
+}
+
+
+@pytest.mark.parametrize("answer", ANSWERS)
+@pytest.mark.parametrize(("name", "modality"), MODELS)
+def test_answers_of_every_kind_are_given(name, modality, answer):
+    spec, batch = made(modality)
+    model = make_model(name, ModelSpec({modality: spec}, ANSWERS[answer]))
+    output = model(batch, need_attention=True)
+    assert output.answer.shape == (len(batch), ANSWERS[answer].width)
+    torch.testing.assert_close(output.attention.importance.sum(1), torch.ones(len(batch)))
+    output.answer.square().sum().backward()
+    assert [key for key, parameter in model.named_parameters() if parameter.grad is None] == []
+
+
+@pytest.mark.parametrize(("name", "changes"), [("transformer", {"ngrams": 2}), ("transformer", {}), ("bert", {})])
+@torch.no_grad()
+def test_a_single_number_has_an_importance_of_its_own(name, changes):
+    """Of numbers that do not compete nothing cancels, so that scores count though there is but one."""
+    model = make_model(name, ModelSpec({"text": TEXT}, ANSWERS["a number"]), **changes)
+    importance = model(text_batch(), need_attention=True).attention.importance
+    assert importance[0, 1:-1].std() > 1e-4
+
+
+@pytest.mark.parametrize(("name", "modality"), MODELS)
+@torch.no_grad()
+def test_a_choice_says_which_number_the_importance_is_for(name, modality):
+    spec, batch = made(modality)
+    model = make_model(name, ModelSpec({modality: spec}, ANSWERS["several numbers"]), attention_loss="faithful")
+    usual = model(batch, need_attention=True)
+    chosen = model.spec.answer.choose(usual.answer)
+
+    def importance(choice):
+        output = model(batch, need_attention=True, choice=choice)
+        assert torch.equal(output.answer, usual.answer)
+        return output.attention.importance
+
+    torch.testing.assert_close(importance(chosen), usual.attention.importance)
+    other = (torch.where(chosen < 0, ~chosen, chosen) + 1) % 4
+    assert not torch.allclose(importance(other), usual.attention.importance, atol=1e-4)
+    assert not torch.allclose(importance(~chosen), usual.attention.importance, atol=1e-4)
+
+
+on_pairs = pytest.mark.parametrize("name", [name for name, modality in MODELS if modality == "text"])
+
+
+@on_pairs
+@torch.no_grad()
+def test_padding_changes_nothing_of_two_texts(name):
+    model, together = make_model(name, PAIR), pair_batch()
+    whole = model(together, need_attention=True)
+    own = together.input.own()
+    assert (whole.attention.importance[~own] == 0).all()
+    torch.testing.assert_close(whole.attention.importance.sum(1), torch.ones(len(together)))
+    for row, length in enumerate(together.input.lengths.tolist()):
+        texts = together.input.rows(torch.tensor([row]))
+        short = replace(texts, tokens=texts.tokens[:, :length], segments=texts.segments[:, :length], padded=False)
+        output = model(Batch(inputs={"text": short}, targets={}, ids=together.ids[:1]), need_attention=True)
+        torch.testing.assert_close(output.answer[0], whole.answer[row], atol=1e-5, rtol=1e-5)
+        found, importance = output.attention.importance[0], whole.attention.importance[row]
+        torch.testing.assert_close(found, importance[:length], atol=1e-5, rtol=1e-5)
+
+
+@on_pairs
+def test_which_of_two_texts_a_token_belongs_to_counts(name):
+    model, batch = make_model(name, PAIR), pair_batch()
+    answer = model(batch).answer
+    answer.square().sum().backward()
+    assert [key for key, p in model.named_parameters() if not p.grad.any() and not key.endswith("key.bias")] == []
+    segments = batch.input.segments.clone()
+    segments[0, 2:7] = 1  # most of the first text's tokens
+    turned = batch.reading(replace(batch.input, segments=segments))
+    assert not torch.allclose(model(turned).answer[0], answer[0], atol=1e-4)

@@ -7,18 +7,20 @@ from tokenizers.models import WordLevel
 from torch.nn.functional import cross_entropy
 
 from attnpred.config.options import TokenizerConfig
-from attnpred.contracts import TextSpec
 from attnpred.errors import UserError
+from attnpred.modalities import load_reader
+from attnpred.modalities.reader import save_reader
+from attnpred.modalities.text.batch import TextSpec
 from attnpred.modalities.text.reader import TextReader
 from attnpred.modalities.text.tokenizer_training import train_vocabulary
 from attnpred.modalities.text.tokens import Vocabulary
 from attnpred.models.letters import ROWS, Letters, rows_of
 from attnpred.models.transformer import Transformer
 from tests.explain.made import texts
-from tests.models.made import IMAGE, make_config, make_model
+from tests.models.made import CLASSES, IMAGE, make_config, make_model, wrapped
 
 WORDS = dict(enumerate(("dull", "dullness", "a", "great", "greatest", "grate"), start=2))
-SPEC = TextSpec(classes=("a", "b"), vocab_size=10, max_length=12, pad_id=0, mask_id=1, spelled=WORDS)
+SPEC = TextSpec(vocab_size=10, max_length=12, pad_id=0, mask_id=1, spelled=WORDS)
 SMALL = {"width": 16, "depth": 1, "heads": 2}
 
 
@@ -71,10 +73,10 @@ def test_it_starts_as_the_model_without_it_and_is_no_burden_to_checkpoints(ngram
     batch, outputs, names = texts([2, 3, 4], [6, 7]), [], []
     for letters in (None, 5):
         torch.manual_seed(0)
-        model = Transformer(make_config("transformer", **SMALL, ngrams=ngrams, letters=letters), SPEC).eval()
+        model = Transformer(make_config("transformer", **SMALL, ngrams=ngrams, letters=letters), wrapped(SPEC)).eval()
         outputs.append(model(batch, need_attention=True))
         names.append(set(model.state_dict()))
-    assert torch.equal(outputs[0].logits, outputs[1].logits)
+    assert torch.equal(outputs[0].answer, outputs[1].answer)
     assert torch.equal(outputs[0].attention.importance, outputs[1].attention.importance)
     assert names[1] - names[0] == {"embed.letters.table.weight"}
 
@@ -83,17 +85,17 @@ def test_it_starts_as_the_model_without_it_and_is_no_burden_to_checkpoints(ngram
 @pytest.mark.parametrize(("letters", "learns"), [(None, False), (5, True)])
 def test_a_word_that_training_never_saw_is_known_by_one_it_resembles(letters, learns, ngrams):
     torch.manual_seed(0)
-    model = Transformer(make_config("transformer", **SMALL, dropout=0.0, ngrams=ngrams, letters=letters), SPEC)
+    model = Transformer(make_config("transformer", **SMALL, dropout=0.0, ngrams=ngrams, letters=letters), wrapped(SPEC))
     with torch.no_grad():
         model.embed.table.weight[[3, 6]] = 0.0  # as far as chance says something of them
     seen, labels = texts([2], [5]), torch.tensor([0, 1])
     optimizer = torch.optim.AdamW(model.parameters(), lr=0.01)
     for _ in range(30):
         optimizer.zero_grad()
-        cross_entropy(model(seen).logits, labels).backward()
+        cross_entropy(model(seen).answer, labels).backward()
         optimizer.step()
     with torch.no_grad():
-        told = model.eval()(texts([3], [6])).logits.softmax(1)[[0, 1], labels]  # dullness, greatest
+        told = model.eval()(texts([3], [6])).answer.softmax(1)[[0, 1], labels]  # dullness, greatest
     assert bool((told > 0.8).all()) == learns
 
 
@@ -107,9 +109,9 @@ def test_a_reader_tells_how_tokens_are_spelled_and_saves_it_once(kind, tmp_path)
     expected = {number: vocabulary.tokenizer.id_to_token(number) for number in range(2, vocabulary.size)}
     assert reader.spec.spelled == expected
     assert {"dull", "great"} < set(expected.values())
-    reader.save(tmp_path)
+    save_reader(tmp_path, reader, CLASSES["text"])
     assert "spelled" not in (tmp_path / "spec.json").read_text()
-    again = TextReader.load(tmp_path).spec
+    again = load_reader(tmp_path).spec
     assert again == reader.spec
     assert again.spelled == reader.spec.spelled
 

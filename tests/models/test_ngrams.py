@@ -4,21 +4,21 @@ import pytest
 import torch
 from torch.nn.functional import cross_entropy
 
-from attnpred.contracts import TextBatch, TextSpec
 from attnpred.errors import UserError
 from attnpred.explain.base import make
+from attnpred.modalities.text.batch import TextInput, TextSpec
 from attnpred.models.ngrams import ROWS, Ngrams, evened
 from attnpred.models.transformer import Transformer
 from tests.explain.made import texts
-from tests.models.made import IMAGE, make_config, make_model
+from tests.models.made import IMAGE, as_batch, make_config, make_model, make_task, wrapped
 
-SPEC = TextSpec(classes=("a", "b"), vocab_size=30, max_length=24, pad_id=0, mask_id=1)
+SPEC = TextSpec(vocab_size=30, max_length=24, pad_id=0, mask_id=1)
 
 
 @torch.no_grad()
 def scored(longest, *rows):
     """Of each run (number of its tokens, place of its last) of each text: its row of the table, where it has one."""
-    rows_of, known = Ngrams(SPEC, longest).rows(texts(*rows))
+    rows_of, known = Ngrams(SPEC, 2, longest).rows(texts(*rows).input)
     return [
         {(n + 1, end): row[end, n].item() for end, n in found.nonzero().tolist()}
         for row, found in zip(rows_of, known, strict=True)
@@ -47,10 +47,8 @@ def test_order_and_length_tell_runs_apart():
 def test_runs_of_a_large_vocabulary_are_spread_evenly():
     spec = replace(SPEC, vocab_size=50_000)
     tokens = torch.randint(2, 50_000, (2_000, 24), generator=torch.Generator().manual_seed(0))
-    batch = TextBatch(
-        labels=None, ids=tokens[:, 0], tokens=tokens, lengths=torch.full((len(tokens),), 24), padded=False
-    )
-    rows, _ = Ngrams(spec, 2).rows(batch)
+    read = TextInput(tokens=tokens, lengths=torch.full((len(tokens),), 24), padded=False)
+    rows, _ = Ngrams(spec, 2, 2).rows(read)
     counts = torch.bincount((rows[:, 1:, 1].flatten() - 50_000) // (ROWS // 64), minlength=64)
     expected = 2_000 * 23 / 64
     assert ((counts - expected).square() / expected).sum() < 120  # chi-squared of 63 degrees: 0.00002 by chance
@@ -63,27 +61,28 @@ def test_a_run_with_a_token_taken_away_has_no_score():
 
 @torch.no_grad()
 def test_a_runs_score_is_shared_by_its_tokens_and_nothing_is_lost():
-    ngrams = Ngrams(SPEC, 3)
+    ngrams = Ngrams(SPEC, 2, 3)
     ngrams.table.weight.normal_(generator=torch.Generator().manual_seed(0))
     batch = texts([5, 6, 7, 1, 8], [9, 10])
-    rows, known = ngrams.rows(batch)
-    scores = ngrams(batch)
+    rows, known = ngrams.rows(batch.input)
+    scores = ngrams(batch.input)
     whole = 10 * (ngrams.table.weight[rows] * known[..., None]).sum((1, 2))
     torch.testing.assert_close(scores.sum(1), whole)
     pair, single = (10 * ngrams.table.weight[rows[1, 1, n]] for n in (1, 0))
     torch.testing.assert_close(scores[1, 1], single + pair / 2)
-    torch.testing.assert_close(evened(scores, batch.valid()).sum(1), whole / torch.tensor([[5.0], [2.0]]).sqrt())
+    torch.testing.assert_close(evened(scores, batch.input.valid()).sum(1), whole / torch.tensor([[5.0], [2.0]]).sqrt())
     assert not scores[1, 2:].any()
 
 
 def test_it_starts_as_the_model_without_it():
     specs = {"width": 16, "depth": 1, "heads": 2}
     batch = texts([5, 6, 7], [9, 10])
-    logits = []
+    answers = []
     for ngrams in (None, 2):
         torch.manual_seed(0)
-        logits.append(Transformer(make_config("transformer", **specs, ngrams=ngrams), SPEC).eval()(batch).logits)
-    assert torch.equal(*logits)
+        config = make_config("transformer", **specs, ngrams=ngrams)
+        answers.append(Transformer(config, wrapped(SPEC)).eval()(batch).answer)
+    assert torch.equal(*answers)
 
 
 def test_gradients_hand_each_token_its_share():
@@ -91,9 +90,9 @@ def test_gradients_hand_each_token_its_share():
     torch.nn.init.zeros_(model.head.weight)  # the scores alone decide
     batch, target = texts([5, 6, 7, 8], [9, 10]), torch.tensor([1, 0])
     with torch.no_grad():
-        scores = model.embed.ngrams(batch)[torch.arange(2), :, target]
+        scores = model.embed.ngrams(batch.input)[torch.arange(2), :, target]
     for name in ("input_x_gradient", "attnlrp"):
-        found = make(name, model)(batch, target)
+        found = make(name, model, make_task())(batch, target)
         torch.testing.assert_close(found, scores / torch.tensor([[4.0], [2.0]]).sqrt())
 
 
@@ -105,8 +104,8 @@ def test_importance_is_the_layers_attention_and_the_scores_by_what_each_decides(
     without.load_state_dict(shared)
     plain, output = (m(batch, need_attention=True) for m in (without, model))
     # of two classes: half of their difference, by the layers and by each token's scores
-    said = (plain.logits[:, 1] - plain.logits[:, 0]).abs() / 2
-    scores = evened(model.embed.ngrams(batch), batch.valid())
+    said = (plain.answer[:, 1] - plain.answer[:, 0]).abs() / 2
+    scores = evened(model.embed.ngrams(batch.input), batch.input.valid())
     own = (scores[..., 1] - scores[..., 0]).abs() / 2
     expected = said[:, None] * plain.attention.importance + own
     torch.testing.assert_close(output.attention.importance, expected / expected.sum(1, keepdim=True))
@@ -119,8 +118,8 @@ def test_what_scores_are_known_to_add_need_not_be_predicted():
     torch.nn.init.zeros_(model.predicted.tell.weight)
     batch = texts([5, 6, 7, 8], [9, 10])
     output = model(batch, need_attention=True)
-    scores = model.embed.ngrams(batch)[torch.arange(2), :, output.logits.argmax(1)]
-    for row, length in enumerate(batch.lengths.tolist()):
+    scores = model.embed.ngrams(batch.input)[torch.arange(2), :, output.answer.argmax(1)]
+    for row, length in enumerate(batch.input.lengths.tolist()):
         found = output.attention.importance[row, :length]
         assert found.argsort().tolist() == scores[row, :length].argsort().tolist()
 
@@ -144,15 +143,15 @@ def test_images_have_none():
 def test_pairs_decide_what_single_words_cannot(longest, learns):
     """Pairs of one parity, of words that both classes hold alike; the layers get no chance, since their head is 0."""
     torch.manual_seed(0)
-    model = Transformer(make_config("transformer", width=16, depth=1, heads=2, ngrams=longest), SPEC)
+    model = Transformer(make_config("transformer", width=16, depth=1, heads=2, ngrams=longest), wrapped(SPEC))
     torch.nn.init.zeros_(model.head.weight).requires_grad_(False)
     optimizer = torch.optim.AdamW([p for p in model.parameters() if p.requires_grad], lr=0.01)
     for _ in range(100):
         first, second = torch.randint(2, 30, (2, 256))
         labels = (first + second) % 2
         tokens = torch.stack((first, second), dim=1)
-        batch = TextBatch(labels=labels, ids=labels, tokens=tokens, lengths=torch.full((256,), 2), padded=False)
-        logits = model(batch).logits
+        batch = as_batch(TextInput(tokens=tokens, lengths=torch.full((256,), 2), padded=False))
+        logits = model(batch).answer
         optimizer.zero_grad()
         cross_entropy(logits, labels).backward()
         optimizer.step()

@@ -5,12 +5,12 @@ import torch
 from torch.nn.functional import cross_entropy
 
 from attnpred.models.predicted import shares
-from tests.models.made import LENGTH, SMALL, class_of, made, make_config, make_model, text_batch
+from tests.models.made import LENGTH, MODELS, SMALL, class_of, made, make_config, make_model, text_batch, wrapped
 
 FAITHFUL = {"attention_loss": "faithful"}
 EVERY = pytest.mark.parametrize(
     ("name", "modality"),
-    [("transformer", "text"), ("transformer", "image"), ("resnet_attention", "image"), ("bert", "text")],
+    MODELS,
 )
 
 
@@ -21,10 +21,10 @@ def test_the_answer_is_that_of_a_model_without(name, modality):
     answers, drawn = [], []
     for changes in ({}, FAITHFUL):
         torch.manual_seed(0)
-        config = make_config(name, **{**SMALL[name], **changes})
-        model = class_of(config)(config, spec)
+        config = make_config(name, **{**SMALL.get(name, {}), **changes})
+        model = class_of(config)(config, wrapped(spec))
         drawn.append(torch.rand(()))
-        answers.append(model.eval()(batch).logits)
+        answers.append(model.eval()(batch).answer)
     torch.testing.assert_close(answers[0], answers[1], rtol=0, atol=0)
     assert drawn[0] == drawn[1]
 
@@ -68,12 +68,12 @@ def test_the_class_that_is_answered_chooses_what_is_told():
     with torch.no_grad():
         model.predicted.tell.weight.normal_()
         first = model(batch, need_attention=True)
-        model.head.bias += 1000 * (torch.arange(2) != first.logits[0].argmax())
+        model.head.bias += 1000 * (torch.arange(2) != first.answer[0].argmax())
         second = model(batch, need_attention=True)
         assert not torch.allclose(first.attention.importance[0], second.attention.importance[0])
         model.predicted.tell.weight[:] = model.predicted.tell.weight[:1]
         alike = model(batch, need_attention=True).attention.importance
-        model.head.bias -= 2000 * (torch.arange(2) != first.logits[0].argmax())
+        model.head.bias -= 2000 * (torch.arange(2) != first.answer[0].argmax())
         torch.testing.assert_close(model(batch, need_attention=True).attention.importance, alike)
 
 

@@ -4,10 +4,10 @@ import pytest
 import torch
 from torch.nn.functional import cross_entropy, gelu, max_pool2d
 
-from attnpred.contracts import ImageBatch, ImageSpec
 from attnpred.errors import UserError
+from attnpred.modalities.image.batch import ImageInput, ImageSpec
 from attnpred.models.resnet_blocks import PlainStage, WaveStem
-from tests.models.made import IMAGE, image_batch, make_config, make_model
+from tests.models.made import IMAGE, as_batch, image_batch, make_config, make_model, wrapped
 
 
 @pytest.mark.parametrize(
@@ -24,7 +24,7 @@ from tests.models.made import IMAGE, image_batch, make_config, make_model
 def test_the_map_is_halved_while_it_stays_large_enough(height, width, stages, grid):
     spec = replace(IMAGE, height=height, width=width)
     attention = make_model("resnet_attention", spec, stages=stages)(image_batch(2, spec), need_attention=True).attention
-    assert attention.grid == grid
+    assert attention.grids == (grid,)
     assert attention.importance.shape == (2, grid[0] * grid[1])
 
 
@@ -44,7 +44,7 @@ def test_the_map_is_halved_while_it_stays_large_enough(height, width, stages, gr
 def test_every_plain_stage_halves_the_map(height, width, stages, grid):
     spec = replace(IMAGE, height=height, width=width)
     model = make_model("resnet_attention", spec, stages=stages, block="plain")
-    assert model(image_batch(2, spec), need_attention=True).attention.grid == grid
+    assert model(image_batch(2, spec), need_attention=True).attention.grids == (grid,)
     strided = make_model("resnet_attention", spec, stages=stages)
     assert model.head.in_features == strided.head.in_features
 
@@ -100,15 +100,15 @@ def test_folded_norms_change_no_answer(block, attention):
     before = model.eval()(batch, need_attention=True)
     after = model.for_inference()(batch, need_attention=True)
     assert not any(isinstance(m, torch.nn.BatchNorm2d) and m.affine for m in model.modules())
-    torch.testing.assert_close(after.logits, before.logits, atol=1e-4, rtol=1e-4)
+    torch.testing.assert_close(after.answer, before.answer, atol=1e-4, rtol=1e-4)
     torch.testing.assert_close(after.attention.importance, before.attention.importance, atol=1e-5, rtol=1e-4)
 
 
 @torch.no_grad()
 def test_pixels_may_be_bytes_or_floats():
     model, batch = make_model("resnet_attention", IMAGE), image_batch()
-    blended = replace(batch, pixels=batch.pixels.float())
-    torch.testing.assert_close(model(blended).logits, model(batch).logits)
+    blended = batch.reading(replace(batch.input, pixels=batch.input.pixels.float()))
+    torch.testing.assert_close(model(blended).answer, model(batch).answer)
 
 
 def test_pixels_are_normalised_by_the_specification():
@@ -167,17 +167,17 @@ def test_heads_must_divide_the_last_stage():
 
 @pytest.mark.parametrize("attention", ["none", "se", "cbam", "self"])
 def test_it_learns_where_the_bright_square_is(attention):
-    spec = ImageSpec(classes=tuple("abcd"), channels=1, height=8, width=8, mean=(60.0,), std=(40.0,))
+    spec = wrapped(ImageSpec(channels=1, height=8, width=8, mean=(60.0,), std=(40.0,)), 4)
     torch.manual_seed(0)
     labels = torch.arange(64) % 4
     pixels = torch.randint(0, 90, (64, 1, 8, 8))
     for image, label in zip(pixels, labels.tolist(), strict=True):
         image[:, 4 * (label // 2) :, 4 * (label % 2) :][:, :4, :4] += 100
-    batch = ImageBatch(labels=labels, ids=labels, pixels=pixels.to(torch.uint8))
+    batch = as_batch(ImageInput(pixels=pixels.to(torch.uint8)), "image")
     model = make_model("resnet_attention", spec, attention=attention).train()
     optimizer = torch.optim.SGD(model.parameters(), lr=0.05, momentum=0.9)
     for _ in range(25):
         optimizer.zero_grad()
-        cross_entropy(model(batch).logits, labels).backward()
+        cross_entropy(model(batch).answer, labels).backward()
         optimizer.step()
-    assert (model.eval()(batch).logits.argmax(1) == labels).float().mean() > 0.95
+    assert (model.eval()(batch).answer.argmax(1) == labels).float().mean() > 0.95

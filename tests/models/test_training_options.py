@@ -7,10 +7,8 @@ import torch
 from torch import nn
 
 from attnpred.errors import UserError
-from attnpred.models.views import look
-from tests.models.made import CASES, IMAGE, NAMES, TEXT, image_batch, made, make_model
-
-MODELS = [("transformer", "text"), ("transformer", "image"), ("resnet_attention", "image"), ("bert", "text")]
+from attnpred.models.views import answered
+from tests.models.made import CASES, IMAGE, MODELS, NAMES, TEXT, image_batch, made, make_model
 
 
 @pytest.mark.parametrize(("name", "modality"), MODELS)
@@ -57,7 +55,7 @@ def test_recomputing_changes_neither_gradients_nor_statistics(name, modality):
     again.load_state_dict(kept.state_dict())
     for model in (kept, again):
         torch.manual_seed(1)
-        model(batch).logits.square().sum().backward()
+        model(batch).answer.square().sum().backward()
     for (name, one), other in zip(kept.named_parameters(), again.parameters(), strict=True):
         torch.testing.assert_close(one.grad, other.grad, msg=name)
     for (name, one), other in zip(kept.named_buffers(), again.buffers(), strict=True):
@@ -80,15 +78,17 @@ def test_recomputing_keeps_less():
 @torch.no_grad()
 def test_two_looks_are_the_same_for_an_image_and_its_mirror(name):
     model, batch = make_model(name, IMAGE), image_batch()
-    one, other = (look(model, b, mirror=True, need_attention=True) for b in (batch, batch.mirrored()))
-    torch.testing.assert_close(one.logits, other.logits)
-    rows, columns = one.attention.grid
+    one, other = (
+        answered(model, b, mirror=True, need_attention=True) for b in (batch, batch.reading(batch.input.mirrored()))
+    )
+    torch.testing.assert_close(one.answer, other.answer)
+    [(rows, columns)] = one.attention.grids
     flipped = other.attention.importance.view(-1, rows, columns).flip(2).flatten(1)
     torch.testing.assert_close(one.attention.importance, flipped)
     torch.testing.assert_close(one.attention.importance.sum(1), torch.ones(len(batch)))
-    single = model(batch).logits
-    assert not torch.allclose(one.logits, single)
-    torch.testing.assert_close(look(model, batch, mirror=False).logits, single)
+    single = model(batch).answer
+    assert not torch.allclose(one.answer, single)
+    torch.testing.assert_close(answered(model, batch, mirror=False).answer, single)
 
 
 def test_adapters_alone_are_trained_and_come_back(tmp_path):
@@ -99,10 +99,10 @@ def test_adapters_alone_are_trained_and_come_back(tmp_path):
     assert all("lora_" in name or name.startswith(("pool", "head")) for name in trained)
     assert sum("lora_A" in name for name in trained) == 2 * 6  # layers x linear maps
     model.save_assets(tmp_path)
-    restored = type(model).restore(replace(model.config, source="gone"), spec, tmp_path).eval()
+    restored = type(model).restore(replace(model.config, source="gone"), model.spec, tmp_path).eval()
     restored.load_state_dict(model.state_dict())
     with torch.no_grad():
-        torch.testing.assert_close(restored(batch).logits, model(batch).logits)
+        torch.testing.assert_close(restored(batch).answer, model(batch).answer)
 
 
 def test_adapters_without_their_package(monkeypatch):
@@ -115,9 +115,9 @@ def test_attention_dropout_acts_in_training_alone():
     model = make_model("transformer", TEXT, dropout=0.0, attention_dropout=0.5)
     batch = made("text")[1]
     with torch.no_grad():
-        assert torch.equal(model(batch).logits, model(batch).logits)
+        assert torch.equal(model(batch).answer, model(batch).answer)
         model.train()
-        assert not torch.equal(model(batch).logits, model(batch).logits)
+        assert not torch.equal(model(batch).answer, model(batch).answer)
 
 
 @pytest.mark.parametrize(("name", "modality", "changes"), CASES, ids=NAMES)
@@ -130,5 +130,5 @@ def test_inference_answers_as_training_left_it(name, modality, changes):
         norm.running_var.uniform_(0.5, 2)
     before = model(batch, need_attention=True)
     after = model.for_inference()(batch, need_attention=True)
-    torch.testing.assert_close(after.logits, before.logits, rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(after.answer, before.answer, rtol=1e-4, atol=1e-4)
     torch.testing.assert_close(after.attention.importance, before.attention.importance, rtol=1e-4, atol=1e-5)

@@ -4,10 +4,10 @@ import pytest
 import torch
 from torch.nn.functional import cross_entropy
 
-from attnpred.contracts import TextBatch, TextSpec
 from attnpred.errors import UserError
+from attnpred.modalities.text.batch import TextInput, TextSpec
 from attnpred.models.transformer import ExampleDropout, Transformer
-from tests.models.made import IMAGE, LENGTH, TEXT, image_batch, make_config, make_model, text_batch
+from tests.models.made import IMAGE, LENGTH, TEXT, as_batch, image_batch, make_config, make_model, text_batch, wrapped
 
 
 @pytest.mark.parametrize(
@@ -52,12 +52,12 @@ def test_parts_are_patches_in_reading_order(height, width, patch, grid):
     spec = replace(IMAGE, height=height, width=width)
     model = make_model("transformer", spec, patch=patch)
     batch = image_batch(1, spec)
-    assert model(batch, need_attention=True).attention.grid == grid
+    assert model(batch, need_attention=True).attention.grids == (grid,)
     # a changed pixel changes the feature of its own patch alone
-    side, before = height // grid[0], model.embed(batch)
-    pixels = batch.pixels.clone()
+    side, before = height // grid[0], model.embed(batch.input)
+    pixels = batch.input.pixels.clone()
     pixels[0, 0, -1, 0] ^= 255
-    changed = (model.embed(replace(batch, pixels=pixels)) - before)[0].abs().sum(1).nonzero().flatten().tolist()
+    changed = (model.embed(replace(batch.input, pixels=pixels)) - before)[0].abs().sum(1).nonzero().flatten().tolist()
     assert changed == [((height - 1) // side) * grid[1]]
 
 
@@ -66,17 +66,17 @@ def test_parts_are_patches_in_reading_order(height, width, patch, grid):
 def test_the_order_of_words_matters(kind):
     model = make_model("transformer", TEXT, positions=kind)
     batch = text_batch((LENGTH,))
-    turned = replace(batch, tokens=batch.tokens.flip(1))
-    assert not torch.allclose(model(turned).logits, model(batch).logits, atol=1e-4)
+    turned = batch.reading(replace(batch.input, tokens=batch.input.tokens.flip(1)))
+    assert not torch.allclose(model(turned).answer, model(batch).answer, atol=1e-4)
 
 
 @torch.no_grad()
 def test_bfloat16_weights_work():
     for spec, batch in ((TEXT, text_batch()), (IMAGE, image_batch())):
         model = make_model("transformer", spec)
-        exact = model(batch).logits
+        exact = model(batch).answer
         output = model.bfloat16()(batch, need_attention=True)
-        torch.testing.assert_close(output.logits.float(), exact, atol=0.1, rtol=0.1)
+        torch.testing.assert_close(output.answer.float(), exact, atol=0.1, rtol=0.1)
         assert output.attention.importance.dtype == torch.float32
 
 
@@ -93,16 +93,16 @@ def test_dropout_takes_a_feature_from_a_whole_example():
 def test_it_learns_which_words_decide_and_looks_at_them():
     torch.manual_seed(0)
     config = make_config("transformer", width=64, depth=1, dropout=0.0)
-    model = Transformer(config, TextSpec(classes=("a", "b"), vocab_size=500, max_length=24, pad_id=0, mask_id=1))
+    model = Transformer(config, wrapped(TextSpec(vocab_size=500, max_length=24, pad_id=0, mask_id=1)))
     optimizer = torch.optim.AdamW(model.parameters(), lr=0.001)
     rows, labels = torch.arange(64), torch.arange(64) % 2
     for _ in range(80):
         tokens, places = torch.randint(100, 500, (64, 24)), torch.randint(0, 24, (64,))
         tokens[rows, places] = 10 + labels + 2 * torch.randint(0, 10, (64,))
-        batch = TextBatch(labels=labels, ids=rows, tokens=tokens, lengths=torch.full((64,), 24), padded=False)
+        batch = as_batch(TextInput(tokens=tokens, lengths=torch.full((64,), 24), padded=False))
         output = model(batch, need_attention=True)
         optimizer.zero_grad()
-        cross_entropy(output.logits, labels).backward()
+        cross_entropy(output.answer, labels).backward()
         optimizer.step()
-    assert (output.logits.argmax(1) == labels).float().mean() > 0.95
+    assert (output.answer.argmax(1) == labels).float().mean() > 0.95
     assert output.attention.importance[rows, places].mean() > 3 / 24

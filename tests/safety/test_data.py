@@ -13,7 +13,7 @@ from PIL import Image
 from attnpred.data.open_source import open_source
 from attnpred.errors import UserError
 from attnpred.modalities.image.pixels import FORMATS, open_image
-from tests.data.made import image_config, make_image_source, png, text_config
+from tests.data.made import image_config, image_data, make_image_source, png, text_config
 from tests.safety.made import Touch, pickled
 
 
@@ -93,13 +93,11 @@ def test_a_picture_of_too_many_pixels_is_not_decoded(share, tmp_path, monkeypatc
 
 
 def test_a_bomb_among_training_data_is_named(tmp_path, monkeypatch):
-    from attnpred.modalities.image.data import ImageData
-
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)
     images = [np.zeros((8, 8, 3), np.uint8)] * 9 + [np.zeros((20, 20, 3), np.uint8)]
     source = make_image_source(tmp_path / "made", rows={"train": (images, [0, 1] * 5), "test": (images, [0, 1] * 5)})
     with pytest.raises(UserError, match=r"row 9 of data.train_split=train cannot be decoded: .*pixels"):
-        ImageData(image_config(source, tmp_path / "cache")).loader("train")
+        image_data(image_config(source, tmp_path / "cache")).loader("train")
 
 
 @pytest.mark.parametrize("kind", ["EPS", "PDF", "FITS", "IM", "PSD"])

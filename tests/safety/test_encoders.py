@@ -82,6 +82,6 @@ def test_weights_of_an_older_kind_are_read_without_unpickling(tmp_path):
     (encoder / "model.safetensors").unlink()
     torch.save(whole.state_dict(), encoder / "pytorch_model.bin")
     from attnpred.models.bert import Bert
-    from tests.models.made import TEXT, make_config
+    from tests.models.made import TEXT, make_config, wrapped
 
-    assert Bert(make_config("bert", source=str(encoder)), TEXT).encoder.config.hidden_size == 16
+    assert Bert(make_config("bert", source=str(encoder)), wrapped(TEXT)).encoder.config.hidden_size == 16

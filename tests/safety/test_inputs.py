@@ -215,7 +215,7 @@ def test_of_a_very_long_text_the_part_that_is_kept_is_read(truncate, runs):
 
 
 def kept(reader, ids):
-    head, tail = reader._kept(len(ids))
+    head, tail = reader._ends(len(ids), min(len(ids), reader.spec.room))
     return [*range(head), *range(len(ids) - tail, len(ids))]
 
 

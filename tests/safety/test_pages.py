@@ -31,7 +31,7 @@ class Seen(html.parser.HTMLParser):
 @pytest.fixture
 def named_badly(text_run):
     """A run whose classes have a stranger's names."""
-    edit_json(text_run / "spec.json", lambda values: values["spec"].update(classes=list(HOSTILE)))
+    edit_json(text_run / "spec.json", lambda values: values["target"].update(classes=list(HOSTILE)))
     return text_run
 
 
@@ -83,7 +83,7 @@ def test_pictures_of_them_are_drawn(named_badly, capsys):
 def test_a_terminal_is_not_steered(text_run, runs, capfd):
     """By classes that the specification names, which a warning tells, a table shows and JSON holds."""
     names = [SEQUENCE + "bad", SEQUENCE + "good\r\n"]
-    edit_json(text_run / "spec.json", lambda values: values["spec"].update(classes=names))
+    edit_json(text_run / "spec.json", lambda values: values["target"].update(classes=names))
     assert main(["evaluate", str(text_run)]) == 0
     out, err = capfd.readouterr()
     assert "are taken, in this order, for the model's" in err

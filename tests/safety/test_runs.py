@@ -240,14 +240,14 @@ def entry_of(runs):
 
 
 def test_prepared_data_holds_no_pickle(runs, tmp_path):
-    """An array of objects, which numpy would unpickle, in place of the labels."""
+    """An array of objects, which numpy would unpickle, in place of the targets."""
     import numpy as np
 
     from attnpred.data.store import Store
 
     spoilt = shutil.copytree(entry_of(runs), tmp_path / "entry")
-    np.save(spoilt / "labels.npy", np.array([Touch(tmp_path / "ran")], object), allow_pickle=True)
-    with pytest.raises(ValueError, match="allow_pickle"):
+    np.save(spoilt / "targets.npy", np.array([Touch(tmp_path / "ran")], object), allow_pickle=True)
+    with pytest.raises(ValueError, match="Python objects"):
         Store(spoilt)
     assert not (tmp_path / "ran").exists()
 

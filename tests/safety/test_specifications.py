@@ -4,11 +4,11 @@ import shutil
 
 import pytest
 import yaml
+from PIL import Image
 
 from tests.safety.made import edit_config, edit_json
 
 SPECS = {
-    "classes": [None, [], "ab", [1, 2], ["a", "a"], [["a"]]],
     "height": [0, -1, "8", None, 8.5],
     "channels": [2, True, "1"],
     "mean": [[], [1, 2], ["x"], 3],
@@ -19,7 +19,43 @@ SPECS = {
 
 @pytest.mark.parametrize(("key", "value"), [(key, value) for key, values in SPECS.items() for value in values], ids=str)
 def test_a_wrong_specification_is_named(key, value, refused, image_run):
-    edit_json(image_run / "spec.json", lambda values: values["spec"].update({key: value}))
+    edit_json(image_run / "spec.json", lambda values: values["inputs"]["image"]["spec"].update({key: value}))
+    assert "spec.json" in refused("predict", image_run, "x.png")
+
+
+TARGETS = {
+    "classes": [None, [], "ab", [1, 2], ["a", "a"], [["a"]]],
+    "counts": [3, ["x"], [[1]], [1]],
+    "unknown": [1],
+}
+
+
+@pytest.mark.parametrize(
+    ("key", "value"), [(key, value) for key, values in TARGETS.items() for value in values], ids=str
+)
+def test_a_wrong_target_is_named(key, value, refused, image_run):
+    edit_json(image_run / "spec.json", lambda values: values["target"].update({key: value}))
+    Image.new("L", (8, 8)).save(image_run.parent / "x.png")
+    assert "spec.json" in refused("predict", image_run, image_run.parent / "x.png")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda values: values.pop("target"),
+        lambda values: values.pop("inputs"),
+        lambda values: values.update(inputs={}),
+        lambda values: values.update(inputs=[1]),
+        lambda values: values.update(target=[]),
+        lambda values: values["inputs"].update(image=[]),
+        lambda values: values["inputs"]["image"].pop("reader"),
+        lambda values: values["inputs"]["image"].update(reader=3),
+        lambda values: values["inputs"]["image"].pop("spec"),
+    ],
+    ids=range(9),
+)
+def test_parts_that_are_missing_or_something_else_are_named(change, refused, image_run):
+    edit_json(image_run / "spec.json", change)
     assert "spec.json" in refused("predict", image_run, "x.png")
 
 
@@ -29,12 +65,14 @@ TEXTS = {
     "pad_id": [-1, 10**9],
     "prefix": [[10**9], ["x"], 1],
     "mask_id": [None],
+    "names": ["ab", ["a"], ["a", "a"], [1, 2]],
+    "between": [[10**9], 3],
 }
 
 
 @pytest.mark.parametrize(("key", "value"), [(key, value) for key, values in TEXTS.items() for value in values], ids=str)
 def test_a_wrong_specification_of_texts_is_named(key, value, refused, text_run):
-    edit_json(text_run / "spec.json", lambda values: values["spec"].update({key: value}))
+    edit_json(text_run / "spec.json", lambda values: values["inputs"]["text"]["spec"].update({key: value}))
     assert "spec.json" in refused("predict", text_run, "a text")
 
 
@@ -42,7 +80,7 @@ def test_a_wrong_specification_of_texts_is_named(key, value, refused, text_run):
     ("key", "value"), [("truncate", "middle"), ("unknown_id", 10**9), ("strip_html", "yes"), ("file", "../../x")]
 )
 def test_a_wrong_reader_is_named(key, value, refused, text_run):
-    edit_json(text_run / "spec.json", lambda values: values["reader"].update({key: value}))
+    edit_json(text_run / "spec.json", lambda values: values["inputs"]["text"]["reader"].update({key: value}))
     assert "spec.json" in refused("predict", text_run, "a text")
 
 

@@ -107,8 +107,9 @@ class TextReader(Reader[TextSpec, TextInput]):
         if isinstance(value, str):
             try:
                 value = json.loads(value)
-            except ValueError:
-                value = dict(zip(names, value.split("\t"), strict=False))
+            except (ValueError, RecursionError):
+                texts = value.split("\t")
+                value = dict(zip(names, texts, strict=True)) if len(texts) == len(names) else None
         if not isinstance(value, Mapping) or not all(isinstance(value.get(name), str) for name in names):
             example = json.dumps(dict.fromkeys(names, "…"), ensure_ascii=False)
             raise BadInput(

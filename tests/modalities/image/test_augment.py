@@ -8,25 +8,25 @@ import torch
 
 from attnpred.config import schema
 from attnpred.config.options import AugmentConfig
-from attnpred.contracts import ImageBatch, ImageSpec
 from attnpred.errors import UserError
 from attnpred.modalities.image.augment import Augment, cut_out, turn
-from attnpred.modalities.image.data import ImageData
-from tests.data.made import image_config
+from attnpred.modalities.image.batch import ImageInput, ImageSpec
+from tests.data.made import image_config, image_data
+from tests.models.made import CLASSES, as_batch, make_task
 
-SPEC = ImageSpec(classes=("a", "b", "c"), channels=2, height=6, width=8, mean=(10.4, 20.6), std=(1.0, 1.0))
+SPEC = ImageSpec(channels=2, height=6, width=8, mean=(10.4, 20.6), std=(1.0, 1.0))
 OFF = {"crop": 0, "flip": False, "cutout": 0, "mixup": 0.0, "cutmix": 0.0}
 
 
 def augment(**changes):
-    return Augment(AugmentConfig(**{**OFF, **changes}), SPEC, epochs=9)
+    return Augment(AugmentConfig(**{**OFF, **changes}), SPEC, 9, make_task(CLASSES["image"]).soften)
 
 
 def batch(count=64):
     """Images whose every pixel tells its own place."""
     place = torch.arange(6 * 8, dtype=torch.uint8).view(1, 1, 6, 8)
     pixels = torch.cat([place, place + 100], 1).repeat(count, 1, 1, 1)
-    return ImageBatch(labels=torch.arange(count) % 3, ids=torch.arange(count), pixels=pixels)
+    return as_batch(ImageInput(pixels=pixels), "image")
 
 
 @pytest.fixture(autouse=True)
@@ -37,21 +37,21 @@ def _seed():
 def test_crop_shifts_each_image_and_reflects():
     given = batch()
     changed = augment(crop=2)(given, 0)
-    assert changed.pixels.dtype == torch.uint8
-    padded = torch.nn.functional.pad(given.pixels[:1].float(), (2, 2, 2, 2), mode="reflect").to(torch.uint8)[0]
+    assert changed.input.pixels.dtype == torch.uint8
+    padded = torch.nn.functional.pad(given.input.pixels[:1].float(), (2, 2, 2, 2), mode="reflect").to(torch.uint8)[0]
     crops = {(y, x): padded[:, y : y + 6, x : x + 8] for y in range(5) for x in range(5)}
-    found = [next(shift for shift, crop in crops.items() if torch.equal(crop, image)) for image in changed.pixels]
+    found = [next(shift for shift, crop in crops.items() if torch.equal(crop, image)) for image in changed.input.pixels]
     assert len(set(found)) > 15
-    assert torch.equal(changed.labels, given.labels)
+    assert torch.equal(changed.targets["label"], given.targets["label"])
     assert torch.equal(changed.ids, given.ids)
 
 
 def test_flip_mirrors_half_and_in_the_next_epoch_the_other_half():
     given = batch(200)
     change = augment(flip=True)
-    one, other, third = (change(given, epoch).pixels for epoch in (4, 5, 6))
-    mirrored = (one == given.pixels.flip(3)).flatten(1).all(1)
-    assert ((one == given.pixels).flatten(1).all(1) ^ mirrored).all()
+    one, other, third = (change(given, epoch).input.pixels for epoch in (4, 5, 6))
+    mirrored = (one == given.input.pixels.flip(3)).flatten(1).all(1)
+    assert ((one == given.input.pixels).flatten(1).all(1) ^ mirrored).all()
     assert 80 < mirrored.sum() < 120
     assert torch.equal(other, one.flip(3))
     assert torch.equal(third, one)
@@ -70,30 +70,30 @@ def test_cutout_blanks_one_square_with_the_mean():
     assert ((changed[:, 0] == 10).sum((1, 2)) == 9).all()
     assert ((changed[:, 1] == 21).sum((1, 2)) == 9).all()
     assert len({tuple(image.flatten().tolist()) for image in changed[:, 0]}) > 10
-    assert (augment(cutout=3)(batch(), 0).pixels[:, 1] == 21).sum((1, 2)).ge(9).all()
+    assert (augment(cutout=3)(batch(), 0).input.pixels[:, 1] == 21).sum((1, 2)).ge(9).all()
 
 
 def test_the_first_epochs_see_smaller_images():
-    given = ImageBatch(labels=torch.arange(4) % 3, ids=torch.arange(4), pixels=torch.full((4, 2, 12, 18), 7.0))
-    spec = ImageSpec(classes=("a", "b", "c"), channels=2, height=12, width=18, mean=(1.0, 1.0), std=(1.0, 1.0))
+    given = as_batch(ImageInput(pixels=torch.full((4, 2, 12, 18), 7.0)), "image")
+    spec = ImageSpec(channels=2, height=12, width=18, mean=(1.0, 1.0), std=(1.0, 1.0))
     change = Augment(AugmentConfig(**OFF, small_share=0.4, small_side=8), spec, epochs=9)
     for epoch in range(3):
-        small = change(given, epoch).pixels
+        small = change(given, epoch).input.pixels
         torch.testing.assert_close(small, torch.full((4, 2, 8, 12), 7.0))
-    assert torch.equal(change(given, 3).pixels, given.pixels)
+    assert torch.equal(change(given, 3).input.pixels, given.input.pixels)
 
 
 def test_the_last_epoch_sees_whole_images_however_few_there_are():
     change = Augment(AugmentConfig(**OFF, small_share=0.99, small_side=4), SPEC, epochs=1)
-    assert torch.equal(change(batch(), 0).pixels, batch().pixels)
+    assert torch.equal(change(batch(), 0).input.pixels, batch().input.pixels)
 
 
 def test_smaller_images_show_the_same():
     dark_left = torch.zeros(1, 2, 16, 16, dtype=torch.uint8)
     dark_left[..., 8:] = 200
-    spec = ImageSpec(classes=("a", "b"), channels=2, height=16, width=16, mean=(1.0, 1.0), std=(1.0, 1.0))
-    given = ImageBatch(labels=torch.tensor([0]), ids=torch.tensor([0]), pixels=dark_left)
-    small = Augment(AugmentConfig(**OFF, small_share=0.9, small_side=8), spec, epochs=2)(given, 0).pixels
+    spec = ImageSpec(channels=2, height=16, width=16, mean=(1.0, 1.0), std=(1.0, 1.0))
+    given = as_batch(ImageInput(pixels=dark_left), "image")
+    small = Augment(AugmentConfig(**OFF, small_share=0.9, small_side=8), spec, epochs=2)(given, 0).input.pixels
     assert small[..., :3].max() < 10
     assert small[..., 5:].min() > 190
 
@@ -114,18 +114,18 @@ def test_a_smaller_size_and_its_epochs_go_together(changes, complaint):
 def test_mixing_gives_soft_labels(changes):
     given = batch()
     mixed = augment(**changes)(given, 0)
-    assert mixed.labels.shape == (64, 3)
-    assert mixed.labels.is_floating_point()
-    torch.testing.assert_close(mixed.labels.sum(1), torch.ones(64))
-    assert mixed.pixels.is_floating_point()
-    assert mixed.pixels.shape == given.pixels.shape
+    assert mixed.targets["label"].shape == (64, 3)
+    assert mixed.targets["label"].is_floating_point()
+    torch.testing.assert_close(mixed.targets["label"].sum(1), torch.ones(64))
+    assert mixed.input.pixels.is_floating_point()
+    assert mixed.input.pixels.shape == given.input.pixels.shape
 
 
 def test_both_mixers_take_turns():
     images = torch.stack([torch.zeros(2, 6, 8), torch.full((2, 6, 8), 200)]).to(torch.uint8)
-    given = ImageBatch(labels=torch.tensor([0, 1]), ids=torch.arange(2), pixels=images)
+    given = as_batch(ImageInput(pixels=images), "image")
     change = augment(mixup=1.0, cutmix=1.0)
-    blended = [bool(((p > 0) & (p < 200)).any()) for p in (change(given, 0).pixels for _ in range(40))]
+    blended = [bool(((p > 0) & (p < 200)).any()) for p in (change(given, 0).input.pixels for _ in range(40))]
     assert 5 < sum(blended) < 35
 
 
@@ -135,8 +135,8 @@ def test_everything_follows_torchs_seed():
     first = change(batch(), 0)
     torch.manual_seed(3)
     again = change(batch(), 0)
-    assert torch.equal(first.pixels, again.pixels)
-    assert torch.equal(first.labels, again.labels)
+    assert torch.equal(first.input.pixels, again.input.pixels)
+    assert torch.equal(first.targets["label"], again.targets["label"])
 
 
 @pytest.mark.parametrize("name", ["crop", "cutout", "small_side"])
@@ -146,8 +146,8 @@ def test_larger_than_the_image(name):
 
 
 def test_nothing_on_is_none_and_imports_no_torchvision(image_source, cache_dir):
-    assert ImageData(image_config(image_source, cache_dir)).augment(1) is None
-    assert ImageData(image_config(image_source, cache_dir, augment={"crop": 1})).augment(1) is not None
+    assert image_data(image_config(image_source, cache_dir)).augment(1) is None
+    assert image_data(image_config(image_source, cache_dir, augment={"crop": 1})).augment(1) is not None
     modules = "attnpred.modalities.image.augment, attnpred.modalities.image.data"
     code = f"import sys, {modules}; assert 'torchvision' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], cwd=Path(__file__).parents[3], check=True)

@@ -8,22 +8,23 @@ import torch
 
 from attnpred.errors import UserError
 from attnpred.modalities import load_reader
-from attnpred.modalities.text.data import TextData
+from attnpred.modalities.reader import save_reader
 from attnpred.modalities.text.reader import TextReader
-from tests.data.made import LONG, explained, text_config, tokens_of
+from tests.data.made import LONG, explained, text_config, text_data, tokens_of
+from tests.models.made import CLASSES
 
 
 def test_batch_of_new_texts(reader):
     texts = ["The film was great.", "", "the", LONG]
     [reading] = reader.readings(texts, 16)
     batch = reading.batch
-    assert batch.labels is None
+    assert batch.targets == {}
     assert batch.ids.tolist() == [1, 2, 0, 3]
     assert reading.inputs == [texts[place] for place in batch.ids]
-    assert batch.lengths.tolist() == [1, 1, 5, 24]
-    assert batch.padded
-    assert batch.tokens[0, 0] == 1
-    assert not next(reader.readings(["the " * 8, "film " * 8], 16)).batch.padded
+    assert batch.input.lengths.tolist() == [1, 1, 5, 24]
+    assert batch.input.padded
+    assert batch.input.tokens[0, 0] == 1
+    assert not next(reader.readings(["the " * 8, "film " * 8], 16)).batch.input.padded
     assert list(reader.readings([], 16)) == []
 
 
@@ -40,8 +41,8 @@ def test_new_texts_of_like_length_come_together(reader):
     windows = {}  # how many texts had been read: the places of those that came then
     for reading in reader.readings(inputs(), 16):
         batch = reading.batch
-        assert batch.tokens.numel() <= 16 * 24
-        assert batch.lengths.tolist() == lengths[batch.ids.numpy()].tolist()
+        assert batch.input.tokens.numel() <= 16 * 24
+        assert batch.input.lengths.tolist() == lengths[batch.ids.numpy()].tolist()
         assert reading.inputs == [texts[place] for place in batch.ids]
         windows.setdefault(len(taken), []).extend(batch.ids.tolist())
     assert list(windows) == [16, 48, 112, 240, 496, 752, 1000], "an early answer first, then better company"
@@ -51,7 +52,7 @@ def test_new_texts_of_like_length_come_together(reader):
 
 
 def test_reader_travels(reader, tmp_path):
-    reader.save(tmp_path)
+    save_reader(tmp_path, reader, CLASSES["text"])
     assert sorted(p.name for p in tmp_path.iterdir()) == ["spec.json", "tokenizer.json"]
     again = load_reader(tmp_path)
     assert isinstance(again, TextReader)
@@ -87,7 +88,7 @@ def test_explain_gives_nothing_to_what_was_cut_off(reader):
 def test_bytes_that_are_no_text(reader):
     """As a shell's argument may hold them."""
     [reading] = reader.readings(["great \udcff film"], 1)
-    assert reading.batch.lengths.tolist() == [3]
+    assert reading.batch.input.lengths.tolist() == [3]
     assert reading.inputs == ["great \udcff film"]
     assert explained(reader, "great \udcff film", [0.5, 0.2, 0.3])["words"] == ["great", "?", "film"]
 
@@ -104,15 +105,15 @@ def test_explain_of_a_text_without_tokens(reader):
 
 
 def test_word_dropout_spares_special_tokens_and_padding(text_source, cache_dir):
-    data = TextData(text_config(text_source, cache_dir, word_dropout=0.5))
+    data = text_data(text_config(text_source, cache_dir, word_dropout=0.5))
     batch = next(iter(data.loader("train")))
-    batch = replace(batch, prefix=1)
+    batch = batch.reading(replace(batch.input, prefix=1))
     torch.manual_seed(0)
     changed = data.augment(1)(batch, 0)
-    gone = changed.tokens != batch.tokens
+    gone = changed.input.tokens != batch.input.tokens
     assert gone.any()
-    assert (changed.tokens[gone] == data.reader.vocabulary.unknown_id).all()
+    assert (changed.input.tokens[gone] == data.reader.vocabulary.unknown_id).all()
     assert not gone[:, 0].any()
-    assert not (gone & ~batch.own()).any()
-    share = gone.sum() / batch.own().sum()
+    assert not (gone & ~batch.input.own()).any()
+    share = gone.sum() / batch.input.own().sum()
     assert 0.3 < share < 0.7

@@ -6,8 +6,9 @@ import pytest
 
 from attnpred.errors import UserError
 from attnpred.modalities import load_reader
-from attnpred.modalities.text.data import TextData
-from tests.data.made import LONG, explained, make_text_source, text_config, text_rows, tokens_of
+from attnpred.modalities.reader import save_reader
+from tests.data.made import LONG, explained, make_text_source, text_config, text_data, text_rows, tokens_of
+from tests.models.made import CLASSES
 
 
 @pytest.fixture(scope="module")
@@ -33,18 +34,19 @@ def checkpoint(tmp_path_factory, reader):
 
 def test_batches_hold_the_rows(text_source, cache_dir, reader):
     texts, labels = text_rows(120, seed=0)
-    data = TextData(text_config(text_source, cache_dir, max_length=200))
+    data = text_data(text_config(text_source, cache_dir, max_length=200))
     seen = {}
     for split in ("train", "val"):
         for batch in data.loader(split):
-            assert str(batch.tokens.dtype) == str(batch.labels.dtype) == str(batch.ids.dtype) == "torch.int64"
-            assert batch.tokens.shape[1] % 8 == 0
-            assert 0 <= batch.tokens.shape[1] - batch.lengths.max() < 8
-            assert batch.padded == bool((batch.lengths < batch.tokens.shape[1]).any())
-            for tokens, length, row, label in zip(batch.tokens, batch.lengths, batch.ids, batch.labels, strict=True):
+            read, labelled = batch.input, batch.targets["label"]
+            assert str(read.tokens.dtype) == str(labelled.dtype) == str(batch.ids.dtype) == "torch.int64"
+            assert read.tokens.shape[1] % 8 == 0
+            assert 0 <= read.tokens.shape[1] - read.lengths.max() < 8
+            assert read.padded == bool((read.lengths < read.tokens.shape[1]).any())
+            for tokens, length, row, label in zip(read.tokens, read.lengths, batch.ids, labelled, strict=True):
                 assert label == labels[row]
                 assert tokens[:length].tolist() == reader.vocabulary.ids([texts[row]])[0]
-                assert (tokens[length:] == data.spec.pad_id).all()
+                assert (tokens[length:] == data.reader.spec.pad_id).all()
                 seen[int(row)] = split
     assert len(seen) == 120
     assert list(seen.values()).count("val") == 12
@@ -55,7 +57,7 @@ def test_the_tokenizer_sees_train_only(tmp_path):
     marks = [f"{text} mark{row:03d}" for row, text in enumerate(texts)]
     source = make_text_source(tmp_path / "s", rows={"train": (marks, labels), "test": (["testonly"], [0])})
     changes = {"tokenizer": {"kind": "word", "vocab_size": 5000}, "val_fraction": 0.3}
-    data = TextData(text_config(source, tmp_path / "c", **changes))
+    data = text_data(text_config(source, tmp_path / "c", **changes))
     known = {int(word[4:]) for word in data.reader.vocabulary.tokenizer.get_vocab() if word.startswith("mark")}
     rows = {split: set(chain.from_iterable(b.ids.tolist() for b in data.loader(split))) for split in ("train", "val")}
     assert known == rows["train"]
@@ -67,7 +69,7 @@ def test_the_tokenizer_sees_train_only(tmp_path):
     ("part", "kept"), [("head", range(24)), ("tail", range(96, 120)), ("both", [*range(12), *range(108, 120)])]
 )
 def test_truncation(text_source, cache_dir, part, kept):
-    reader = TextData(text_config(text_source, cache_dir, truncate=part)).reader
+    reader = text_data(text_config(text_source, cache_dir, truncate=part)).reader
     whole = reader.vocabulary.ids([LONG])[0]
     assert len(whole) == 120
     assert tokens_of(reader, [LONG]) == [[whole[i] for i in kept]]
@@ -75,7 +77,7 @@ def test_truncation(text_source, cache_dir, part, kept):
 
 def test_truncation_and_length_need_no_new_preparation(text_source, cache_dir, reader, capsys):
     for changes in ({"max_length": 5}, {"truncate": "tail"}, {"token_budget": 100}, {"batch_size": 3}):
-        TextData(text_config(text_source, cache_dir, **changes)).loader("train")
+        text_data(text_config(text_source, cache_dir, **changes)).loader("train")
     assert capsys.readouterr().err == ""
 
 
@@ -83,55 +85,55 @@ def test_html_is_stripped_alike_in_training_and_prediction(tmp_path):
     texts = ["The film<br /><br>was &quot;great&quot;<BR/>fun", "a dull plot"] * 10
     rows = {"train": (texts, [1, 0] * 10), "test": (texts[:2], [1, 0])}
     source = make_text_source(tmp_path / "s", rows=rows)
-    data = TextData(text_config(source, tmp_path / "c", strip_html=True))
-    data.reader.save(tmp_path)
-    batches = [zip(b.ids, b.tokens, b.lengths, strict=True) for b in data.loader("test")]
+    data = text_data(text_config(source, tmp_path / "c", strip_html=True))
+    save_reader(tmp_path, data.reader, CLASSES["text"])
+    batches = [zip(b.ids, b.input.tokens, b.input.lengths, strict=True) for b in data.loader("test")]
     stored = {int(row): tokens[:length] for batch in batches for row, tokens, length in batch}
     fresh = tokens_of(load_reader(tmp_path), ['the film was "great" fun', texts[0]])
     assert fresh == [stored[0].tolist()] * 2
     assert explained(load_reader(tmp_path), texts[0], [1] * 7)["words"] == ["The", "film", "was", '"great"', "fun"]
-    kept = TextData(text_config(source, tmp_path / "c", strip_html=False))
+    kept = text_data(text_config(source, tmp_path / "c", strip_html=False))
     assert len(tokens_of(kept.reader, texts[:1])[0]) > 7
 
 
 def test_a_checkpoints_tokenizer(text_source, cache_dir, checkpoint, tmp_path):
-    data = TextData(text_config(text_source, cache_dir), tokenizer_source=str(checkpoint))
-    spec = data.spec
+    data = text_data(text_config(text_source, cache_dir), tokenizer_source=str(checkpoint))
+    spec = data.reader.spec
     ends = [data.reader.vocabulary.tokenizer.token_to_id(name) for name in ("[CLS]", "[SEP]")]
     assert (spec.prefix, spec.suffix, spec.pad_id) == ((ends[0],), (ends[1],), 0)
     assert spec.max_length == 20, "the checkpoint takes no more"
     assert spec.vocab_size == max(ends) + 1
-    data.reader.save(tmp_path)
+    save_reader(tmp_path, data.reader, CLASSES["text"])
     reader = load_reader(tmp_path)
     long, empty, _ = tokens_of(reader, [LONG, "", "great film"])
     whole = reader.vocabulary.ids([LONG])[0]
     assert long == [ends[0], *whole[:9], *whole[-9:], ends[1]]
     assert empty == [ends[0], 1, ends[1]]
-    assert next(reader.readings([LONG, "", "great film"], 16)).batch.own().sum(1).tolist() == [1, 2, 18]
+    assert next(reader.readings([LONG, "", "great film"], 16)).batch.input.own().sum(1).tolist() == [1, 2, 18]
     assert explained(reader, "great film", [0.3, 0.1, 0.4, 0.2])["attention"] == pytest.approx([0.2, 0.8])
     for made in data.loader("train"):
-        assert (made.tokens[:, 0] == ends[0]).all()
-        assert (made.tokens.gather(1, made.lengths[:, None] - 1) == ends[1]).all()
-        assert (made.prefix, made.suffix) == (1, 1)
+        assert (made.input.tokens[:, 0] == ends[0]).all()
+        assert (made.input.tokens.gather(1, made.input.lengths[:, None] - 1) == ends[1]).all()
+        assert (made.input.prefix, made.input.suffix) == (1, 1)
 
 
 def test_too_short_for_special_tokens(text_source, cache_dir, checkpoint):
-    data = TextData(text_config(text_source, cache_dir, max_length=2), tokenizer_source=str(checkpoint))
+    data = text_data(text_config(text_source, cache_dir, max_length=2), tokenizer_source=str(checkpoint))
     with pytest.raises(UserError, match=r"data\.max_length=2: leaves no room beside 2 special tokens; raise it"):
-        _ = data.spec
+        _ = data.reader.spec
 
 
 def test_a_directory_without_tokenizer(text_source, tmp_path):
     (tmp_path / "m").mkdir()
-    data = TextData(text_config(text_source, tmp_path / "c"), tokenizer_source=str(tmp_path / "m"))
+    data = text_data(text_config(text_source, tmp_path / "c"), tokenizer_source=str(tmp_path / "m"))
     with pytest.raises(UserError, match=r"^model\.source=.*/m: no tokenizer can be read there: [^\n]*$"):
-        _ = data.spec
+        _ = data.reader.spec
 
 
 def test_evaluation_needs_the_test_split_alone(tmp_path, reader):
     source = make_text_source(tmp_path / "s", {"test": 15})
-    data = TextData(text_config(source, tmp_path / "c", max_length=3), reader=reader)
-    assert data.spec is reader.spec
+    data = text_data(text_config(source, tmp_path / "c", max_length=3), reader=reader, target_spec=CLASSES["text"])
+    assert data.reader.spec is reader.spec
     ids = list(chain.from_iterable(batch.ids.tolist() for batch in data.loader("test")))
     assert sorted(ids) == list(range(15))
     with pytest.raises(UserError, match=r"data\.train_split=train: .* it has test"):
@@ -144,8 +146,10 @@ def test_classes_of_another_source(tmp_path, reader, capsys):
     def labels(name, classes, numbers=(0, 1)):
         rows = {"test": (texts, list(numbers))}
         source = make_text_source(tmp_path / name, rows=rows, classes=classes)
-        data = TextData(text_config(source, tmp_path / "c"), reader=reader)
-        return dict(zip(*next(iter((b.ids.tolist(), b.labels.tolist()) for b in data.loader("test"))), strict=True))
+        data = text_data(text_config(source, tmp_path / "c"), reader=reader, target_spec=CLASSES["text"])
+        return dict(
+            zip(*next(iter((b.ids.tolist(), b.targets["label"].tolist()) for b in data.loader("test"))), strict=True)
+        )
 
     assert labels("same", ["bad", "good"]) == {0: 0, 1: 1}
     assert labels("turned", ["good", "bad"]) == {0: 1, 1: 0}
@@ -158,19 +162,19 @@ def test_classes_of_another_source(tmp_path, reader, capsys):
 
 
 def test_token_budget_reaches_training_batches_only(text_source, cache_dir):
-    data = TextData(text_config(text_source, cache_dir, token_budget=48))
-    assert all(batch.tokens.numel() <= 48 for batch in data.loader("train"))
-    assert max(batch.tokens.numel() for batch in data.loader("test")) > 48
+    data = text_data(text_config(text_source, cache_dir, token_budget=48))
+    assert all(batch.input.tokens.numel() <= 48 for batch in data.loader("train"))
+    assert max(batch.input.tokens.numel() for batch in data.loader("test")) > 48
 
 
 def test_evaluation_takes_as_many_tokens_as_its_batch_size_of_the_longest(text_source, cache_dir, monkeypatch):
-    data = TextData(text_config(text_source, cache_dir, eval_batch_size=4))  # 24 tokens at most, each
+    data = text_data(text_config(text_source, cache_dir, eval_batch_size=4))  # 24 tokens at most, each
     batches = list(data.loader("test"))
-    assert all(batch.tokens.numel() <= 4 * 24 for batch in batches)
+    assert all(batch.input.tokens.numel() <= 4 * 24 for batch in batches)
     assert sum(len(batch) for batch in batches) == 40
     assert len(batches) < 10
     monkeypatch.setattr("attnpred.data.batching.CACHED", 48)
-    assert all(batch.tokens.numel() <= 48 for batch in data.loader("test"))
+    assert all(batch.input.tokens.numel() <= 48 for batch in data.loader("test"))
 
 
 def test_token_budget_below_one_text(tmp_path):
@@ -179,4 +183,4 @@ def test_token_budget_below_one_text(tmp_path):
 
 
 def test_text_is_not_augmented(text_source, cache_dir):
-    assert TextData(text_config(text_source, cache_dir)).augment(1) is None
+    assert text_data(text_config(text_source, cache_dir)).augment(1) is None

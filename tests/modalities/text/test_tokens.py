@@ -1,8 +1,8 @@
 """How token ids are stored."""
 
-from attnpred.modalities.text.data import TextData
 from attnpred.modalities.text.reader import TextReader
-from tests.data.made import make_text_source, text_config
+from tests.data.made import make_text_source, text_config, text_data
+from tests.models.made import CLASSES
 
 
 def test_large_vocabularies_are_stored_wider(tmp_path, text_source, cache_dir, reader):
@@ -16,5 +16,6 @@ def test_large_vocabularies_are_stored_wider(tmp_path, text_source, cache_dir, r
         reader.spec, replace(reader.vocabulary, tokenizer_json=big.to_str()), strip_html=False, truncate="head"
     )
     source = make_text_source(tmp_path / "s", rows={"test": ([f"extra{2**16 - 1}", "film"], [0, 1])})
-    batch = next(iter(TextData(text_config(source, tmp_path / "c"), reader=wide).loader("test")))
-    assert batch.tokens.max() == big.token_to_id(f"extra{2**16 - 1}") > 2**16
+    data = text_data(text_config(source, tmp_path / "c"), reader=wide, target_spec=CLASSES["text"])
+    batch = next(iter(data.loader("test")))
+    assert batch.input.tokens.max() == big.token_to_id(f"extra{2**16 - 1}") > 2**16
