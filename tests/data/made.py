@@ -14,11 +14,12 @@ import torch
 from attnpred.config.options import DataConfig
 from attnpred.config.schema import build
 from attnpred.contracts import Attention
+from attnpred.data.class_target import ClassTarget
 from attnpred.modalities.text.reader import TextReader
 
 if TYPE_CHECKING:
-    from attnpred.modalities.image.data import ImageDataConfig
-    from attnpred.modalities.text.data import TextDataConfig
+    from attnpred.modalities.image.data import ImageData, ImageDataConfig
+    from attnpred.modalities.text.data import TextData, TextDataConfig
 
 CLASSES = ("bad", "good")
 WORDS = {0: ("awful", "dull", "boring", "worst"), 1: ("great", "lovely", "brilliant", "best")}
@@ -168,6 +169,20 @@ def image_config(source: Path | str, cache: Path, **changes: Any) -> "ImageDataC
     return _build(values, changes)
 
 
+def text_data(config: "TextDataConfig", **given: Any) -> "TextData":
+    """The texts of a classification task."""
+    from attnpred.modalities.text.data import TextData
+
+    return TextData(config, ClassTarget(*config.target_columns("class")), **given)
+
+
+def image_data(config: "ImageDataConfig", **given: Any) -> "ImageData":
+    """The images of a classification task."""
+    from attnpred.modalities.image.data import ImageData
+
+    return ImageData(config, ClassTarget(*config.target_columns("class")), **given)
+
+
 def _build(values: dict[str, Any], changes: dict[str, Any]) -> Any:
     for name, value in changes.items():
         values[name] = {**values[name], **value} if isinstance(value, dict) else value
@@ -200,11 +215,13 @@ def tokens_of(reader: TextReader, texts: list[str]) -> list[list[int]]:
     """New texts' tokens, special ones included, in the order given."""
     found = {}
     for reading in reader.readings(texts, 64):
-        rows = zip(reading.batch.ids.tolist(), reading.batch.tokens.tolist(), reading.batch.lengths, strict=True)
+        read = reading.batch.input
+        rows = zip(reading.batch.ids.tolist(), read.tokens.tolist(), read.lengths, strict=True)
         found |= {place: tokens[:length] for place, tokens, length in rows}
     return [found[place] for place in range(len(texts))]
 
 
-def explained(reader: TextReader, text: str, importance) -> dict:
-    [found] = next(reader.readings([text], 1)).explain(Attention(torch.tensor([list(importance)], dtype=torch.float32)))
+def explained(reader: TextReader, text: Any, importance) -> dict:
+    importance = torch.tensor([list(importance)], dtype=torch.float32)
+    [found] = next(reader.readings([text], 1)).describe(Attention(importance))
     return found

@@ -4,22 +4,26 @@ import torch
 from torch import nn
 
 from attnpred.config.options import ModelConfig
-from attnpred.contracts import Attention, ImageBatch, ImageSpec, ModelOutput, TextBatch, TextSpec
+from attnpred.contracts import AnswerSpec, Attention, Batch, ModelOutput, ModelSpec
+from attnpred.data.class_target import Classes
+from attnpred.modalities.image.batch import ImageInput, ImageSpec
+from attnpred.modalities.text.batch import TextInput, TextSpec
 from attnpred.models.attention import normalise
 from attnpred.models.base import Model
 
-SPEC = TextSpec(classes=("no", "yes"), vocab_size=7, max_length=8, pad_id=0, mask_id=1)
-PICTURE = ImageSpec(classes=("no", "yes"), channels=1, height=4, width=4, mean=(100.0,), std=(50.0,))
+SPEC = TextSpec(vocab_size=7, max_length=8, pad_id=0, mask_id=1)
+PICTURE = ImageSpec(channels=1, height=4, width=4, mean=(100.0,), std=(50.0,))
+CLASSES = Classes(classes=("no", "yes"), counts=(1, 1))
 OPTIONS = ModelConfig(
     _target_="", init_from=None, frozen_levels=0, frozen=[], recompute=False, attention_loss=None, attention_weight=0.1
 )
 
 
 class Mixer(Model):
-    """logits = read · A₂ · A₁ · table[tokens], all of it given: two layers of two heads, which are averaged."""
+    """answer = read · A₂ · A₁ · table[tokens], all of it given: two layers of two heads, which are averaged."""
 
     def __init__(self, length, seed=0):
-        super().__init__(OPTIONS, SPEC)
+        super().__init__(OPTIONS, ModelSpec({"text": SPEC}, AnswerSpec(2)))
         random = torch.Generator().manual_seed(seed)
         self.table = nn.Embedding(SPEC.vocab_size, 2)
         self.table.weight.data = torch.randn(SPEC.vocab_size, 2, generator=random)
@@ -31,28 +35,29 @@ class Mixer(Model):
 
     def weights(self, batch):
         """The pooling's, (batch, parts), and the layers', each (batch, head, query, key); padding has no share."""
-        valid = torch.ones_like(batch.tokens, dtype=torch.bool) if batch.valid() is None else batch.valid()
-        size = batch.tokens.shape[1]
+        tokens, valid = batch.input.tokens, batch.input.valid()
+        valid = torch.ones_like(tokens, dtype=torch.bool) if valid is None else valid
+        size = tokens.shape[1]
         hidden = torch.where(valid, 0.0, -torch.inf)
         layers = [(scores[:, :size, :size] + hidden[:, None, None]).softmax(-1) for scores in self.scores]
         return (self.query[:size] + hidden).softmax(-1), layers
 
-    def forward(self, batch, *, need_attention=False, need_layers=True):
+    def forward(self, batch, *, need_attention=False, need_layers=True, choice=None):
         read, layers = self.weights(batch)
-        x = self.table(batch.tokens)
+        x = self.table(batch.input.tokens)
         for weights in layers:
             x = weights.mean(1) @ x
-        logits = (read[:, None] @ x)[:, 0]
+        answer = (read[:, None] @ x)[:, 0]
         if not need_attention:
-            return ModelOutput(logits)
-        return ModelOutput(logits, Attention(normalise(read, batch.own()), tuple(layers), read=read))
+            return ModelOutput(answer)
+        return ModelOutput(answer, Attention(normalise(read, batch.input.own()), tuple(layers), read=read))
 
 
 class Channels(Model):
     """Two channels of every pixel's number, averaged over the image and weighed into classes."""
 
     def __init__(self):
-        super().__init__(OPTIONS, PICTURE)
+        super().__init__(OPTIONS, ModelSpec({"image": PICTURE}, AnswerSpec(2)))
         self.norm = nn.Identity()
         self.map = nn.Identity()
         self.mix = torch.tensor([1.0, -2.0])
@@ -64,12 +69,12 @@ class Channels(Model):
     def last_map(self):
         return self.map
 
-    def forward(self, batch, *, need_attention=False, need_layers=True):
-        x = self.norm((batch.pixels.float() - 100) / 50)
+    def forward(self, batch, *, need_attention=False, need_layers=True, choice=None):
+        x = self.norm((batch.input.pixels.float() - 100) / 50)
         seen = self.map((x * self.mix[:, None, None]).square() + x)  # (batch, channels, rows, columns)
-        logits = seen.mean((2, 3)) @ self.head.T
+        answer = seen.mean((2, 3)) @ self.head.T
         shares = torch.full((len(batch), 16), 1 / 16)
-        return ModelOutput(logits, Attention(shares, (), (4, 4), shares) if need_attention else None)
+        return ModelOutput(answer, Attention(shares, (), ((4, 4),), shares) if need_attention else None)
 
 
 def texts(*rows):
@@ -77,9 +82,10 @@ def texts(*rows):
     lengths = torch.tensor([len(row) for row in rows])
     tokens = torch.tensor([[*row, *[0] * (longest - len(row))] for row in rows])
     padded = bool((lengths < longest).any())
-    return TextBatch(labels=None, ids=torch.arange(len(rows)), tokens=tokens, lengths=lengths, padded=padded)
+    found = TextInput(tokens=tokens, lengths=lengths, padded=padded)
+    return Batch(inputs={"text": found}, targets={}, ids=torch.arange(len(rows)))
 
 
 def pictures(count, seed=0):
     pixels = torch.randint(0, 256, (count, 1, 4, 4), dtype=torch.uint8, generator=torch.Generator().manual_seed(seed))
-    return ImageBatch(labels=None, ids=torch.arange(count), pixels=pixels)
+    return Batch(inputs={"image": ImageInput(pixels=pixels)}, targets={}, ids=torch.arange(count))

@@ -1,6 +1,7 @@
 """Small models, specifications and batches, and every combination of options that a contract must hold for."""
 
 import importlib
+from dataclasses import replace
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,10 @@ import yaml
 
 from attnpred.config.options import ModelConfig
 from attnpred.config.schema import build
-from attnpred.contracts import Batch, ImageBatch, ImageSpec, TextBatch, TextSpec
+from attnpred.contracts import AnswerSpec, Batch, InputSpec, ModelSpec
+from attnpred.data.class_target import Classes
+from attnpred.modalities.image.batch import ImageInput, ImageSpec
+from attnpred.modalities.text.batch import TextInput, TextSpec
 from attnpred.models.base import Model
 
 CONF = Path(__file__).parents[2] / "conf" / "model"
@@ -22,7 +26,6 @@ PAD, CLS, SEP, MASK = 0, 2, 3, 4
 LENGTH = 13  # of the longest text in a batch: no other size in these models
 
 TEXT = TextSpec(
-    classes=("bad", "good"),
     vocab_size=len(VOCABULARY),
     max_length=24,
     pad_id=PAD,
@@ -31,15 +34,42 @@ TEXT = TextSpec(
     suffix=(SEP,),
     spelled={number: token for number, token in enumerate(VOCABULARY) if token not in SPECIAL},
 )
-IMAGE = ImageSpec(
-    classes=("a", "b", "c"), channels=3, height=16, width=8, mean=(120.0, 110.0, 100.0), std=(60.0, 50.0, 40.0)
-)
+PAIR = replace(TEXT, names=("premise", "hypothesis"), between=(SEP,))
+IMAGE = ImageSpec(channels=3, height=16, width=8, mean=(120.0, 110.0, 100.0), std=(60.0, 50.0, 40.0))
+CLASSES = {
+    "text": Classes(classes=("bad", "good"), counts=(2, 2)),
+    "image": Classes(classes=("a", "b", "c"), counts=(2, 2, 0)),
+}
+# of models that are large by default, what makes them small
 SMALL: dict[str, dict[str, Any]] = {
     "resnet_attention": {"width": 8, "depth": 1, "heads": 2},
     "transformer": {"width": 16, "depth": 2, "heads": 2, "mlp_ratio": 2.0},
     "bert": {},
 }
 POOLINGS = ("attention", "cls", "mean")
+
+
+def make_config(name: str, **changes: Any) -> Any:
+    """The shipped options of a model, with some changed."""
+    values = yaml.safe_load((CONF / f"{name}.yaml").read_text(encoding="utf-8"))
+    values.pop("defaults", None)
+    return build(ModelConfig, {**values, **changes}, "model")
+
+
+def _shipped() -> list[tuple[str, str]]:
+    """Every model of the configuration that gives one answer an example, with each modality that it accepts."""
+    configs = {file.stem: make_config(file.stem) for file in sorted(CONF.glob("*.yaml"))}
+    return [
+        (name, modality)
+        for name, config in configs.items()
+        if "whole" in config.answers
+        for modality in config.accepts
+        if modality in CLASSES
+    ]
+
+
+MODELS = _shipped()
+# Combinations of options; of models that none is given for, the contract must hold for the defaults
 CASES: list[tuple[str, str, dict[str, Any]]] = [
     *(
         ("resnet_attention", "image", {"attention": a, "pooling": p})
@@ -61,14 +91,8 @@ CASES: list[tuple[str, str, dict[str, Any]]] = [
     ),
     ("transformer", "text", {"attention_loss": "faithful", "ngrams": 2, "pooling": "mean"}),
 ]
+CASES += [(name, modality, {}) for name, modality in MODELS if (name, modality) not in {case[:2] for case in CASES}]
 NAMES = ["-".join((name, modality, *map(str, changes.values()))) for name, modality, changes in CASES]
-
-
-def make_config(name: str, **changes: Any) -> Any:
-    """The shipped options of a model, with some changed."""
-    values = yaml.safe_load((CONF / f"{name}.yaml").read_text(encoding="utf-8"))
-    del values["defaults"]
-    return build(ModelConfig, {**values, **changes}, "model")
 
 
 def class_of(config: ModelConfig) -> type[Model]:
@@ -76,44 +100,69 @@ def class_of(config: ModelConfig) -> type[Model]:
     return getattr(importlib.import_module(module), name)
 
 
-def make_model(name: str, spec: TextSpec | ImageSpec, **changes: Any) -> Model:
+def wrapped(spec: InputSpec | ModelSpec, width: int | None = None) -> ModelSpec:
+    """What a model is made for: this input, and an answer of so many numbers, or as many as it has classes here."""
+    if isinstance(spec, ModelSpec):
+        return spec
+    return ModelSpec({spec.modality: spec}, AnswerSpec(width or len(CLASSES[spec.modality].classes)))
+
+
+def make_model(name: str, spec: InputSpec | ModelSpec, **changes: Any) -> Model:
     """A small model with stirred weights, ready to predict: what starts at zero would hide what it does."""
     torch.manual_seed(0)
-    config = make_config(name, **{**SMALL[name], **changes})
-    model = class_of(config)(config, spec)
+    config = make_config(name, **{**SMALL.get(name, {}), **changes})
+    model = class_of(config)(config, wrapped(spec))
     with torch.no_grad():
         for parameter in model.parameters():
             parameter.add_(torch.randn_like(parameter), alpha=0.1)
     return model.eval()
 
 
-def text_batch(lengths: tuple[int, ...] = (LENGTH, 3, 2, 8), *, seed: int = 0) -> TextBatch:
+def text_batch(lengths: tuple[int, ...] = (LENGTH, 3, 2, 8), *, seed: int = 0) -> Batch:
     """Random words between [CLS] and [SEP]; the third of the usual texts is empty."""
     random = torch.Generator().manual_seed(seed)
     tokens = torch.full((len(lengths), max(lengths)), PAD)
     for row, length in enumerate(lengths):
         tokens[row, :length] = torch.randint(len(SPECIAL), len(VOCABULARY), (length,), generator=random)
         tokens[row, 0], tokens[row, length - 1] = CLS, SEP
-    return TextBatch(
-        labels=torch.arange(len(lengths)) % 2,
-        ids=torch.arange(len(lengths)),
-        tokens=tokens,
-        lengths=torch.tensor(lengths),
-        padded=min(lengths) < max(lengths),
-        prefix=1,
-        suffix=1,
+    texts = TextInput(
+        tokens=tokens, lengths=torch.tensor(lengths), padded=min(lengths) < max(lengths), prefix=1, suffix=1
     )
+    return as_batch(texts)
 
 
-def image_batch(count: int = 4, spec: ImageSpec = IMAGE) -> ImageBatch:
+def pair_batch(counts: tuple[tuple[int, int], ...] = ((6, 4), (1, 2), (3, 3), (2, 5)), *, seed: int = 0) -> Batch:
+    """Two texts of so many random words a row, as [CLS] first [SEP] second [SEP]."""
+    random = torch.Generator().manual_seed(seed)
+    lengths = torch.tensor([first + second + 3 for first, second in counts])
+    tokens = torch.full((len(counts), int(lengths.max())), PAD)
+    segments = torch.full_like(tokens, -1)
+    for row, (first, second) in enumerate(counts):
+        end = first + second + 2
+        tokens[row, :end] = torch.randint(len(SPECIAL), len(VOCABULARY), (end,), generator=random)
+        segments[row, 1 : first + 1], segments[row, first + 2 : end] = 0, 1
+        tokens[row, 0], tokens[row, first + 1], tokens[row, end] = CLS, SEP, SEP
+    padded = bool((lengths < lengths.max()).any())
+    return as_batch(TextInput(tokens=tokens, lengths=lengths, padded=padded, prefix=1, suffix=1, segments=segments))
+
+
+def image_batch(count: int = 4, spec: ImageSpec = IMAGE) -> Batch:
     shape = (count, spec.channels, spec.height, spec.width)
     pixels = torch.randint(0, 256, shape, generator=torch.Generator().manual_seed(0), dtype=torch.uint8)
-    return ImageBatch(labels=torch.arange(count) % 2, ids=torch.arange(count), pixels=pixels)
+    return as_batch(ImageInput(pixels=pixels), "image")
+
+
+def as_batch(only: Any, name: str = "text") -> Batch:
+    """A batch of one input, whose examples have the classes 0 and 1 by turns."""
+    ids = torch.arange(len(only))
+    return Batch(inputs={name: only}, targets={"label": ids % 2}, ids=ids)
 
 
 def made(modality: str) -> tuple[Any, Batch]:
-    """Specification and batch of a modality."""
-    return (TEXT, text_batch()) if modality == "text" else (IMAGE, image_batch())
+    """Specification and batch of a modality, or of pairs of texts."""
+    known = {"text": (TEXT, text_batch), "pair": (PAIR, pair_batch), "image": (IMAGE, image_batch)}
+    spec, batch = known[modality]
+    return spec, batch()
 
 
 def make_encoder(directory: Path) -> Path:
