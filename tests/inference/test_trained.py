@@ -36,7 +36,7 @@ def test_texts_are_drawn_as_text():
         "words": ["<script>alert(1)</script>", "fine"],
         "attention": [-0.5, 1.0],
     }
-    reader = TextReader(TEXT, SimpleNamespace(), strip_html=False, truncate="both")
+    reader = TextReader(TEXT, SimpleNamespace(spelled={}), strip_html=False, truncate="both")
     page = Answers([hostile], classification(CLASSES["text"]), reader)._repr_html_()
     assert "<script>" not in page
     assert "<i>" not in page
