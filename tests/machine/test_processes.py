@@ -19,7 +19,7 @@ def test_termination_is_handed_on_to_the_child(tmp_path):
     ready = tmp_path / "ready"
     code = f"import pathlib, time; pathlib.Path({str(ready)!r}).touch(); time.sleep(60)"
     outer = (
-        "import sys; from attnpred import processes\n"
+        "import sys; from attnpred.machine import processes\n"
         "from attnpred.errors import Interrupted\n"
         f"try: processes.run([sys.executable, '-c', {code!r}])\n"
         "except Interrupted as error: sys.exit(error.exit_code)"
@@ -35,7 +35,7 @@ def grandchild(tmp_path, code):
     ready = tmp_path / "ready"
     inner = f"import os, pathlib, signal, time; place = pathlib.Path({str(tmp_path)!r})\n{code}\n"
     inner += "(place / 'draft').write_text(str(os.getpid())); (place / 'draft').rename(place / 'ready'); time.sleep(60)"
-    outer = f"import sys; from attnpred import processes; processes.run([sys.executable, '-c', {inner!r}])"
+    outer = f"import sys; from attnpred.machine import processes; processes.run([sys.executable, '-c', {inner!r}])"
     child = subprocess.Popen([sys.executable, "-c", outer], cwd=REPOSITORY)
     wait_for(ready.exists, child)
     return child, int(ready.read_text())
