@@ -134,11 +134,7 @@ def test_it_is_explained(case, whole, tmp_path, capsys):
 
 
 def test_it_goes_on_to_the_last_bit(case, whole, tmp_path, monkeypatch):
-    for target, method, call in (
-        (Learner, "training_step", 4),
-        (Learner, "training_step", 5),
-        (Learner, "test_step", 1),
-    ):
+    for method, call in (("training_step", 4), ("training_step", 5), ("test_step", 1)):
         with monkeypatch.context() as patched:
             dies_at(patched, Learner, method, call)
             with pytest.raises(Died):
