@@ -18,7 +18,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from attnpred.config import compose, schema
+from attnpred.config import compose
 from attnpred.errors import UserError
 from attnpred.machine.process_setup import settle
 from attnpred.runs.run import Run
@@ -41,7 +41,7 @@ def main() -> None:
         f"attention: {statistics.median(ratios):.2f} x the time of answers without it "
         f"({min(ratios):.2f} to {max(ratios):.2f}, {PAIRS} pairs, {sum(map(len, batches))} examples of test)"
     )
-    largest = max(batches, key=lambda batch: len(batch) * (getattr(batch, "tokens", batch.ids).shape[-1]))
+    largest = max(batches, key=lambda batch: len(batch) * (getattr(batch.input, "tokens", batch.ids).shape[-1]))
     for name in (STEP, *compose.group_options("explainer")):
         found = memory(run, name, largest)
         print(f"{name}: {'no map for this model' if found is None else f'{found / 2**20:.1f} MiB'}")
@@ -69,10 +69,7 @@ def attention_time(run: Run, batches: list[Any]) -> list[float]:
 
 
 def test_batches(run: Run) -> list[Any]:
-    from attnpred.modalities import load_reader
-
-    config = run.config()
-    return list(schema.load(config.data._target_)(config.data, reader=load_reader(run.path)).loader("test"))
+    return list(run.data(run.config()).loader("test"))
 
 
 def memory(run: Run, name: str, batch: Any) -> int | None:
@@ -106,7 +103,7 @@ def step_of(run: Run) -> Callable[[Any], Any]:
 
     config = run.config()
     model = run.load_model().train()
-    task = schema.load(config.task._target_)(config.task, model.spec)
+    task = run.task()
     optimizer = optimizers.make(model, config.optimizer, fused=True)
 
     def work(batch: Any) -> None:
@@ -118,10 +115,13 @@ def step_of(run: Run) -> Callable[[Any], Any]:
 
 
 def explanation_of(run: Run, name: str) -> Callable[[Any], Any]:
+    """Of the first class or number: what memory it needs does not depend on which is explained."""
+    import torch
+
     from attnpred.explain.base import make
 
-    explainer = make(name, run.load_model())
-    return lambda batch: explainer(batch, batch.labels)
+    explainer = make(name, run.load_model(), run.task())
+    return lambda batch: explainer(batch, torch.zeros(len(batch), dtype=torch.long))
 
 
 def page(run: Run) -> str:

@@ -35,7 +35,7 @@ def main() -> None:
     results = launch.in_turn(lambda one: train(*one, args), asked, args.at_once)
     for name in args.only:
         runs = [next(results) for _ in args.seeds]
-        measured = {**origin(), "at_once": args.at_once, "seeds": args.seeds, "runs": runs}
+        measured = {**origin(), "at_once": args.at_once, "seeds": args.seeds, "metric": metric_of(name), "runs": runs}
         print(line(name, measured), file=sys.stderr, flush=True)
         if not args.overrides:
             keep(RESULTS, name, measured, table)
@@ -46,18 +46,28 @@ def train(name: str, seed: int, args: argparse.Namespace) -> dict[str, Any]:
     overrides = [f"experiment={name}", f"seed={seed}", f"output_dir={args.output_dir}", *args.overrides]
     if args.bert and name.endswith("minilm"):
         overrides.append(f"model.source={args.bert}")
+    metric = metric_of(name)
     result = launch.train(overrides)
     return {
-        "test": result["test"]["accuracy"],
-        "validation": result["val"]["best"]["accuracy"],
+        "test": result["test"][metric],
+        "validation": result["val"]["best"][metric],
         "seconds": result["seconds"],
         "steps": result["steps"],
     }
 
 
+def metric_of(name: str) -> str:
+    """The one that a recipe is judged by: accuracy, or what its task is usually judged by."""
+    return compose.compose([f"experiment={name}"]).task.monitor
+
+
 def line(name: str, measured: dict[str, Any]) -> str:
-    runs = measured["runs"]
-    test, validation = (launch.spread([100 * run[split] for run in runs]) for split in ("test", "validation"))
+    """Accuracy in percent; any other metric under its own name."""
+    runs, metric = measured["runs"], measured.get("metric", "accuracy")
+    named, times, digits = ("", 100, 2) if metric == "accuracy" else (f"{metric} ", 1, 4)
+    test, validation = (
+        named + launch.spread([times * run[split] for run in runs], digits) for split in ("test", "validation")
+    )
     minutes = f"{statistics.mean(run['seconds'] for run in runs) / 60:.1f} min" if measured["at_once"] == 1 else ""
     seeds = ", ".join(map(str, measured["seeds"]))
     return f"| `{name}` | {test} | {validation} | {seeds} | {minutes} |"

@@ -180,4 +180,5 @@ def best_threshold(probabilities: np.ndarray, true: np.ndarray) -> float:
     last_of_equals = np.append(sure[1:] < sure[:-1], True)  # equal probabilities are all above a threshold, or none is
     best = int(np.argmax(np.where(last_of_equals, f1, -1.0)))
     below = sure[best + 1] if best + 1 < len(sure) else 0.0
-    return float((sure[best] + below) / 2)
+    halfway = (sure[best] + below) / 2
+    return float(halfway if halfway > below else sure[best])  # there may be no number between two neighbours

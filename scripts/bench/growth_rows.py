@@ -7,6 +7,7 @@ from typing import Any
 
 from attnpred.config import compose
 from attnpred.config.options import Config
+from attnpred.data.targets import TARGETS
 from attnpred.machine.process_setup import settle
 from scripts.bench import growth_peak, ours, timing
 
@@ -67,7 +68,7 @@ def prepare(directory: str, *, rows: int, words: int) -> dict[str, float]:
         "prepare_seconds": seconds,
         "prepare_bytes": added,
         "disk_bytes": sum(files.values()),
-        "kept_bytes": files["labels.npy"] + files["offsets.bin"],
+        "kept_bytes": files[TARGETS] + files["offsets.bin"],
     }
 
 

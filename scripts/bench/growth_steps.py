@@ -9,18 +9,22 @@ import pytorch_lightning as lightning
 import torch
 
 from attnpred.config import compose, schema
-from attnpred.contracts import Batch, ImageBatch, ImageSpec, InputSpec, TextBatch, TextSpec
+from attnpred.contracts import Batch, Input, InputSpec, ModelSpec
+from attnpred.data.class_target import Classes
 from attnpred.machine.device import choose
 from attnpred.machine.process_setup import settle
 from attnpred.modalities.image.augment import Augment
+from attnpred.modalities.image.batch import ImageInput, ImageSpec
+from attnpred.modalities.text.batch import TextInput, TextSpec
 from attnpred.training.learner import Learner
 from scripts.bench import growth_peak, timing
 
 FEWEST_STEPS = 3
 OFF = ("logger", "enable_checkpointing", "enable_progress_bar", "enable_model_summary")
 SHORTEST = 50  # tokens of the text that comes first: enough for attention to go the way of long texts
-IMAGES = ImageSpec(classes=tuple("abcdefghij"), channels=3, height=32, width=32, mean=(120.0,) * 3, std=(60.0,) * 3)
+IMAGES = ImageSpec(channels=3, height=32, width=32, mean=(120.0,) * 3, std=(60.0,) * 3)
 WORDS = 16_000
+OBJECTS, OPINIONS = Classes(classes=tuple("abcdefghij")), Classes(classes=("bad", "good"))  # of images, of texts
 
 
 def step(
@@ -46,13 +50,12 @@ def step(
     spec: InputSpec = IMAGES
     made: Callable[[int, int], Batch] = images
     if length is not None:
-        spec = TextSpec(
-            classes=("bad", "good"), vocab_size=WORDS, max_length=max(length, SHORTEST), pad_id=0, mask_id=0
-        )
+        spec = TextSpec(vocab_size=WORDS, max_length=max(length, SHORTEST), pad_id=0, mask_id=0)
         made = partial(texts, padded=padded)
+    task = schema.load(config.task._target_)(config.task, OBJECTS if length is None else OPINIONS)
     learner = Learner(
-        schema.load(config.model._target_)(config.model, spec),
-        schema.load(config.task._target_)(config.task, spec),
+        schema.load(config.model._target_)(config.model, ModelSpec({spec.modality: spec}, task.answer)),
+        task,
         config.optimizer,
         Augment(config.data.augment, IMAGES, config.trainer.max_epochs) if length is None else None,
     )
@@ -77,20 +80,24 @@ def step(
     }
 
 
-def texts(count: int, length: int, *, padded: bool) -> TextBatch:
+def texts(count: int, length: int, *, padded: bool) -> Batch:
     tokens = torch.randint(2, WORDS, (count, length))
     lengths = torch.full((count,), length)
     if padded:
         lengths = torch.linspace(length // 2, length, count).long()
         tokens.masked_fill_(torch.arange(length) >= lengths[:, None], 0)
-    return TextBatch(
-        labels=torch.arange(count) % 2, ids=torch.arange(count), tokens=tokens, lengths=lengths, padded=padded
-    )
+    return labelled("text", TextInput(tokens=tokens, lengths=lengths, padded=padded), OPINIONS)
 
 
-def images(count: int, _: int) -> ImageBatch:
+def images(count: int, _: int) -> Batch:
     pixels = torch.randint(0, 256, (count, IMAGES.channels, IMAGES.height, IMAGES.width), dtype=torch.uint8)
-    return ImageBatch(labels=torch.arange(count) % len(IMAGES.classes), ids=torch.arange(count), pixels=pixels)
+    return labelled("image", ImageInput(pixels=pixels), OBJECTS)
+
+
+def labelled(name: str, found: Input, target: Classes) -> Batch:
+    """Examples of all classes in turn."""
+    ids = torch.arange(len(found))
+    return Batch(inputs={name: found}, targets={"label": ids % len(target.classes)}, ids=ids)
 
 
 class Watch(lightning.Callback):

@@ -108,4 +108,5 @@ def texts(config: Any, split: Split) -> tuple[list[str], list[int]]:
 
 def prepared(config: Config) -> Any:
     """The dataset as a launch prepares it."""
-    return schema.load(config.data._target_)(config.data, tokenizer_source=config.model.tokenizer_source())
+    target = schema.load(config.task._target_).target(config.task, *config.target_columns())
+    return schema.load(config.data._target_)(config.data, target, tokenizer_source=config.model.tokenizer_source())

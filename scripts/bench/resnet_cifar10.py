@@ -14,7 +14,7 @@ from PIL import Image
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
-from attnpred.contracts import ImageSpec
+from attnpred.modalities.image.batch import ImageSpec
 from scripts.bench import harness, ours, plain
 from scripts.bench.harness import Options
 
@@ -109,13 +109,13 @@ def our_side(options: Options) -> dict[str, float]:
 def plain_side(options: Options) -> dict[str, float]:
     config = ours.composed(OVERRIDES)
     data = ours.prepared(config)
-    spec, chosen = data.spec, config.optimizer
+    spec, chosen = data.reader.spec, config.optimizer
     train, val = (
         Photographs(*images(data, split), transforms(spec, train=split == "train")) for split in ("train", "val")
     )
     loading: dict[str, Any] = {"num_workers": WORKERS, "pin_memory": plain.DEVICE == "cuda"}
     torch.manual_seed(config.seed)
-    model = PlainResnet(spec.channels, len(spec.classes)).to(plain.DEVICE)
+    model = PlainResnet(spec.channels, len(data.target_spec.classes)).to(plain.DEVICE)
     optimizer = torch.optim.SGD(
         model.parameters(), chosen.lr, momentum=chosen.momentum, weight_decay=chosen.weight_decay, nesterov=True
     )
@@ -131,7 +131,7 @@ def plain_side(options: Options) -> dict[str, float]:
 def images(data: Any, split: str) -> tuple[Tensor, Tensor]:
     """A split's pixels, (images, channels, height, width) uint8, and labels."""
     batches = list(data.loader(split))
-    return torch.cat([b.pixels for b in batches]), torch.cat([b.labels for b in batches])
+    return torch.cat([b.input.pixels for b in batches]), torch.cat([b.targets["label"] for b in batches])
 
 
 def written(pixels: Tensor, directory: Path) -> list[str]:

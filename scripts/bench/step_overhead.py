@@ -20,7 +20,7 @@ from torchmetrics.classification import MulticlassAccuracy
 
 from attnpred.config import schema
 from attnpred.config.options import Config
-from attnpred.contracts import Batch
+from attnpred.contracts import Batch, ModelSpec
 from attnpred.machine.process_setup import settle
 from scripts.bench import harness, ours, timing
 from scripts.bench.harness import Comparison, Options
@@ -48,8 +48,9 @@ def parts() -> tuple[Config, Any, Any, Any]:
     config = ours.composed(OVERRIDES)
     lightning.seed_everything(config.seed, verbose=False)
     data = ours.prepared(config)
-    model = schema.load(config.model._target_)(config.model, data.spec)
-    return config, data, model, schema.load(config.task._target_)(config.task, data.spec)
+    task = schema.load(config.task._target_)(config.task, data.target_spec)
+    model = schema.load(config.model._target_)(config.model, ModelSpec(data.specs, task.answer))
+    return config, data, model, task
 
 
 def adamw(config: Config, model: torch.nn.Module) -> torch.optim.Optimizer:
@@ -123,8 +124,7 @@ class Usual(Bare):
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         output = self.model(batch)
         loss: Tensor = self.task.loss(output, batch)
-        assert batch.labels is not None
-        self.accuracy(output.logits, batch.labels)
+        self.accuracy(output.answer, batch.targets["label"])
         self.log("train/loss", loss, prog_bar=True, batch_size=len(batch))
         self.log("train/accuracy", self.accuracy, prog_bar=True, batch_size=len(batch))
         return loss

@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, TensorDataset
 
-from attnpred.contracts import TextSpec
+from attnpred.modalities.text.batch import TextSpec
 from scripts.bench import harness, ours, plain
 from scripts.bench.harness import Options
 
@@ -24,7 +24,7 @@ WIDTH, HEADS, DEPTH = 128, 4, 4
 class PlainTransformer(nn.Module):
     """As one writes it from torch's own parts; the measures are those of our default."""
 
-    def __init__(self, spec: TextSpec) -> None:
+    def __init__(self, spec: TextSpec, classes: int) -> None:
         super().__init__()
         self.pad_id = spec.pad_id
         self.tokens = nn.Embedding(spec.vocab_size, WIDTH, padding_idx=spec.pad_id)
@@ -34,7 +34,7 @@ class PlainTransformer(nn.Module):
         )
         # nested tensors do not go with norm_first
         self.encoder = nn.TransformerEncoder(layer, DEPTH, norm=nn.LayerNorm(WIDTH), enable_nested_tensor=False)
-        self.head = nn.Linear(WIDTH, len(spec.classes))
+        self.head = nn.Linear(WIDTH, classes)
 
     def forward(self, tokens: Tensor) -> Tensor:
         """(batch, length) -> (batch, classes)"""
@@ -50,7 +50,7 @@ def plain_side(options: Options) -> dict[str, float]:
     data = ours.prepared(config)
     train, val = padded(data, "train"), padded(data, "val")
     torch.manual_seed(config.seed)
-    model = PlainTransformer(data.spec).to(plain.DEVICE)
+    model = PlainTransformer(data.reader.spec, len(data.target_spec.classes)).to(plain.DEVICE)
     batches = DataLoader(train, config.data.batch_size, shuffle=True, pin_memory=plain.DEVICE == "cuda")
     optimizer = torch.optim.AdamW(model.parameters(), config.optimizer.lr, weight_decay=config.optimizer.weight_decay)
     training = plain.training_rate(model, batches, optimizer, warmup=options.warmup, steps=options.steps)
@@ -63,9 +63,10 @@ def plain_side(options: Options) -> dict[str, float]:
 
 def padded(data: Any, split: str) -> TensorDataset:
     """A split's tokens, all padded to the longest that there may be."""
-    spec, batches = data.spec, list(data.loader(split))
-    tokens = [F.pad(b.tokens, (0, spec.max_length - b.tokens.shape[1]), value=spec.pad_id) for b in batches]
-    return TensorDataset(torch.cat(tokens), torch.cat([b.labels for b in batches]))
+    spec, batches = data.reader.spec, list(data.loader(split))
+    found = [b.input.tokens for b in batches]
+    tokens = [F.pad(some, (0, spec.max_length - some.shape[1]), value=spec.pad_id) for some in found]
+    return TensorDataset(torch.cat(tokens), torch.cat([b.targets["label"] for b in batches]))
 
 
 BENCHMARK = harness.Benchmark(

@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 from sklearn.metrics import precision_recall_fscore_support
 
-from attnpred.console.tables import MOST_CLASSES, _width, clock, evaluation_table, final_table, human, per_class, rate
+from attnpred.console.tables import _width, clock, evaluation_table, final_table, human, rate
+from attnpred.tasks.class_report import MOST_CLASSES, per_class, table
 
 METRICS = {"accuracy": 0.8712, "f1": 0.87, "loss": 0.312, "calibration_error": 0.0213}
 CLASSES = [
@@ -25,6 +26,10 @@ RESULT = {
 }
 
 
+def of_task(details, split):
+    return [table(details.get("classes") or [], split)]
+
+
 def test_final_table_reads_like_this():
     expected = """
                      val best   val final        test
@@ -42,7 +47,7 @@ positive           0.8600      0.9000      0.8800      12,500
 
 cost: 22.7 M parameters, 2,500 steps (6 epochs) in 4:05, 1,234 examples/s (316,400 tokens/s), 3.21 GiB at peak
 """
-    assert final_table(RESULT) == expected.strip("\n")
+    assert final_table(RESULT, of_task) == expected.strip("\n")
 
 
 @pytest.mark.parametrize("missing", ["val", "test", "parameters", "steps", "epochs", "seconds", "tokens_per_second"])
@@ -51,23 +56,23 @@ def test_what_is_missing_is_left_out(missing, how):
     result = {key: value for key, value in RESULT.items() if key != missing} | (
         {missing: None} if how == "null" else {}
     )
-    table = final_table(result)
+    shown = final_table(result, of_task)
     trace = {"val": "val best", "test": "test", "seconds": "4:05", "tokens_per_second": "tokens"}.get(missing, missing)
     if missing not in ("steps", "epochs"):
-        assert trace not in table
-    assert "None" not in table
-    assert "  (" not in table
-    assert "\n\n\n" not in table
+        assert trace not in shown
+    assert "None" not in shown
+    assert "  (" not in shown
+    assert "\n\n\n" not in shown
 
 
 def test_nothing_to_say():
-    assert final_table({}) == ""
-    assert evaluation_table({}, "val") == ""
+    assert final_table({}, of_task) == ""
+    assert evaluation_table({}, "val", of_task) == ""
 
 
 def test_metrics_of_other_tasks_are_shown():
-    table = evaluation_table({"loss": 1.5, "bleu": 31.25, "note": "text", "worst": float("nan")}, "val")
-    assert [line.split() for line in table.splitlines()] == [
+    shown = evaluation_table({"loss": 1.5, "bleu": 31.25, "note": "text", "worst": float("nan")}, "val", of_task)
+    assert [line.split() for line in shown.splitlines()] == [
         ["val"],
         ["loss", "1.5000"],
         ["bleu", "31.2500"],
@@ -78,18 +83,17 @@ def test_metrics_of_other_tasks_are_shown():
 def test_of_many_classes_the_worst_are_shown():
     many = [{"name": f"c{i}", "precision": 0.5, "recall": 0.5, "f1": i / 100, "support": 10} for i in range(99, -1, -1)]
     many.append({"name": "absent", "precision": 0.0, "recall": 0.0, "f1": 0.0, "support": 0})
-    table = evaluation_table({"classes": many}, "test")
-    lines = table.splitlines()
+    lines = evaluation_table({"classes": many}, "test", of_task).splitlines()
     assert lines[0].startswith(f"test, worst {MOST_CLASSES} of 101 classes by f1")
     assert [line.split()[0] for line in lines[1:]] == [f"c{i}" for i in range(MOST_CLASSES)]
 
 
 @pytest.mark.parametrize("name", ["日本語", "e\u0301te\u0301", "a\nb", "\x1b[31mred", "long " * 20])
 def test_strange_names_keep_the_columns(name):
-    table = evaluation_table({"classes": [{**CLASSES[0], "name": name}, CLASSES[1]]}, "test")
-    assert len(table.splitlines()) == 3
-    assert len({_width(line) for line in table.splitlines()}) == 1
-    assert "\x1b" not in table
+    shown = evaluation_table({"classes": [{**CLASSES[0], "name": name}, CLASSES[1]]}, "test", of_task)
+    assert len(shown.splitlines()) == 3
+    assert len({_width(line) for line in shown.splitlines()}) == 1
+    assert "\x1b" not in shown
 
 
 @pytest.mark.parametrize("seed", range(5))

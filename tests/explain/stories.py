@@ -21,6 +21,7 @@ def text_example(number: int, label: str | None, predicted: str, sure: float, wo
     other = "negative" if predicted == "positive" else "positive"
     probabilities = {predicted: sure, other: 1 - sure}
     given = {"id": number, "label": label, "predicted": predicted, "explained": predicted}
+    given |= {"wrong": label not in (None, predicted), "confidence": sure, "order": sure}
     return {**given, "probabilities": probabilities, "words": list(words), "maps": maps, **more}
 
 
@@ -81,6 +82,9 @@ def image_story(side=32, grid=(4, 4), **more):
         "label": "cat",
         "predicted": "dog",
         "explained": "cat",
+        "wrong": True,
+        "confidence": 0.7,
+        "order": 0.7,
         "probabilities": {"cat": 0.3, "dog": 0.7},
         "image": f"data:image/png;base64,{base64.b64encode(buffer.getvalue()).decode()}",
         "size": [side, side],

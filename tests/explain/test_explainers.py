@@ -5,28 +5,32 @@ import pytest
 import torch
 
 from attnpred.config import compose
-from attnpred.contracts import TextBatch
 from attnpred.errors import UserError
 from attnpred.explain import base
 from attnpred.explain.attnlrp import Rules
 from attnpred.explain.removal import remove
-from tests.explain.made import SPEC, Channels, Mixer, pictures, texts
-from tests.models.made import CASES, NAMES, made, make_model
+from tests.explain.made import CLASSES, PICTURE, Channels, Mixer, pictures, texts
+from tests.explain.made import SPEC as TEXT_SPEC
+from tests.models.made import CASES, NAMES, made, make_model, wrapped
+from tests.models.made import CLASSES as CLASSES_OF
+from tests.tasks.made import classification
 
 EXPLAINERS = compose.group_options("explainer")
 BATCH = texts([2, 3, 4, 5, 6], [6, 2, 4])
 TARGET = torch.tensor([1, 0])
+TASK = classification(CLASSES)
+TASKS = {modality: classification(known) for modality, known in CLASSES_OF.items()}
 
 
-def explain(name, model, batch, target):
-    return base.make(name, model.eval())(batch, target)
+def explain(name, model, batch, target, task=TASK):
+    return base.make(name, model.eval(), task)(batch, target)
 
 
 def numbers(model):
     """Each example's read, layers (heads apart) and token features as numpy arrays, padding cut off."""
     read, layers = model.weights(BATCH)
-    for row, length in enumerate(BATCH.lengths.tolist()):
-        tokens = BATCH.tokens[row, :length]
+    for row, length in enumerate(BATCH.input.lengths.tolist()):
+        tokens = BATCH.input.tokens[row, :length]
         yield (
             read[row, :length].detach().numpy(),
             [w[row, :, :length, :length].detach().numpy() for w in layers],
@@ -91,7 +95,7 @@ def test_gradient_times_input():
 
 def test_integrated_gradients_of_a_linear_model_are_exact():
     model = Mixer(5)
-    nothing = model.table.weight[SPEC.mask_id].detach().numpy()
+    nothing = model.table.weight[TEXT_SPEC.mask_id].detach().numpy()
     expected = [
         (read @ layers[1].mean(0) @ layers[0].mean(0)) * (x - nothing)[:, target]
         for (read, layers, x), target in zip(numbers(model), TARGET, strict=True)
@@ -104,7 +108,7 @@ def test_integrated_gradients_add_up_to_what_the_content_changes():
     target = torch.tensor([0, 1, 1])
     found = explain("integrated_gradients", model, batch, target)
     with torch.no_grad():
-        whole = model(batch).logits.gather(1, target[:, None])[:, 0]
+        whole = model(batch).answer.gather(1, target[:, None])[:, 0]
     torch.testing.assert_close(found.sum(1), whole, atol=1e-3, rtol=1e-3)  # of the mean colour they are 0
 
 
@@ -116,7 +120,7 @@ def test_occlusion_is_the_fall_without_each_part():
         falls = []
         for gone in range(len(read)):
             without = x.copy()
-            without[gone] = model.table.weight[SPEC.mask_id].detach().numpy()
+            without[gone] = model.table.weight[TEXT_SPEC.mask_id].detach().numpy()
             whole, less = (np.exp(flow @ features) for features in (x, without))
             falls.append((whole / whole.sum() - less / less.sum())[target])
         expected.append(falls)
@@ -125,7 +129,7 @@ def test_occlusion_is_the_fall_without_each_part():
 
 def test_gradcam_weighs_channels_by_their_gradient():
     model, batch = Channels(), pictures(2)
-    x = (batch.pixels[:, 0].double().numpy() - 100) / 50
+    x = (batch.input.pixels[:, 0].double().numpy() - 100) / 50
     seen = np.stack([x**2 + x, 4 * x**2 + x], axis=1)  # (batch, channels, rows, columns)
     head = model.head.detach().numpy()
     maps = [np.maximum(np.tensordot(head[t], m, 1), 0).ravel() for t, m in zip(TARGET, seen, strict=True)]
@@ -134,7 +138,7 @@ def test_gradcam_weighs_channels_by_their_gradient():
 
 def test_gradcam_wants_a_map():
     with pytest.raises(UserError, match="gradcam: this model has no convolutional map; use grad_attention"):
-        base.make("gradcam", Mixer(5))
+        base.make("gradcam", Mixer(5), TASK)
 
 
 def test_chance_is_the_examples_own():
@@ -194,18 +198,18 @@ def test_what_all_promise(name, model_name, modality, changes):
     model = make_model(model_name, spec, **changes).eval()
     if name == "gradcam" and model.last_map() is None:
         pytest.skip("no convolutional map")
-    target = torch.arange(len(batch)) % len(spec.classes)
+    target = torch.arange(len(batch)) % model.spec.answer.width
     needs = [p.requires_grad for p in model.parameters()]
-    found = explain(name, model, batch, target)
+    found = explain(name, model, batch, target, TASKS[modality])
     output = model(batch, need_attention=True)
-    own = batch.own() if isinstance(batch, TextBatch) else None
+    own = base.own_parts(batch, output.attention.grids)
     assert found.shape == output.attention.importance.shape
     assert found.dtype == torch.float32
     assert not found.requires_grad
     assert found.isfinite().all()
     if own is not None:
         assert not found[~own].any()
-    if base.make(name, model).signed:
+    if base.make(name, model, TASKS[modality]).signed:
         assert found.any()
     else:
         assert (found >= 0).all()
@@ -214,7 +218,7 @@ def test_what_all_promise(name, model_name, modality, changes):
     assert [p.requires_grad for p in model.parameters()] == needs
     assert all(p.grad is None for p in model.parameters())
     with torch.no_grad():
-        torch.testing.assert_close(model(batch).logits, output.logits, atol=1e-5, rtol=1e-5)
+        torch.testing.assert_close(model(batch).answer, output.answer, atol=1e-5, rtol=1e-5)
 
 
 @pytest.mark.parametrize("name", EXPLAINERS)
@@ -225,9 +229,10 @@ def test_an_explanation_does_not_depend_on_the_batch(name):
         spec, batch = made("image")
         model = make_model("resnet_attention", spec)
     target = torch.zeros(len(batch), dtype=torch.long)
-    together = explain(name, model, batch, target)
+    task = TASKS[spec.modality]
+    together = explain(name, model, batch, target, task)
     for row in range(len(batch)):
-        alone = explain(name, model, batch.rows(torch.tensor([row])), target[:1])
+        alone = explain(name, model, batch.rows(torch.tensor([row])), target[:1], task)
         torch.testing.assert_close(together[row : row + 1], alone, atol=1e-5, rtol=1e-3)
 
 
@@ -237,7 +242,7 @@ def test_gradients_are_asked_of_half_a_batch_at_a_time(name):
     model, batch, asked = Mixer(5), texts(*[[2, 3, 4]] * 9), []
 
     def remember(module, given, output):
-        if output.logits.requires_grad:
+        if output.answer.requires_grad:
             asked.append(len(given[0]))
 
     model.register_forward_hook(remember)
@@ -249,18 +254,23 @@ def test_unknown_explainers_are_named():
     with pytest.raises(
         UserError, match=r"--explainer atention: no such explainer; use one of .*did you mean attention"
     ):
-        base.make("atention", Mixer(5))
+        base.make("atention", Mixer(5), TASK)
+
+
+def taken(batch, gone, removal, spec, grid=None):
+    """The only input of a batch without the parts `gone`."""
+    return remove(batch, gone, removal, wrapped(spec), (grid,)).input
 
 
 def test_removed_tokens_become_masks_or_go():
     gone = torch.tensor([[True, False, True, False, False], [False, False, True, False, False]])
-    masked = remove(BATCH, gone, "mask", SPEC, None)
+    masked = taken(BATCH, gone, "mask", TEXT_SPEC)
     assert masked.tokens.tolist() == [[1, 3, 1, 5, 6], [6, 2, 1, 0, 0]]
     assert masked.lengths.tolist() == [5, 3]
-    closed = remove(BATCH, gone, "delete", SPEC, None)
+    closed = taken(BATCH, gone, "delete", TEXT_SPEC)
     assert closed.tokens.tolist() == [[3, 5, 6, 0, 0], [6, 2, 0, 0, 0]]
     assert closed.lengths.tolist() == [3, 2]
-    nothing = remove(BATCH, torch.ones(2, 5, dtype=torch.bool), "delete", SPEC, None)
+    nothing = taken(BATCH, torch.ones(2, 5, dtype=torch.bool), "delete", TEXT_SPEC)
     assert nothing.tokens.tolist() == [[1, 0, 0, 0, 0]] * 2
     assert nothing.lengths.tolist() == [1, 1]
 
@@ -268,21 +278,35 @@ def test_removed_tokens_become_masks_or_go():
 def test_removed_tokens_leave_special_ones_in_place():
     spec, batch = made("text")
     prefix, suffix = len(spec.prefix), len(spec.suffix)
-    batch = batch.rows(batch.lengths > prefix + suffix)
-    own = batch.own()
-    closed = remove(batch, torch.ones_like(own), "delete", spec, None)
+    batch = batch.rows(batch.input.lengths > prefix + suffix)
+    closed = taken(batch, torch.ones_like(batch.input.own()), "delete", spec)
     assert closed.lengths.tolist() == [prefix + 1 + suffix] * len(batch)
     assert closed.tokens[:, : prefix + 1 + suffix].tolist() == [[*spec.prefix, spec.mask_id, *spec.suffix]] * len(batch)
+
+
+def test_removed_words_of_a_pair_leave_what_stands_between():
+    spec, batch = made("pair")
+    own = batch.input.own()
+    masked = taken(batch, torch.ones_like(own), "mask", spec)
+    assert torch.equal(masked.tokens[~own], batch.input.tokens[~own])
+    assert (masked.tokens[own] == spec.mask_id).all()
+    gone = batch.input.segments == 0
+    closed = taken(batch, gone, "delete", spec)
+    for row in range(len(batch)):
+        kept = batch.input.tokens[row, : batch.input.lengths[row]][~gone[row, : batch.input.lengths[row]]]
+        assert closed.tokens[row, : closed.lengths[row]].tolist() == kept.tolist()
+        assert set(closed.segments[row, : closed.lengths[row]].tolist()) == {-1, 1}
 
 
 def test_removed_regions_take_the_mean_colour_or_blur():
     batch = pictures(1)
     gone = torch.tensor([[True, False, False, False]])
-    masked = remove(batch, gone, "mask", Channels().spec, (2, 2)).pixels
+    masked = taken(batch, gone, "mask", PICTURE, (2, 2)).pixels
     assert (masked[0, 0, :2, :2] == 100).all()
     kept = torch.ones(4, 4, dtype=torch.bool)
     kept[:2, :2] = False
-    assert torch.equal(masked[0, 0][kept], batch.pixels[0, 0].float()[kept])
-    blurred = remove(batch, gone, "blur", Channels().spec, (2, 2)).pixels
-    assert torch.equal(blurred[0, 0][kept], batch.pixels[0, 0].float()[kept])
-    assert blurred[0, 0, :2, :2].std() < batch.pixels[0, 0, :2, :2].float().std()
+    pixels = batch.input.pixels[0, 0].float()
+    assert torch.equal(masked[0, 0][kept], pixels[kept])
+    blurred = taken(batch, gone, "blur", PICTURE, (2, 2)).pixels
+    assert torch.equal(blurred[0, 0][kept], pixels[kept])
+    assert blurred[0, 0, :2, :2].std() < pixels[:2, :2].std()

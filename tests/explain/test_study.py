@@ -9,14 +9,18 @@ import torch
 from attnpred import cli
 from attnpred.explain import story
 from attnpred.explain.study import FLOOR, Study, sanity, shuffled
-from tests.explain.made import Mixer, texts
+from attnpred.modalities.image.reader import ImageReader
+from tests.explain.made import CLASSES, Mixer, texts
+from tests.models.made import CLASSES as CLASSES_OF
 from tests.models.made import IMAGE, image_batch, make_model
+from tests.tasks.made import classification
 
+TASK = classification(CLASSES)
 BATCHES = [texts([2, 3, 4, 5, 6], [6, 2, 4]), texts([5, 5, 2, 3])]
 
 
 def test_every_explainer_is_measured_beside_chance():
-    study = Study(Mixer(5).eval(), ["attention", "input_x_gradient", "occlusion"])
+    study = Study(Mixer(5).eval(), TASK, ["attention", "input_x_gradient", "occlusion"])
     for batch in BATCHES:
         study.measure(study.explain(batch))
     found = study.result()
@@ -44,18 +48,19 @@ def test_shuffled_weights_are_the_same_numbers_elsewhere():
 
 
 def test_maps_that_ignore_the_weights_stay_alike():
-    found = sanity(Mixer(5).eval(), ["random", "attention"], BATCHES)
+    found = sanity(Mixer(5).eval(), TASK, ["random", "attention"], BATCHES)
     assert found["random"] == pytest.approx(1)
     assert abs(found["attention"]) < 0.9
 
 
 def test_a_story_holds_images_and_maps_of_regions():
     model, batch = make_model("resnet_attention", IMAGE).eval(), image_batch(3)
-    study = Study(model, ["attention", "gradcam"])
+    task, reader = classification(CLASSES_OF["image"]), ImageReader(IMAGE)
+    study = Study(model, task, ["attention", "gradcam"])
     explained = study.explain(batch)
-    found = story.examples(explained, IMAGE.classes, lambda attention: iter(()))
+    found = story.examples(explained, task, reader, reader.describe(batch.input))
     assert len(found) == 3
-    rows, columns = explained.attention.grid
+    [(rows, columns)] = explained.attention.grids
     for example in found:
         assert example["image"].startswith("data:image/png;base64,")
         assert example["size"] == [16, 8]

@@ -1,5 +1,7 @@
 """Runs as Python code uses them."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -7,7 +9,10 @@ from PIL import Image
 import attnpred
 from attnpred.errors import UserError
 from attnpred.inference.trained import Answers
+from attnpred.modalities.text.reader import TextReader
 from tests.explain.conftest import trained  # noqa: F401
+from tests.models.made import CLASSES, TEXT
+from tests.tasks.made import classification
 
 
 def test_three_lines(trained, tmp_path):  # noqa: F811
@@ -31,7 +36,8 @@ def test_texts_are_drawn_as_text():
         "words": ["<script>alert(1)</script>", "fine"],
         "attention": [-0.5, 1.0],
     }
-    page = Answers([hostile])._repr_html_()
+    reader = TextReader(TEXT, SimpleNamespace(spelled={}), strip_html=False, truncate="both")
+    page = Answers([hostile], classification(CLASSES["text"]), reader)._repr_html_()
     assert "<script>" not in page
     assert "<i>" not in page
     assert "&lt;script&gt;alert(1)&lt;/script&gt;" in page

@@ -5,7 +5,7 @@ from PIL import ImageFont
 from attnpred.pages import pictures
 from attnpred.pages.pictures import Caption, confusion_matrix, image_grid, text_examples
 
-RIGHT, WRONG = Caption("cat", "cat", 0.97), Caption("cat", "dog", 0.51)
+RIGHT, WRONG = Caption("cat", "cat", 0.97, False), Caption("cat", "dog", 0.51, True)
 
 
 @pytest.fixture(params=["installed", "bundled"], autouse=True)
@@ -90,7 +90,7 @@ def test_wrong_ones_are_red():
     assert red(image_grid(pixels, importance, (2, 2), [RIGHT])) == 0
     assert red(text_examples([["a"]], [[0.0]], [WRONG])) > 0
     assert red(text_examples([["a"]], [[0.0]], [RIGHT])) == 0
-    assert red(text_examples([["a"]], [[0.0]], [Caption(None, "dog", 0.5)])) == 0
+    assert red(text_examples([["a"]], [[0.0]], [Caption(None, "dog", 0.5, False)])) == 0
 
 
 @pytest.mark.parametrize("shape", [(3, 1, 28, 28), (3, 3, 32, 48), (2, 4, 300, 200), (1, 3, 1, 1), (0, 3, 8, 8)])
@@ -137,7 +137,7 @@ def test_words_wrap_and_stay_inside():
     "strange", ["日本語", "naïve → 5€", "\ud800", "a\0b\nc\td", "👩‍👩‍👧", "שלום", "", " ", "e\u0301"]
 )
 def test_any_character_can_be_drawn(strange):
-    caption = Caption(strange, strange + "x", float("nan"))
+    caption = Caption(strange, strange + "x", float("nan"), True)
     assert is_picture(text_examples([[strange, "a"], []], [[0.5, 0.5], []], [caption, caption]))
     assert is_picture(confusion_matrix(np.eye(2, dtype=int), [strange, strange * 50]))
     assert is_picture(image_grid(np.zeros((1, 3, 8, 8), np.uint8), np.ones((1, 4)), (2, 2), [caption]))
@@ -150,7 +150,7 @@ def test_accents_that_the_font_lacks_fall_off():
 
 def test_certainty_survives_long_names():
     font = pictures._font(13)
-    said = pictures._say(Caption("short", "an endless name " * 9, 0.42), font, 200)
+    said = pictures._say(Caption("short", "an endless name " * 9, 0.42, True), font, 200)
     assert said.startswith("short ")
     assert said.endswith("… 0.42")
     assert font.getlength(said) <= 201

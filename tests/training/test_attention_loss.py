@@ -9,40 +9,46 @@ import torch
 from torch.nn.functional import cross_entropy
 
 from attnpred.contracts import Attention
+from attnpred.explain.removal import Removing
 from attnpred.training.attention_loss import ASKED, SAMPLE, attention_loss, decided_by, half, spread
-from tests.explain.made import SPEC, Mixer, texts
+from tests.explain.made import CLASSES, SPEC, Mixer, texts
+from tests.models.made import CLASSES as CLASSES_OF
 from tests.models.made import LENGTH, TEXT, made, make_model, text_batch
+from tests.tasks.made import classification
 
+TASK = classification(CLASSES)
 BATCH = texts([2, 3, 4, 5], [6, 2])
 SHARES = Attention(torch.tensor([[0.25] * 4, [1.0, 0, 0, 0]]))
 
 
 def test_entropy_is_one_for_equal_shares_and_none_for_a_single_part():
-    assert attention_loss("entropy", Mixer(4), BATCH, SHARES).item() == pytest.approx(0.5, abs=1e-4)
+    assert attention_loss("entropy", Mixer(4), TASK, BATCH, SHARES).item() == pytest.approx(0.5, abs=1e-4)
 
 
 def test_supervised_asks_for_what_falls_on_evidence():
     evidence = torch.tensor([[True, True, False, False], [False, True, False, False]])
-    batch = replace(BATCH, evidence=evidence)
-    found = attention_loss("supervised", Mixer(4), batch, SHARES).item()
+    batch = BATCH.reading(replace(BATCH.input, evidence=evidence))
+    found = attention_loss("supervised", Mixer(4), TASK, batch, SHARES).item()
     assert found == pytest.approx((-math.log(0.5) - math.log(1e-6)) / 2, rel=1e-4)
-    first_alone = replace(BATCH, evidence=evidence & torch.tensor([[True], [False]]))
-    assert attention_loss("supervised", Mixer(4), first_alone, SHARES).item() == pytest.approx(-math.log(0.5))
-    assert attention_loss("supervised", Mixer(4), BATCH, SHARES).item() == 0
+    first_alone = BATCH.reading(replace(BATCH.input, evidence=evidence & torch.tensor([[True], [False]])))
+    assert attention_loss("supervised", Mixer(4), TASK, first_alone, SHARES).item() == pytest.approx(-math.log(0.5))
+    assert attention_loss("supervised", Mixer(4), TASK, BATCH, SHARES).item() == 0
 
 
 def test_the_signal_is_what_the_odds_lose_without_a_part():
     model = Mixer(4, seed=1).eval()
     batch = replace(BATCH.rows(torch.arange(2).repeat(8)), ids=torch.arange(16))
-    target = model(batch).logits.argmax(1)
+    target = model(batch).answer.argmax(1)
     attention = model(batch, need_attention=True).attention
     places = torch.tensor([[0, 1, 3], [1, 0, 2]]).repeat(8, 1)
-    found = decided_by(model, batch, target, places, attention)
-    gone, own = half(batch, 4), batch.own()
+    found = decided_by(Removing(model, TASK), batch, target, places, attention)
+    gone, own = half(batch, 4), batch.input.own()
 
     def odds(row, missing):
-        tokens = batch.tokens[[row]].masked_fill(missing & own[row], SPEC.mask_id)
-        chance = model(replace(batch.rows(torch.tensor([row])), tokens=tokens)).logits.softmax(1)[0, target[row]].item()
+        alone = batch.rows(torch.tensor([row]))
+        tokens = alone.input.tokens.masked_fill(missing & own[row], SPEC.mask_id)
+        answer = model(alone.reading(replace(alone.input, tokens=tokens))).answer
+        chance = answer.softmax(1)[0, target[row]].item()
         return math.log(chance / (1 - chance))
 
     for row in range(16):
@@ -79,13 +85,13 @@ def test_faithful_asks_for_the_order_of_the_signal_in_some_examples():
     asked = batch.rows(torch.tensor([0, SAMPLE]))
     attention = model(asked, need_attention=True).attention
     places = torch.arange(4).expand(2, -1)
-    signal = decided_by(model, asked, model(asked).logits.argmax(1), places, attention)
+    signal = decided_by(Removing(model, TASK), asked, model(asked).answer.argmax(1), places, attention)
     expected = 0.0
     for row, count in enumerate((4, 3)):
         r = np.corrcoef(attention.importance[row, :count].log().detach(), signal[row, :count])[0, 1]
         expected += count * (2 - 2 * r) / 7
     assert expected > 0.1
-    assert attention_loss("faithful", model, batch, None).item() == pytest.approx(expected, rel=1e-4)
+    assert attention_loss("faithful", model, TASK, batch, None).item() == pytest.approx(expected, rel=1e-4)
 
 
 @pytest.mark.parametrize(("name", "modality"), [("transformer", "text"), ("resnet_attention", "image")])
@@ -94,7 +100,7 @@ def test_looking_leaves_the_model_as_it_was(name, modality):
     model = make_model(name, spec, attention_loss="faithful").train()
     before = {key: value.clone() for key, value in model.state_dict().items()}
     drawn = torch.get_rng_state()
-    attention_loss("faithful", model, batch, None).backward()
+    attention_loss("faithful", model, classification(CLASSES_OF[modality]), batch, None).backward()
     assert torch.equal(torch.get_rng_state(), drawn)
     assert model.training
     assert all(p.requires_grad for p in model.parameters())
@@ -107,11 +113,13 @@ def test_looking_leaves_the_model_as_it_was(name, modality):
 def test_training_lowers_it(kind):
     torch.manual_seed(0)
     model, batch = make_model("transformer", TEXT, dropout=0.0, attention_loss=kind), text_batch((LENGTH, 8, 9, 5))
+    task = classification(CLASSES_OF["text"])
     optimizer = torch.optim.Adam(model.parameters(), lr=0.01)
 
     def both():
         output = model(batch, need_attention=True, need_layers=False)
-        return cross_entropy(output.logits, batch.labels), attention_loss(kind, model, batch, output.attention)
+        extra = attention_loss(kind, model, task, batch, output.attention)
+        return cross_entropy(output.answer, batch.targets["label"]), extra
 
     with torch.no_grad():
         model.pool.query.normal_(std=0.5)

@@ -71,7 +71,7 @@ def test_muon_moves_hidden_matrices_by_steps_of_equal_singular_values():
     model = make_model("resnet_attention", IMAGE)
     optimizer = optimizers.make(model, options(name="muon", lr=0.1, weight_decay=0.0, momentum=0.9), fused=False)
     before = {name: p.detach().clone() for name, p in model.named_parameters()}
-    model(image_batch()).logits.square().sum().backward()
+    model(image_batch()).answer.square().sum().backward()
     optimizer.step()
     kernel = model.get_parameter("blocks.0.first.weight")
     change = (kernel.detach() - before["blocks.0.first.weight"]).flatten(1)
@@ -89,7 +89,7 @@ def test_muon_goes_on_from_its_state():
     def steps(count, model, optimizer):
         for seed in range(count):
             optimizer.zero_grad()
-            model(text_batch(seed=seed)).logits.square().sum().backward()
+            model(text_batch(seed=seed)).answer.square().sum().backward()
             optimizer.step()
 
     chosen = options(name="muon", lr=0.01)

@@ -62,7 +62,7 @@ def trained_step(batch):
 
     def step():
         table.reclaim()
-        model(batch).logits.sum().backward()
+        model(batch).answer.sum().backward()
 
     step()
     step()
@@ -82,6 +82,7 @@ def test_no_step_makes_a_tensor_of_the_vocabularys_size():
 
 @pytest.mark.parametrize(("lengths", "masks"), [((LENGTH, LENGTH), False), ((LENGTH, 3), True)])
 def test_a_mask_is_made_where_there_is_padding(lengths, masks):
-    batch = replace(text_batch(lengths), prefix=0, suffix=0)
+    batch = text_batch(lengths)
+    batch = batch.reading(replace(batch.input, prefix=0, suffix=0))
     made = [shape for _, shape, dtype in trained_step(batch) if dtype == torch.bool]
     assert bool(made) == masks

@@ -170,9 +170,8 @@ class TextReader(Reader[TextSpec, TextInput]):
         if counts.sum() <= room:
             return [int(count) for count in counts]
         kept = np.zeros(len(counts), np.int64)
-        for place in np.argsort(counts, kind="stable"):  # a short text leaves more to the others
-            left = int((kept == 0).sum())
-            kept[place] = min(int(counts[place]), (room - int(kept.sum())) // left)
+        for turn, place in enumerate(np.argsort(counts, kind="stable")):  # a short text leaves more to the others
+            kept[place] = min(int(counts[place]), (room - int(kept.sum())) // (len(counts) - turn))
         return [int(count) for count in kept]
 
     def _cut(self, values: Sequence[int] | NDArray[Any], into: NDArray[Any]) -> None:

@@ -8,7 +8,7 @@ from pytorch_lightning.callbacks import Checkpoint
 from attnpred.config import compose
 from attnpred.tasks.classification import Classification
 from attnpred.training.learner import Learner
-from tests.models.made import IMAGE, image_batch, make_model
+from tests.models.made import CLASSES, IMAGE, image_batch, make_model
 
 ALONE = {"logger": False, "enable_progress_bar": False, "enable_model_summary": False}
 
@@ -29,12 +29,17 @@ class Batches:
         pass
 
 
+def small_learner(config):
+    task = Classification(config.task, CLASSES["image"])
+    return Learner(make_model("resnet_attention", IMAGE), task, config.optimizer)
+
+
 def fit(callbacks, *, epochs, batches, accumulate=1, resume=None, overrides=(), learner=None):
     """The weights at first, the trainer and the learner, after training."""
     config = compose.compose(["optimizer.lr=0.1", "optimizer.schedule=constant", "optimizer.warmup=0", *overrides])
     if learner is None:
         lightning.seed_everything(0, verbose=False)
-        learner = Learner(make_model("resnet_attention", IMAGE), Classification(config.task, IMAGE), config.optimizer)
+        learner = small_learner(config)
     learner.train()
     start = {name: value.clone() for name, value in learner.model.state_dict().items()}
     trainer = lightning.Trainer(

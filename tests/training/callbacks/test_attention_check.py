@@ -1,5 +1,7 @@
 """Attention measured in training."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from pytorch_lightning import Callback
@@ -27,10 +29,10 @@ def run(**changes):
     monitor = Monitor(5, compose([]).checkpoint)
     sample = [image_batch(6), image_batch(3)]
     if changes.get("evidence"):
-        for batch in sample:
-            evidence = torch.zeros(len(batch), *batch.pixels.shape[2:], dtype=torch.bool)
+        for place, batch in enumerate(sample):
+            evidence = torch.zeros(len(batch), *batch.input.pixels.shape[2:], dtype=torch.bool)
             evidence[:, :4, :4] = True
-            object.__setattr__(batch, "evidence", evidence)
+            sample[place] = batch.reading(replace(batch.input, evidence=evidence))
     seen = Seen(monitor)
     _, trainer, learner = fit([monitor, Trust(sample, monitor, choose(CPU)), seen], epochs=2, batches=4)
     trainer.test(learner, Batches(1), verbose=False)

@@ -12,8 +12,8 @@ from attnpred.training.callbacks.checkpoints import Checkpoints
 from attnpred.training.callbacks.divergence import BEGINNING, FAR, LONG, Guard
 from attnpred.training.callbacks.monitor import Monitor
 from attnpred.training.learner import Learner
-from tests.models.made import IMAGE, make_model
-from tests.training.callbacks.made import fit
+from tests.models.made import CLASSES, IMAGE, make_model
+from tests.training.callbacks.made import fit, small_learner
 
 
 class Spoilt(Classification):
@@ -31,7 +31,7 @@ class Spoilt(Classification):
 def run(tmp_path, at, value, *, every=5, **options):
     config = compose([])
     learner = Learner(
-        make_model("resnet_attention", IMAGE), Spoilt(config.task, IMAGE, at, value), compose([]).optimizer
+        make_model("resnet_attention", IMAGE), Spoilt(config.task, CLASSES["image"], at, value), compose([]).optimizer
     )
     monitor = Monitor(every, config.checkpoint)
     guard = Guard(monitor, every)
@@ -69,7 +69,7 @@ def test_a_bad_first_step_has_nothing_before_it(tmp_path):
 
 def test_a_gradient_without_a_number_is_told_from_the_loss(tmp_path):
     config = compose([])
-    learner = Learner(make_model("resnet_attention", IMAGE), Classification(config.task, IMAGE), config.optimizer)
+    learner = small_learner(config)
     learner.model.head.weight.register_hook(lambda gradient: gradient * math.nan)
     monitor = Monitor(1, config.checkpoint)
     with pytest.raises(UserError, match="the gradient's norm became nan at step 1"):
@@ -78,7 +78,7 @@ def test_a_gradient_without_a_number_is_told_from_the_loss(tmp_path):
 
 def test_weights_without_a_number_are_not_saved(tmp_path):
     config = compose([])
-    learner = Learner(make_model("resnet_attention", IMAGE), Classification(config.task, IMAGE), config.optimizer)
+    learner = small_learner(config)
     guard = Guard(Monitor(50, config.checkpoint), 50)
     trainer = SimpleNamespace(global_step=7, accumulate_grad_batches=1)
     assert guard.sound(trainer, learner)
@@ -91,11 +91,11 @@ def test_weights_without_a_number_are_not_saved(tmp_path):
 def followed(losses, guard=None):
     """The guard after looks at these losses, ten at a time, and where it ended the run."""
     config = compose([])
-    learner = Learner(make_model("resnet_attention", IMAGE), Classification(config.task, IMAGE), config.optimizer)
+    learner = small_learner(config)
     guard = guard or Guard(Monitor(10, config.checkpoint), 10)
     for start in range(0, len(losses), 10):
         some = losses[start : start + 10]
-        learner.steps = [(torch.tensor(loss), torch.tensor(1.0), 4) for loss in some]
+        learner.steps = [(torch.tensor(loss), {"accuracy": torch.tensor(1.0)}, 4) for loss in some]
         try:
             guard.check(SimpleNamespace(global_step=start + len(some), accumulate_grad_batches=1), learner)
         except Diverged as error:
