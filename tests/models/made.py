@@ -9,13 +9,14 @@ from typing import Any
 import torch
 import yaml
 
-from attnpred.config.options import ModelConfig
+from attnpred.config.options import ModelConfig, TaskConfig
 from attnpred.config.schema import build
-from attnpred.contracts import AnswerSpec, Batch, InputSpec, ModelSpec
+from attnpred.contracts import AnswerSpec, Batch, InputSpec, ModelSpec, TargetSpec
 from attnpred.data.class_target import Classes
 from attnpred.modalities.image.batch import ImageInput, ImageSpec
 from attnpred.modalities.text.batch import TextInput, TextSpec
 from attnpred.models.base import Model
+from attnpred.tasks.base import Task
 
 CONF = Path(__file__).parents[2] / "conf" / "model"
 WORDS = ("the", "film", "was", "and", "a", "plot", "awful", "dull", "boring", "worst", "great", "lovely", "best")
@@ -116,6 +117,15 @@ def make_model(name: str, spec: InputSpec | ModelSpec, **changes: Any) -> Model:
         for parameter in model.parameters():
             parameter.add_(torch.randn_like(parameter), alpha=0.1)
     return model.eval()
+
+
+def make_task(spec: TargetSpec = CLASSES["text"], name: str = "classification", **changes: Any) -> Task:
+    """A task with its shipped options, some changed, for a target."""
+    values = yaml.safe_load((CONF.parent / "task" / f"{name}.yaml").read_text(encoding="utf-8"))
+    config = build(TaskConfig, {**values, **changes}, "task")
+    module, _, kind = config._target_.rpartition(".")
+    task: Task = getattr(importlib.import_module(module), kind)(config, spec)
+    return task
 
 
 def text_batch(lengths: tuple[int, ...] = (LENGTH, 3, 2, 8), *, seed: int = 0) -> Batch:
