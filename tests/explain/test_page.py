@@ -124,6 +124,17 @@ def test_heads_beyond_the_budget_are_left_out_and_counted(monkeypatch):
     assert (story["headsKept"], story["headsGiven"]) == (1, 5)
 
 
+def test_an_answer_that_is_no_class_has_neither_probabilities_nor_a_list():
+    examples = [text_example(i, "3.5", f"{i}.25", 0.0) for i in range(3)]
+    for place, example in enumerate(examples):
+        example |= {"probabilities": {}, "confidence": None, "wrong": place == 1, "order": float(place)}
+    story = story_in(render(text_story(examples, classes=[])))
+    assert [example["id"] for example in story["examples"]] == [1, 2, 0]
+    assert story["listed"] is False
+    assert all(example["confidence"] is None and example["probabilities"] == [] for example in story["examples"])
+    assert [story["classes"][example["predicted"]] for example in story["examples"]] == ["1.25", "2.25", "0.25"]
+
+
 def test_of_many_classes_only_the_likeliest_and_the_named_are_kept():
     classes = [f"class {i}" for i in range(100)]
     example = text_example(0, "class 99", "class 0", 0.5)

@@ -7,6 +7,7 @@ import yaml
 
 from attnpred.pages.plot import curve
 from attnpred.training import find_rate
+from tests.data.made import image_data
 from tests.runs.test_records import cache, train  # noqa: F401  fixtures
 
 
@@ -63,10 +64,9 @@ def test_a_loss_that_falls_nowhere_leaves_the_rate_as_it_was():
 
 def test_batch_sizes_double_until_they_bring_no_speed(monkeypatch):
     from attnpred.config import compose
-    from attnpred.modalities.image.data import ImageData
 
     config = compose.compose([])
-    data = ImageData(config.data)
+    data = image_data(config.data)
     speeds = iter([100.0, 150.0, 155.0])
     monkeypatch.setattr(find_rate, "_speed", lambda trial, stream: next(speeds))
     first = config.data.batch_size
