@@ -3,6 +3,7 @@
 `render` takes the story as plain containers:
 
     {"title", "model", "data": str, "split": str or None, "modality": "text" or "image", "classes": [str],
+     "scored": str,                                              what is watched while parts are taken away
      "explainers": [{"name", "signed": bool, "about"}],          in the order of the page
      "faithfulness": None or {"removal": str, "examples": int, "fractions": [number],
        "scores": {explainer: {measure: [mean, low, high]}},      "random" is the floor; any key may be missing
@@ -43,7 +44,7 @@ def render(story: Mapping[str, Any]) -> str:
 
 
 def _compact(story: Mapping[str, Any]) -> dict[str, Any]:
-    kept = {key: story[key] for key in ("title", "model", "data", "split", "modality", "explainers")}
+    kept = {key: story[key] for key in ("title", "model", "data", "split", "modality", "scored", "explainers")}
     examples = sorted(story["examples"], key=_rank)
     classes = list(dict.fromkeys([*story["classes"], *(name for example in examples for name in _named(example))]))
     number = {name: i for i, name in enumerate(classes)}

@@ -57,6 +57,7 @@ def explain(
         "data": config.data.name,
         "split": split if inputs is None else None,
         "modality": reader.spec.modality,
+        "scored": task.scored,
         "classes": task.names(),
         "explainers": [
             {

@@ -14,10 +14,10 @@ from types import ModuleType
 from typing import Any
 
 
-class Later(ModuleType):
+class LazyModule(ModuleType):
     """Stands in for a module, or for what was read from or returned by a stand-in."""
 
-    def __init__(self, name: str, real: Callable[[], Any], importer: "PutOff") -> None:
+    def __init__(self, name: str, real: Callable[[], Any], importer: "LazyImports") -> None:
         super().__init__(name)
         self.__path__ = []  # modules inside it can be imported too
         self._real = real
@@ -25,7 +25,7 @@ class Later(ModuleType):
 
     def _next(self, name: str, use: Callable[[Any], Any]) -> Any:
         if self._importer.busy:
-            return Later(f"{self.__name__}.{name}", lambda: use(self._real()), self._importer)
+            return LazyModule(f"{self.__name__}.{name}", lambda: use(self._real()), self._importer)
         return use(self._real())
 
     def __getattr__(self, name: str) -> Any:
@@ -46,7 +46,7 @@ class Later(ModuleType):
         return issubclass(subclass, self._real())
 
 
-class PutOff(MetaPathFinder, Loader):
+class LazyImports(MetaPathFinder, Loader):
     """While the module `asking` is imported, `names` and all inside them are stand-ins."""
 
     def __init__(self, asking: str, names: Sequence[str]) -> None:
@@ -61,7 +61,7 @@ class PutOff(MetaPathFinder, Loader):
                 self.loader, spec.loader = spec.loader, self
             return spec
         parent = name.rpartition(".")[0]
-        inside = isinstance(sys.modules.get(parent), Later)
+        inside = isinstance(sys.modules.get(parent), LazyModule)
         if self.busy and (inside or (name in self.names and PathFinder.find_spec(name, path))):
             return ModuleSpec(name, self, is_package=True)
         return None
@@ -69,10 +69,10 @@ class PutOff(MetaPathFinder, Loader):
     def create_module(self, spec: ModuleSpec) -> ModuleType | None:
         if spec.name == self.asking:
             return self.loader.create_module(spec)
-        return Later(spec.name, lambda: import_module(spec.name), self)
+        return LazyModule(spec.name, lambda: import_module(spec.name), self)
 
     def exec_module(self, module: ModuleType) -> None:
-        if isinstance(module, Later):
+        if isinstance(module, LazyModule):
             return
         module.__loader__ = self.loader
         if module.__spec__:
@@ -96,7 +96,7 @@ class PutOff(MetaPathFinder, Loader):
         self.busy = False
         sys.meta_path.remove(self)
         for name, module in list(sys.modules.items()):
-            if isinstance(module, Later):
+            if isinstance(module, LazyModule):
                 parent, _, child = name.rpartition(".")
                 del sys.modules[name]
                 vars(sys.modules.get(parent, self)).pop(child, None)
@@ -105,4 +105,6 @@ class PutOff(MetaPathFinder, Loader):
 def install() -> None:
     """For the first import of torchmetrics from now on, if there was none before."""
     if "torchmetrics" not in sys.modules:
-        sys.meta_path.insert(0, PutOff("torchmetrics", ("matplotlib", "scipy.signal", "torchvision", "transformers")))
+        sys.meta_path.insert(
+            0, LazyImports("torchmetrics", ("matplotlib", "scipy.signal", "torchvision", "transformers"))
+        )

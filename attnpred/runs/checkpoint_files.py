@@ -21,7 +21,7 @@ TASK = "task"  # in a checkpoint: what the task learned of validation
 REMEMBERED = 8  # checksums: of the files there are, and of those that were about to be
 
 
-class Vault(CheckpointIO):
+class CheckpointFiles(CheckpointIO):
     """Writes beside the old file, brings that to the disk, and only then puts it in its place."""
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:

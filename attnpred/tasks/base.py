@@ -33,6 +33,7 @@ class Task(ABC):
     Spec: ClassVar[type[TargetSpec]]  # of the target
     # Whether scores are probabilities, which leaving out parts changes by their odds; else they are used as they are
     bounded: ClassVar[bool] = False
+    scored: ClassVar[str] = "the answer"  # what `score` is, in words
 
     def __init__(self, config: TaskConfig, spec: Any) -> None:
         self.config = config

@@ -61,6 +61,7 @@ class ClassificationConfig(TaskConfig):
 class Classification(Task):
     Spec = Classes
     bounded = True
+    scored = "the probability of the explained class"
     config: ClassificationConfig
     spec: Classes
 

@@ -49,6 +49,7 @@ class Multilabel(Task):
 
     Spec = LabelSet
     bounded = True
+    scored = "the probability of the explained label"
     config: MultilabelConfig
     spec: LabelSet
 

@@ -46,6 +46,7 @@ class RegressionConfig(TaskConfig):
 
 class Regression(Task):
     Spec = Numbers
+    scored = "how far the number lies from the train part's mean, in standard deviations"
     config: RegressionConfig
     spec: Numbers
 

@@ -26,21 +26,21 @@ from attnpred.machine.process_setup import settle
 from attnpred.modalities.reader import save_reader
 from attnpred.models.predicted import require_predicted
 from attnpred.runs import checkpoint_files, loggers
-from attnpred.runs.checkpoint_files import Vault
+from attnpred.runs.checkpoint_files import CheckpointFiles
 from attnpred.runs.run import PRUNE, Run
 from attnpred.tasks.base import Task
 from attnpred.training import extras, find_rate, optimizers, retries
-from attnpred.training.callbacks.attention_check import Trust
+from attnpred.training.callbacks.attention_check import AttentionCheck
 from attnpred.training.callbacks.checkpoints import Checkpoints
-from attnpred.training.callbacks.divergence import Guard
-from attnpred.training.callbacks.ema import Average
+from attnpred.training.callbacks.divergence import DivergenceCheck
+from attnpred.training.callbacks.ema import WeightAverage
 from attnpred.training.callbacks.monitor import Monitor
 from attnpred.training.callbacks.plan import Plan
 from attnpred.training.callbacks.profile import Profile, Unprofiled
 from attnpred.training.callbacks.progress import Progress
-from attnpred.training.callbacks.resume_state import Position
+from attnpred.training.callbacks.resume_state import ResumeState
 from attnpred.training.callbacks.signals import Signals, in_order
-from attnpred.training.callbacks.stop_pruned import Prune
+from attnpred.training.callbacks.stop_pruned import StopPruned
 from attnpred.training.callbacks.test_pictures import TestPictures
 from attnpred.training.learner import Learner
 
@@ -187,18 +187,18 @@ def fit(config: Config, chosen: Chosen, run: Run, data: Any, learner: Learner, r
     """
     options = config.trainer
     monitor = Monitor(options.log_every_steps, config.checkpoint)
-    guard = Guard(monitor, options.log_every_steps)
+    guard = DivergenceCheck(monitor, options.log_every_steps)
     checkpoints = Checkpoints(run.checkpoints, config.checkpoint, guard.sound)
     callbacks: list[Callback] = [
-        Position(config.data.batch_size, rate),
+        ResumeState(config.data.batch_size, rate),
         guard,
         monitor,
         Progress(monitor, watch=config.checkpoint.metric),
     ]
     if config.optimizer.ema is not None:
-        callbacks.append(Average(config.optimizer.ema))
+        callbacks.append(WeightAverage(config.optimizer.ema))
     if options.attention_examples and chosen.strategy != "fsdp":  # a part of the model cannot be asked alone
-        callbacks.append(Trust(list(data.loader("val").sample(options.attention_examples)), monitor, chosen))
+        callbacks.append(AttentionCheck(list(data.loader("val").sample(options.attention_examples)), monitor, chosen))
     callbacks += [checkpoints, Plan(run)]
     if options.profile:
         callbacks.append(Profile(run.path))
@@ -229,13 +229,13 @@ def fit(config: Config, chosen: Chosen, run: Run, data: Any, learner: Learner, r
         detect_anomaly=options.detect_anomaly,
         num_sanity_val_steps=0,
         default_root_dir=run.checkpoints,  # where Lightning saves when it puts a job of SLURM's back into the queue
-        plugins=[Vault(), ranks.environment()],
+        plugins=[CheckpointFiles(), ranks.environment()],
         use_distributed_sampler=False,  # the loaders share the examples out themselves
         enable_model_summary=False,
         profiler=Unprofiled(),
         logger=loggers.make(config.logger, run.path),
         # the signals come last, so that a checkpoint due at this step is not written twice
-        callbacks=[*callbacks, *extras.make(config.callbacks), Prune(run.path / PRUNE), Signals(checkpoints)],
+        callbacks=[*callbacks, *extras.make(config.callbacks), StopPruned(run.path / PRUNE), Signals(checkpoints)],
     )
     main = trainer.is_global_zero
     if trainer.world_size > 1:  # one start for all, but each its own dropout and augmentation

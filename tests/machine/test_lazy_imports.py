@@ -9,7 +9,7 @@ from types import ModuleType
 
 import pytest
 
-from attnpred.machine.lazy_imports import Later, PutOff
+from attnpred.machine.lazy_imports import LazyImports, LazyModule
 
 HEAVY = """
 from heavy.inner import shape
@@ -43,7 +43,7 @@ def packages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 def asked(*names: str) -> ModuleType:
     """`asker`, imported while `names` are put off."""
-    sys.meta_path.insert(0, PutOff("asker", names))
+    sys.meta_path.insert(0, LazyImports("asker", names))
     return import_module("asker")
 
 
@@ -68,7 +68,7 @@ def test_all_is_as_it_was_afterwards(packages: Path) -> None:
     before = list(sys.meta_path)
     asker = asked("heavy")
     assert sys.meta_path == before
-    assert not isinstance(import_module("heavy"), Later)
+    assert not isinstance(import_module("heavy"), LazyModule)
     assert type(asker.__spec__.loader) is type(asker.__loader__) is type(import_module("heavy").__loader__)
 
 
@@ -88,7 +88,7 @@ def test_what_a_stand_in_cannot_give_is_imported_at_once(use: str, packages: Pat
     (packages / "asker" / "counts.py").write_text(f"from heavy import Base, shape\n{use}")
     (packages / "asker" / "__init__.py").write_text("from asker import counts")
     assert asked("heavy").counts.result == 4
-    assert not any(isinstance(module, Later) for module in sys.modules.values())
+    assert not any(isinstance(module, LazyModule) for module in sys.modules.values())
 
 
 def test_what_is_not_installed_is_missed_as_ever(packages: Path) -> None:

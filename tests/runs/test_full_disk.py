@@ -80,7 +80,7 @@ def test_no_room_for(kind, disk, tmp_path, capsys, monkeypatch):
     few = ["trainer.limit_batches=12", "trainer.max_epochs=2", "trainer.attention_examples=0"]
     command = [*SMALL, *QUICK, *few, f"output_dir={disk / 'o'}", f"data.cache_dir={tmp_path / 'cache'}"]
     at = {
-        "checkpoint": (checkpoint_files.Vault, "save_checkpoint", 2),
+        "checkpoint": (checkpoint_files.CheckpointFiles, "save_checkpoint", 2),
         "metric": (MetricsFile, "log_metrics", 1),
         "event": (TensorBoardLogger, "log_metrics", 4),
         "metrics.json": (train, "write_json", 1),
@@ -92,7 +92,7 @@ def test_no_room_for(kind, disk, tmp_path, capsys, monkeypatch):
         later(patched, target, name, lambda: fill(disk, leave=0), call)
         if kind == "event":  # alone: neither of the others may fail before
             patched.setattr(MetricsFile, "log_metrics", nothing)
-            patched.setattr(checkpoint_files.Vault, "save_checkpoint", nothing)
+            patched.setattr(checkpoint_files.CheckpointFiles, "save_checkpoint", nothing)
         assert main(command) == 2
     message = capsys.readouterr().err.splitlines()[-1]
     assert message.startswith(f"error: {'output_dir=' if kind == 'before anything' else ''}{disk}"), message
@@ -116,7 +116,7 @@ def test_a_disk_that_takes_no_writes_any_more(disk, tmp_path, capsys, monkeypatc
 
     command = [*SMALL, *QUICK, "logger=none", f"output_dir={disk / 'o'}", f"data.cache_dir={tmp_path / 'cache'}"]
     with monkeypatch.context() as patched:
-        later(patched, checkpoint_files.Vault, "save_checkpoint", lambda: remount("ro"), 2)
+        later(patched, checkpoint_files.CheckpointFiles, "save_checkpoint", lambda: remount("ro"), 2)
         patched.setattr(Run, "held", lambda self: nullcontext())  # a lock that is held keeps a disk from being closed
         assert main(command) == 2
     message = capsys.readouterr().err.splitlines()[-1]

@@ -43,7 +43,7 @@ function chart(kind, doing, better, fractions, curves) {
     "figcaption",
     {},
     make("b", {}, title),
-    `, ${better} is better. Probability of the explained class while parts are ${doing}.`,
+    `, ${better} is better. The score while parts are ${doing}.`,
   );
   return make("figure", {}, caption, picture, numbers(kind, fractions, curves));
 }
@@ -87,7 +87,7 @@ function described(doing, better, fractions, curves) {
   const middle = Math.floor(fractions.length / 2);
   const each = curves.map(([who, curve]) => `${who} ${number(curve[middle])}`).join(", ");
   return (
-    `Probability of the explained class while parts are ${doing}, ${better} is better. With ` +
+    `The score while parts are ${doing}, ${better} is better. With ` +
     `${Math.round(100 * fractions[middle])} % ${doing}: ${each}.`
   );
 }
@@ -107,7 +107,7 @@ function numbers(kind, fractions, curves) {
       ...curves.map(([, curve]) => make("td", {}, number(curve[n]))),
     ),
   );
-  const caption = make("caption", { class: "hidden" }, `${kind}: probability by the share of parts`);
+  const caption = make("caption", { class: "hidden" }, `${kind}: ${story.scored} by the share of parts`);
   const whole = make("table", {}, caption, make("thead", {}, head), make("tbody", {}, ...rows));
   const region = { class: "scroll", tabindex: 0, role: "region", "aria-label": `numbers of the ${kind} curves` };
   return make("details", {}, make("summary", {}, `The numbers behind the ${kind} curves`), make("div", region, whole));

@@ -5,18 +5,18 @@ const MEASURES = {
   comprehensiveness: {
     title: "Comprehensiveness",
     higher: true,
-    says: "How much the probability falls when the most important parts are taken away",
+    says: "How much the score falls when the most important parts are taken away",
   },
-  sufficiency: { title: "Sufficiency", higher: false, says: "How much the probability falls when only they are kept" },
+  sufficiency: { title: "Sufficiency", higher: false, says: "How much the score falls when only they are kept" },
   deletion: {
     title: "Deletion",
     higher: false,
-    says: "The mean probability while parts are taken away, the most important ones first",
+    says: "The mean score while parts are taken away, the most important ones first",
   },
   insertion: {
     title: "Insertion",
     higher: true,
-    says: "The mean probability while parts are put back, the most important ones first",
+    says: "The mean score while parts are put back, the most important ones first",
   },
   rank_correlation: {
     title: "Rank correlation",
@@ -50,7 +50,7 @@ function showFaithfulness() {
       {},
       `Measured on ${plural(found.examples, "example")} by taking parts of the input away (`,
       make("i", {}, found.removal),
-      ") and watching the probability of the explained class. Each number is a mean with ",
+      `) and watching the score: ${story.scored}. Each number is a mean with `,
       "its confidence interval; the floor is an explainer that orders parts at random.",
     ),
     table(asked, measures, scores, sanity ? found.sanity : null),
@@ -60,7 +60,7 @@ function showFaithfulness() {
     make(
       "p",
       {},
-      "These numbers say how well a map names the parts that this model's probability depends on, one input ",
+      "These numbers say how well a map names the parts that this model's answer depends on, one input ",
       "at a time. They do not say that the model is right, that it is right for a good reason, or that a person would ",
       "agree. Inputs with parts taken away are unlike those the model was trained on, so some of a fall may come from ",
       "their strangeness alone; and an explainer that beats the random floor on average can mislead on a single example.",

@@ -23,7 +23,7 @@ OWN = "attention"
 REMOVAL: Removal = "mask"
 
 
-class Trust(Callback):
+class AttentionCheck(Callback):
     """Compares the model's own attention with chance on the main process, which holds the whole model.
 
     The curves `attention/…` tell of the weights that were validated, the result of those kept.

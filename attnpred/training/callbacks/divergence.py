@@ -22,7 +22,7 @@ REMEDY = (
 )
 
 
-class Guard(Callback):
+class DivergenceCheck(Callback):
     """Looks at the losses of all steps when the monitor is about to log them, and before whatever is saved."""
 
     def __init__(self, monitor: Monitor, every_steps: int) -> None:
@@ -31,6 +31,11 @@ class Guard(Callback):
         self.met = 0  # batches, as far as they are the beginning
         self.lowest = math.inf  # loss among those
         self.high = 0  # batches in a row
+
+    @property
+    def state_key(self) -> str:
+        """Its name in checkpoints, as in those of earlier versions."""
+        return "Guard"
 
     def on_train_batch_end(
         self, trainer: Trainer, learner: LightningModule, outputs: Any, batch: Any, batch_idx: int

@@ -12,7 +12,7 @@ from attnpred.models.base import Model
 TRAINED = "trained_weights"  # in a checkpoint, beside the averaged ones
 
 
-class Average(Callback):
+class WeightAverage(Callback):
     """Checkpoints hold the averaged weights as the model's, and the trained ones apart, to go on from."""
 
     def __init__(self, decay: float) -> None:

@@ -14,7 +14,7 @@ from attnpred.runs import loggers
 KEY = "position"
 
 
-class Position(Callback):
+class ResumeState(Callback):
     """Goes on with the same dice, and with records that end where the checkpoint was written."""
 
     def __init__(self, batch_size: int, rate: float = 1.0) -> None:

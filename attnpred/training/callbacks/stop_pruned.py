@@ -13,7 +13,7 @@ from attnpred.errors import Pruned
 EVERY_SECONDS = 1.0
 
 
-class Prune(Callback):
+class StopPruned(Callback):
     """The sweep reads what the run measures, and answers by a file in its directory: any storage, any machine will do.
 
     It is looked for after validations, and by a single process now and then in between, as ranks must leave together.

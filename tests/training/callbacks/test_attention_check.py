@@ -9,7 +9,7 @@ from pytorch_lightning import Callback
 from attnpred.config.compose import compose
 from attnpred.config.options import TrainerConfig
 from attnpred.machine.device import choose
-from attnpred.training.callbacks.attention_check import Trust
+from attnpred.training.callbacks.attention_check import AttentionCheck
 from attnpred.training.callbacks.monitor import Monitor
 from tests.models.made import image_batch
 from tests.training.callbacks.made import Batches, fit
@@ -34,7 +34,7 @@ def run(**changes):
             evidence[:, :4, :4] = True
             sample[place] = batch.reading(replace(batch.input, evidence=evidence))
     seen = Seen(monitor)
-    _, trainer, learner = fit([monitor, Trust(sample, monitor, choose(CPU)), seen], epochs=2, batches=4)
+    _, trainer, learner = fit([monitor, AttentionCheck(sample, monitor, choose(CPU)), seen], epochs=2, batches=4)
     trainer.test(learner, Batches(1), verbose=False)
     return monitor, seen
 
@@ -62,7 +62,7 @@ def test_known_evidence_is_looked_for():
 
 def test_measuring_changes_nothing_of_the_training():
     weights = []
-    for callbacks in ([], [Trust([image_batch(4)], Monitor(5, compose([]).checkpoint), choose(CPU))]):
+    for callbacks in ([], [AttentionCheck([image_batch(4)], Monitor(5, compose([]).checkpoint), choose(CPU))]):
         _, _, learner = fit(callbacks, epochs=2, batches=4)
         weights.append(learner.model.state_dict())
     for name, value in weights[0].items():

@@ -9,7 +9,7 @@ from attnpred.config.compose import compose
 from attnpred.errors import Diverged, UserError
 from attnpred.tasks.classification import Classification
 from attnpred.training.callbacks.checkpoints import Checkpoints
-from attnpred.training.callbacks.divergence import BEGINNING, FAR, LONG, Guard
+from attnpred.training.callbacks.divergence import BEGINNING, FAR, LONG, DivergenceCheck
 from attnpred.training.callbacks.monitor import Monitor
 from attnpred.training.learner import Learner
 from tests.models.made import CLASSES, IMAGE, make_model
@@ -34,7 +34,7 @@ def run(tmp_path, at, value, *, every=5, **options):
         make_model("resnet_attention", IMAGE), Spoilt(config.task, CLASSES["image"], at, value), compose([]).optimizer
     )
     monitor = Monitor(every, config.checkpoint)
-    guard = Guard(monitor, every)
+    guard = DivergenceCheck(monitor, every)
     saved = Checkpoints(tmp_path, config.checkpoint, guard.sound)
     with pytest.raises(UserError) as error:
         fit([guard, monitor, saved], epochs=3, batches=6, learner=learner, **options)
@@ -73,13 +73,13 @@ def test_a_gradient_without_a_number_is_told_from_the_loss(tmp_path):
     learner.model.head.weight.register_hook(lambda gradient: gradient * math.nan)
     monitor = Monitor(1, config.checkpoint)
     with pytest.raises(UserError, match="the gradient's norm became nan at step 1"):
-        fit([Guard(monitor, 1), monitor], epochs=1, batches=3, learner=learner)
+        fit([DivergenceCheck(monitor, 1), monitor], epochs=1, batches=3, learner=learner)
 
 
 def test_weights_without_a_number_are_not_saved(tmp_path):
     config = compose([])
     learner = small_learner(config)
-    guard = Guard(Monitor(50, config.checkpoint), 50)
+    guard = DivergenceCheck(Monitor(50, config.checkpoint), 50)
     trainer = SimpleNamespace(global_step=7, accumulate_grad_batches=1)
     assert guard.sound(trainer, learner)
     with torch.no_grad():
@@ -92,7 +92,7 @@ def followed(losses, guard=None):
     """The guard after looks at these losses, ten at a time, and where it ended the run."""
     config = compose([])
     learner = small_learner(config)
-    guard = guard or Guard(Monitor(10, config.checkpoint), 10)
+    guard = guard or DivergenceCheck(Monitor(10, config.checkpoint), 10)
     for start in range(0, len(losses), 10):
         some = losses[start : start + 10]
         learner.steps = [(torch.tensor(loss), {"accuracy": torch.tensor(1.0)}, 4) for loss in some]
@@ -130,7 +130,7 @@ def test_what_is_high_is_nothing_to_go_on_from_and_is_counted_on():
     assert guard.high == 0
     guard, _ = followed([1e3] * 60, guard)
     state = guard.state_dict()
-    resumed = Guard(Monitor(10, compose([]).checkpoint), 10)
+    resumed = DivergenceCheck(Monitor(10, compose([]).checkpoint), 10)
     resumed.load_state_dict(state)
     assert resumed.high == 60
     _, error = followed([1e3] * LONG, resumed)

@@ -2,7 +2,7 @@ import pytest
 import torch
 from pytorch_lightning import Callback
 
-from attnpred.training.callbacks.ema import TRAINED, Average
+from attnpred.training.callbacks.ema import TRAINED, WeightAverage
 from tests.training.callbacks.made import fit
 
 
@@ -20,7 +20,7 @@ class Watch(Callback):
 
 
 def test_the_average_follows_the_weights_and_is_what_is_validated_and_saved(tmp_path):
-    watch, average = Watch(), Average(0.5)
+    watch, average = Watch(), WeightAverage(0.5)
     start, trainer, learner = fit([average, watch], epochs=2, batches=3)
     expected = start["head.weight"]
     for step, weight in enumerate(watch.trained, 1):
@@ -38,11 +38,11 @@ def test_the_average_follows_the_weights_and_is_what_is_validated_and_saved(tmp_
 
 
 def test_training_goes_on_from_both_as_if_it_had_not_stopped(tmp_path):
-    whole = Average(0.5)
+    whole = WeightAverage(0.5)
     _, _, learner = fit([whole], epochs=2, batches=3)
-    _, trainer, _ = fit([Average(0.5)], epochs=1, batches=3)
+    _, trainer, _ = fit([WeightAverage(0.5)], epochs=1, batches=3)
     trainer.save_checkpoint(tmp_path / "half.ckpt")
-    resumed = Average(0.5)
+    resumed = WeightAverage(0.5)
     _, _, other = fit([resumed], epochs=2, batches=3, resume=tmp_path / "half.ckpt")
     torch.testing.assert_close(other.model.state_dict(), learner.model.state_dict())
     torch.testing.assert_close(resumed.average, whole.average)
@@ -54,14 +54,14 @@ def test_what_is_saved_in_the_middle_of_a_validation_is_not_exchanged(tmp_path):
             trainer.save_checkpoint(tmp_path / "inside.ckpt")
 
     watch = Watch()
-    fit([Average(0.5), watch, Save()], epochs=1, batches=3)
+    fit([WeightAverage(0.5), watch, Save()], epochs=1, batches=3)
     saved = torch.load(tmp_path / "inside.ckpt", weights_only=True)
     torch.testing.assert_close(saved["state_dict"]["model.head.weight"], watch.validated[-1])
     torch.testing.assert_close(saved[TRAINED]["model.head.weight"], watch.trained[-1])
 
 
 def test_several_batches_of_one_step_count_once():
-    average = Average(0.9)
+    average = WeightAverage(0.9)
     fit([average], epochs=1, batches=4, accumulate=2)
     assert average.steps == 2
     assert pytest.approx(0.9) == average.decay
