@@ -20,6 +20,7 @@ UNFIT = {
 }
 BROKEN = ("=", "=5", "a b", "a=[1", "a={b", "+", "~", "++", "a=b=c", "a=${", "a='", 'a="', "seed=1 seed=2", "\n", "\t=")
 RUN_VERBS = tuple(verb for verb in VERBS if verb not in ("train", "check"))
+POSITIONAL: dict[str, list[str]] = {"train": [], "check": [], "packages": [], "new": ["model", "x"]}  # of verbs
 
 
 class Malformed(NamedTuple):
@@ -84,7 +85,7 @@ def no_run(draw: st.DrawFn) -> Malformed:
 
 def unknown_flag(draw: st.DrawFn) -> Malformed:
     word, verb = draw(WORDS), draw(st.sampled_from(VERBS))
-    return Malformed([verb, *([] if verb in ("train", "check") else ["run", "x"]), f"--{word}"], word)
+    return Malformed([verb, *POSITIONAL.get(verb, ["run", "x"]), f"--{word}"], word)
 
 
 def sweep_with_a_mistake(draw: st.DrawFn) -> Malformed:
@@ -110,7 +111,7 @@ def one_each() -> list[Malformed]:
     first = {path: (pair, value) for pair, path, value in reversed(unfit_values())}
     options = [Malformed(["train", *pair, f"{path}={value}"], path) for path, (pair, value) in first.items()]
     groups = [Malformed(["train", f"{group}=qxz"], "qxz") for group in compose.groups()]
-    verbs = [Malformed([verb, *([] if verb in ("train", "check") else ["run", "x"]), "--qxz"], "qxz") for verb in VERBS]
+    verbs = [Malformed([verb, *POSITIONAL.get(verb, ["run", "x"]), "--qxz"], "qxz") for verb in VERBS]
     return [*options, *groups, *verbs]
 
 

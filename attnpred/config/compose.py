@@ -138,6 +138,7 @@ def _merged(parsed: list[Override], extra_dir: str | None) -> dict[str, Any]:
         OmegaConf.set_struct(config, False)
         for override in values:
             OmegaConf.update(config, override.key_or_group, override.value(), merge=True)
+        _add_defaults(config)
         untrusted.refuse_functions(OmegaConf.to_container(config))
         plain = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
     except OmegaConfBaseException as error:
@@ -146,6 +147,17 @@ def _merged(parsed: list[Override], extra_dir: str | None) -> dict[str, Any]:
         raise UserError(f"{where}{reason}; mend the interpolation or set the option") from None
     assert isinstance(plain, dict)
     return typing.cast(dict[str, Any], plain)
+
+
+def _add_defaults(config: DictConfig) -> None:
+    """Gives options that no file lists their usual values, so that others can refer to them."""
+    for group, base in TRIPLE.items():
+        chosen = config.get(group)
+        target = chosen.get("_target_") if isinstance(chosen, DictConfig) else None
+        if isinstance(target, str):
+            for name, value in schema.defaults(schema.options_of(target, f"{group}._target_", base)).items():
+                if name not in chosen and isinstance(value, str | int | float | list | dict | None):
+                    chosen[name] = value
 
 
 def _choice(group: str, value: Any, names: list[str]) -> str:

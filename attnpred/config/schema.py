@@ -186,6 +186,12 @@ def _no_options(what: str, module: str, name: str, base: type | None) -> UserErr
     return UserError(f"{what}: no such class with options of its own in {file}; {remedy}")
 
 
+def defaults(kind: type) -> dict[str, Any]:
+    """The options that need not be given, and their values."""
+    found = {f.name: f.default if f.default_factory is MISSING else f.default_factory() for f in fields(kind)}
+    return {name: value for name, value in found.items() if value is not MISSING}
+
+
 def load(target: str, place: str = "_target_") -> Any:
     """The class that a checked `_target_` names. What is wrong in a package's file shows as its own traceback."""
     module, _, name = target.rpartition(".")

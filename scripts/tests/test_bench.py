@@ -9,7 +9,9 @@ import pytest
 import torch
 
 from attnpred.config import compose, schema
-from attnpred.contracts import ImageSpec, TextSpec
+from attnpred.contracts import AnswerSpec, ModelSpec
+from attnpred.modalities.image.batch import ImageSpec
+from attnpred.modalities.text.batch import TextSpec
 from attnpred.runs.run import Run
 from scripts.bench import __main__ as bench
 from scripts.bench import harness, minilm_sst2, ours, plain, resnet_cifar10, results, timing, transformer_imdb
@@ -19,10 +21,8 @@ from scripts.readme import put
 from scripts.tests import fake_bench
 
 START, END = "<!-- bench -->", "<!-- /bench -->"
-PHOTOGRAPHS = ImageSpec(
-    classes=tuple("abcdefghij"), channels=3, height=32, width=32, mean=(120.0,) * 3, std=(60.0,) * 3
-)
-REVIEWS = TextSpec(classes=("bad", "good"), vocab_size=50, max_length=12, pad_id=0, mask_id=1)
+PHOTOGRAPHS = ImageSpec(channels=3, height=32, width=32, mean=(120.0,) * 3, std=(60.0,) * 3)
+REVIEWS = TextSpec(vocab_size=50, max_length=12, pad_id=0, mask_id=1)
 
 
 def row(ours_values, *, difference=False, **changes):
@@ -199,7 +199,7 @@ def test_steps_are_timed_between_two_lines_of_the_log(tmp_path):
 
 def test_the_peers_resnet_has_the_parameters_of_ours():
     config = compose.compose(["model=resnet_attention"]).model
-    own = schema.load(config._target_)(config, PHOTOGRAPHS)
+    own = schema.load(config._target_)(config, ModelSpec({"image": PHOTOGRAPHS}, AnswerSpec(10)))
     peer = resnet_cifar10.PlainResnet(3, 10)
     # no part differs in size: MultiheadAttention packs its projections as we do
     sizes = [sorted(p.numel() for p in model.parameters()) for model in (own, peer)]
@@ -208,7 +208,7 @@ def test_the_peers_resnet_has_the_parameters_of_ours():
 
 
 def test_the_peers_transformer_classifies_and_sees_no_padding():
-    model = transformer_imdb.PlainTransformer(REVIEWS).eval()
+    model = transformer_imdb.PlainTransformer(REVIEWS, 2).eval()
     tokens = torch.randint(1, 50, (2, 6))
     padded = torch.nn.functional.pad(tokens, (0, 6))
     with torch.inference_mode():

@@ -80,7 +80,7 @@ def test_every_choice_that_the_readme_lists_is_shipped():
     from attnpred.config.compose import group_options
 
     for group in ("model", "data", "task", "trainer", "optimizer", "logger"):
-        (row,) = [line for line in README.splitlines() if line.startswith(f"| `{group}=` |")]
+        row = next(line for line in README.splitlines() if line.startswith(f"| `{group}=` |"))
         listed = set(re.findall(r"`(\w+)`", row)) - {"transformers"}
         assert listed, group
         assert listed <= set(group_options(group)), group

@@ -32,6 +32,7 @@ def text_story(examples, **more):
         "data": "sst2",
         "split": "val",
         "modality": "text",
+        "scored": "the probability of the explained class",
         "classes": ["negative", "positive"],
         "explainers": EXPLAINERS,
         "faithfulness": None,

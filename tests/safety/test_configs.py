@@ -221,7 +221,8 @@ def test_every_shipped_cache_is_the_usual_one():
     from attnpred.data import cache
 
     for file in (compose.CONF / "data").glob("*.yaml"):
-        assert yaml.safe_load(file.read_text())["cache_dir"] == cache.USUAL
+        assert yaml.safe_load(file.read_text()).get("cache_dir", cache.USUAL) == cache.USUAL
+    assert compose.compose(["data=digits"]).data.cache_dir == cache.USUAL
 
 
 def test_nothing_here_reads_what_can_run():
