@@ -259,7 +259,7 @@ def test_both_sides_read_the_same_texts(tmp_path):
     assert len(texts) == 120
     assert tokens.shape == (120, 24)
     assert sorted(peer_labels.tolist()) == sorted(labels)
-    read = [row for reading in data.reader.readings(texts, 128) for row in reading.batch.tokens.tolist()]
+    read = [row for reading in data.reader.readings(texts, 128) for row in reading.batch.input.tokens.tolist()]
     assert {tuple(t[:3]) for t in read} == {tuple(t[:3]) for t in tokens.tolist()}
 
     measured = ours.text_side(overrides, replace(Options(), warmup=1, steps=2, examples=9))
