@@ -30,6 +30,7 @@ from attnpred.modalities.text.tokens import PLACE, TokenStore, Vocabulary, check
 # raised when the code makes other files of the same input
 VOCABULARY_VERSION, TOKENS_VERSION = 3, 4
 CHUNK = 2000  # texts in memory at once
+MOST_TOKENS = 10_000_000  # beyond, a length can only be a mistake
 Rows = tuple[list[list[str]], list[list[Any]], list[Any], list[bool] | None]
 
 
@@ -43,7 +44,7 @@ class TextDataConfig(DataConfig):
         "Column that holds the text. Several are read together as one sequence, each by its column's name."
     )
     strip_html: bool = option("Turn <br /> into line breaks and entities such as &amp; into characters.", default=False)
-    max_length: int = option("Tokens a text is cut to, special ones included.", ge=1)
+    max_length: int = option("Tokens a text is cut to, special ones included.", ge=1, le=MOST_TOKENS)
     truncate: Literal["head", "tail", "both"] = option(
         "Part of a longer text that is kept; both: half from either end.", default="both"
     )
@@ -51,6 +52,7 @@ class TextDataConfig(DataConfig):
     token_budget: int | None = option(
         "Most tokens a training batch, padding included; takes the place of batch_size. null goes by batch_size.",
         ge=1,
+        le=100 * MOST_TOKENS,
         default=None,
     )
     tokenizer: TokenizerConfig
