@@ -90,6 +90,9 @@ class DataConfig:
         "What becomes of rows without label or text, or whose image cannot be read or has another size.",
         default="fail",
     )
+    paths_outside: bool = option(
+        "Whether rows may name pictures by paths that lead out of the source's own directory.", default=False
+    )
     train_split: str = option("Split of the source to train on.", default="train")
     val_split: str | None = option("Split to validate on; null carves it from train.", default=None)
     test_split: str | None = option("Split to test on; null carves it from train.", default=None)
@@ -130,6 +133,10 @@ class DataConfig:
         return False
 
     def check(self) -> None:
+        if not self.source.strip():
+            raise Invalid("source", "names nothing; give a hub id, a file or a directory")
+        if not self.cache_dir.strip():
+            raise Invalid("cache_dir", f"names no directory; give one, such as {DataConfig.cache_dir}")
         if not self.label_column:
             raise Invalid("label_column", "names no column; give one, or a list of them")
         for columns in (self.targets or {}).values():

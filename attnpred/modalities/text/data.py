@@ -18,7 +18,7 @@ from attnpred.contracts import Batch, InputSpec
 from attnpred.data import cache
 from attnpred.data.base import Data
 from attnpred.data.batching import BatchLoader, Integers, tokens_at_once
-from attnpred.data.sources import files_digest
+from attnpred.data.places import files_digest
 from attnpred.data.splits import Split, carving, rows_of, source_split
 from attnpred.errors import BadRow, UserError
 from attnpred.machine.hub import locate
