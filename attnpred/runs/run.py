@@ -249,13 +249,15 @@ class Run:
     def load_model(self) -> Model:
         """The trained model, on the CPU and in evaluation mode, from this directory alone."""
         from attnpred.contracts import ModelSpec
+        from attnpred.models import size
 
         config, reader, weights = self.config(), self.reader(), self.weights()
         spec = ModelSpec({reader.name: reader.spec}, self._fresh_task(config).answer)
         if reader.spec.modality not in config.model.accepts:
             raise UserError(f"{self.path}: its config and its specification are of different models; restore them")
         try:
-            model: Model = schema.load(config.model._target_).restore(config.model, spec, self.path)
+            network = schema.load(config.model._target_)
+            model: Model = size.made(lambda: network.restore(config.model, spec, self.path), config.model)
             model.load_state_dict(weights)
         except (RuntimeError, MemoryError, OverflowError) as error:
             reason = " ".join(str(error).split()[:40])
