@@ -61,13 +61,17 @@ class DataConfig:
 
     _target_: str = option("Class that prepares and batches the data.")
     name: str = option("Short name, used in the run directory's name.")
-    source: str = option("Hub id, or a local directory in the hub's layout, or builtin:NAME.")
+    source: str = option(
+        "Hub id, a local directory in the hub's layout, a file (CSV, TSV, JSON lines or Parquet), or builtin:NAME."
+    )
     subset: str | None = option("Configuration of the dataset on the hub.", default=None)
     revision: str | None = option("Hub revision to pin; null takes the newest.", default=None)
     rows: int | None = option(
         "Rows to generate, of built-in data that is generated; null for any other.", ge=1, default=None
     )
-    label_column: str | list[str] = option("Column that holds the target; several, where the task reads several.")
+    label_column: str | list[str] | None = option(
+        "Column that holds the target; several, where the task reads several. null finds it by name and content."
+    )
     targets: dict[str, Any] | None = option(
         "Columns of targets of other kinds than label_column's, by kind: number for regression, labels for "
         "multilabel. null: label_column holds whatever the task reads.",
@@ -113,7 +117,7 @@ class DataConfig:
             found, option_name = self.targets[reads], f"data.targets.{reads}"
         else:
             return None
-        return ([found] if isinstance(found, str) else list(found)), option_name
+        return ([found] if isinstance(found, str) else list(found or [])), option_name
 
     def mirrors(self) -> bool:
         """Whether evaluation looks at each example and its mirror image."""
@@ -124,7 +128,7 @@ class DataConfig:
         return False
 
     def check(self) -> None:
-        if not self.label_column:
+        if self.label_column in ("", []):
             raise Invalid("label_column", "names no column; give one, or a list of them")
         for columns in (self.targets or {}).values():
             several = columns if isinstance(columns, list) else [columns]

@@ -74,6 +74,11 @@ class Source(ABC):
         if empty:
             raise UserError(f"{option}={split}: this split of {self.config.source} has no rows; name another split")
 
+    def sample(self, split: str, option: str, count: int) -> dict[str, list[Any]]:
+        """The first rows of a split, all of their columns; `option` is what named the split."""
+        self._require(split, option)
+        return next(self._chunks(split, count), {})
+
     def file_of(self, split: str, row: int) -> str | None:
         """The file that holds the row, as it is called below the source's directory; None where that is not known."""
         return None
@@ -154,6 +159,11 @@ class DatasetSource(Source):
             for table in self._tables[split].with_format("arrow").iter(batch_size=size):
                 if len(table):
                     yield columns_of(table)
+
+    def sample(self, split: str, option: str, count: int) -> dict[str, list[Any]]:
+        """The first rows of a split, all of their columns; `option` is what named the split."""
+        self._require(split, option)
+        return next(self._chunks(split, count), {})
 
     def file_of(self, split: str, row: int) -> str | None:
         import pyarrow.parquet as pq

@@ -17,6 +17,7 @@ from attnpred.config.options import Config
 from attnpred.console import tables
 from attnpred.console.say import say
 from attnpred.contracts import ModelSpec
+from attnpred.data import columns
 from attnpred.data.batching import FewBatches
 from attnpred.errors import Interrupted, Pruned, Theirs, UserError
 from attnpred.machine import processes, ranks
@@ -54,6 +55,7 @@ def launch(config: Config, overrides: list[str], directory: str | None = None, l
     them of it, where they were started with this one.
     """
     chosen = _ready(config)
+    config = replace(config, data=columns.settled(config.data))
     if config.resume == "auto" and (begun := Run.unfinished(config, directory)) is not None:
         return resume(begun, lead)
     parts = prepare(config)
