@@ -44,7 +44,7 @@ def main() -> None:
 def train(name: str, seed: int, args: argparse.Namespace) -> dict[str, Any]:
     """One run in a process of its own: what it reached, and how long that took."""
     overrides = [f"experiment={name}", f"seed={seed}", f"output_dir={args.output_dir}", *args.overrides]
-    if args.bert and name.endswith("minilm"):
+    if args.bert and _fine_tunes(name):
         overrides.append(f"model.source={args.bert}")
     metric = metric_of(name)
     result = launch.train(overrides)
@@ -54,6 +54,11 @@ def train(name: str, seed: int, args: argparse.Namespace) -> dict[str, Any]:
         "seconds": result["seconds"],
         "steps": result["steps"],
     }
+
+
+def _fine_tunes(name: str) -> bool:
+    """Whether the recipe begins from a pretrained encoder."""
+    return compose.compose([f"experiment={name}"]).model.tokenizer_source() is not None
 
 
 def metric_of(name: str) -> str:
