@@ -62,8 +62,8 @@ def _fine_tunes(name: str) -> bool:
 
 
 def metric_of(name: str) -> str:
-    """The one that a recipe is judged by: accuracy, or what its task is usually judged by."""
-    return compose.compose([f"experiment={name}"]).task.monitor
+    """The one that a recipe chooses its checkpoint by."""
+    return compose.compose([f"experiment={name}"]).checkpoint.metric.removeprefix("val/")
 
 
 def line(name: str, measured: dict[str, Any]) -> str:
