@@ -12,7 +12,8 @@ import pytest
 from attnpred.sweep import parent, state
 from attnpred.sweep.job import Job
 from attnpred.sweep.launchers.processes import Processes
-from attnpred.sweep.state import Sweep, held, masked, what
+from attnpred.sweep.kept import masked
+from attnpred.sweep.state import Sweep, held, what
 from tests.sweep.made import Died, driven
 from tests.waiting import wait_for
 
