@@ -1,4 +1,4 @@
-"""CMA-ES whose state is worked out from the study's trials. Optuna's own keeps it there as a pickle, which runs code."""
+"""CMA-ES whose state is worked out from the study's trials. Optuna's own keeps a pickle there, which runs code."""
 
 from __future__ import annotations
 

@@ -13,8 +13,8 @@ from attnpred.errors import Untrusted, UserError
 from attnpred.machine.files import unwritable
 from attnpred.sweep import outcome, word
 from attnpred.sweep.executor import Executor
-from attnpred.sweep.parent import Parent
 from attnpred.sweep.kept import kept, key_of, lost
+from attnpred.sweep.parent import Parent
 from attnpred.sweep.state import Sweep, now, working_directory
 from attnpred.sweep.sweeper import Sweeper
 from attnpred.sweep.table import Table

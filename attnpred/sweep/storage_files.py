@@ -36,10 +36,10 @@ def _is_journal(file: Path) -> bool:
     """Every line is one of Optuna's, the last one perhaps torn."""
     with file.open("rb") as stream:
         for line in iter(lambda: stream.readline(len(BEGINNING)), b""):
-            if line != BEGINNING[: len(line)]:
+            if line != BEGINNING[: len(line)] or (stream.tell() < len(BEGINNING)):
                 return False
             rest = line
-            while len(rest) and not rest.endswith(b"\n"):
+            while rest and not rest.endswith(b"\n"):
                 rest = stream.readline(2**20)
     return True
 

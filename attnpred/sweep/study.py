@@ -34,7 +34,7 @@ class Place:
     """A storage by its address; null is a journal in the sweep's own directory."""
 
     def __init__(self, address: str, directory: Path) -> None:
-        """`directory` is what the name of a file starts from. Nothing is opened."""
+        """`directory` is what the name of a file starts from. What is there is looked at, nothing made."""
         self.address, self.file = address, None
         kind, _, rest = address.partition("://")
         if kind in ("sqlite", "journal") and len(rest) > 1:

@@ -1,4 +1,4 @@
-"""What the user has to say again when a sweep goes on: what a stranger's reaches out to, and the secrets of one's own."""
+"""What the user says again when a sweep goes on: what a stranger's reaches out to, and secrets of one's own."""
 
 import shlex
 from pathlib import Path
@@ -81,7 +81,7 @@ def _refuse_others(given: list[Override], hidden: set[str]) -> None:
             raise UserError(f"{override.input_line}: write one plain value, key=value")
         if not (reaches_out(override) or key in hidden or key == HOW or key.startswith(f"{HOW}.")):
             raise UserError(
-                f"{override.input_line}: would make another sweep of it; begin one by attnpred train -m, with resume=never"
+                f"{override.input_line}: would make another sweep of it; begin that one by attnpred train -m"
             )
 
 
