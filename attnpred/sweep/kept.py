@@ -25,10 +25,9 @@ def masked(text: str) -> str:
 def kept(value: Any) -> Any:
     """Plain containers without secrets, and with ~ for the home directory."""
     if isinstance(value, str):
-        users: list[str] = []
-        open_text = POSTGRES_USER.sub(lambda found: (users.append(found[0]), "\0")[1], masked(value))
-        hidden = str(scrub(open_text))
-        return re.sub("\0", lambda _: users.pop(0), hidden)
+        text = masked(value)
+        users = iter(POSTGRES_USER.findall(text))
+        return re.sub("\0", lambda _: next(users), str(scrub(POSTGRES_USER.sub("\0", text))))
     if isinstance(value, dict):
         return {key: kept(inner) for key, inner in value.items()}
     return [kept(inner) for inner in value] if isinstance(value, list | tuple) else value

@@ -115,9 +115,8 @@ class Sweep:
             if not found._ours:
                 say(f"{path}: is of the same overrides, but was not made by you on this machine; it is left as it is")
                 continue
-            found = cls._taken(path, shared)
-            if found is not None:
-                return found
+            if (taken := cls._taken(path, shared)) is not None:
+                return taken
         return None
 
     @classmethod
