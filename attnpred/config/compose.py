@@ -20,7 +20,7 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
-from attnpred.config import config_dir, packages, schema, triple, untrusted
+from attnpred.config import config_dir, packages, schema, swept, triple, untrusted
 from attnpred.config.folders import CONF, folders, group_options
 from attnpred.config.options import (
     Config,
@@ -76,8 +76,9 @@ def steers(override: Override) -> bool:
 
 def expand(overrides: list[str]) -> Iterator[list[str]]:
     """Every job of a sweep as its own overrides, in the order in which Hydra's basic sweeper runs them."""
-    choices = []
-    for override in parse(overrides):
+    choices, parsed = [], parse(overrides)
+    swept.refuse_endless(parsed)
+    for override in parsed:
         if override.is_discrete_sweep():
             key = override.get_key_element()
             choices.append([f"{key}={value}" for value in override.sweep_string_iterator()])

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from attnpred.config import compose
 from attnpred.config.options import Config, SweeperConfig
 from attnpred.sweep.job import Job
+from attnpred.sweep.kept import kept, lost
 from attnpred.sweep.state import Direction, Sweep
 
 
@@ -18,9 +19,9 @@ class Basic:
         """Checks the config of every job there will be."""
         self.config = config
         self.combinations = list(compose.expand(overrides))
-        configs = [compose.compose(combination, extra_dir) for combination in self.combinations]
-        self.first: Config = configs[0]
-        self.devices = [config.trainer.devices for config in configs]
+        self.first: Config = compose.compose(self.combinations[0], extra_dir)
+        others = (compose.compose(combination, extra_dir).trainer.devices for combination in self.combinations[1:])
+        self.devices = [self.first.trainer.devices, *others]
 
     def objective(self) -> dict[str, Direction]:
         """By what each job chooses its best weights."""
@@ -32,6 +33,9 @@ class Basic:
         if not sweep.jobs:
             for combination, devices in zip(self.combinations, self.devices, strict=True):
                 sweep.add(combination, devices=devices if isinstance(devices, int) else None)
+        for job, combination in zip(sweep.jobs, self.combinations, strict=False):
+            if any(map(lost, job.overrides)) and kept(combination) == kept(job.overrides):
+                job.overrides = combination  # with the secrets that the sweep's file has not
         self.waiting = iter(sweep.unsettled())
 
     def next(self) -> Job | None:
