@@ -2,9 +2,9 @@
 
 import argparse
 import sys
-from pathlib import Path
 
 from attnpred.errors import UserError
+from attnpred.machine.files import path_of
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -56,7 +56,7 @@ def main(args: argparse.Namespace) -> int:
     if args.html:
         from attnpred.compare.page import render
 
-        write_page(Path(args.html).expanduser(), render(compared), "--html")
+        write_page(path_of(args.html, "--html "), render(compared), "--html")
         print(f"page: {args.html}", file=sys.stderr)
     form = next((name for name in ("markdown", "json", "csv") if getattr(args, name)), "text")
     print({"markdown": table.markdown, "json": table.as_json, "csv": table.as_csv, "text": table.text}[form](compared))

@@ -2,11 +2,11 @@
 
 import argparse
 import sys
-from pathlib import Path
 
 from attnpred.config import compose
 from attnpred.console import stdout
 from attnpred.errors import BadInput, UserError
+from attnpred.machine.files import path_of
 from attnpred.runs.run import Run
 
 DEFAULT = ["attention", "integrated_gradients"]
@@ -72,7 +72,7 @@ def main(args: argparse.Namespace) -> int:
         stdout.write_json(story)
         return 0
     default = run.path / "explanations" / f"{story['split'] or 'inputs'}.html"
-    file = Path(args.output).expanduser() if args.output else default
+    file = path_of(args.output) if args.output else default
     write_page(file, render(story), "--output")
     stdout.write(str(file))
     return 0

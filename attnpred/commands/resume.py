@@ -8,6 +8,7 @@ from attnpred.commands.train import join
 from attnpred.config.options import LoggerConfig
 from attnpred.errors import UserError
 from attnpred.machine import ranks
+from attnpred.machine.files import path_of
 from attnpred.runs.run import Run
 from attnpred.sweep.state import is_sweep
 
@@ -18,7 +19,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def main(args: argparse.Namespace) -> int:
-    if is_sweep(path := Path(args.run).expanduser()):
+    if is_sweep(path := path_of(args.run)):
         from attnpred.sweep.multirun import resume as resume_sweep
 
         return resume_sweep(path, args.overrides)

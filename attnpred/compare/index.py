@@ -20,7 +20,7 @@ from typing import Any
 from attnpred.compare import record
 from attnpred.compare.record import FILES, Record
 from attnpred.errors import UserError
-from attnpred.machine.files import write_text
+from attnpred.machine.files import path_of, write_text
 
 CACHE = "~/.cache/attnpred/runs"
 SETTLED = 2 * 10**9  # nanoseconds after which a change of a file shows in its times on every file system
@@ -41,7 +41,7 @@ def find(places: Iterable[str]) -> Found:
     trees: dict[Path, list[Path]] = {}
     seen: set[Path] = set()
     for place in places:
-        given = Path(place).expanduser()
+        given = path_of(place)
         if not given.is_dir():
             raise UserError(f"{place}: no such directory; give run directories, or directories that hold some")
         root = given.resolve()

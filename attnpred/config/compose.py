@@ -5,7 +5,7 @@ import os
 import re
 import typing
 from collections.abc import Iterator
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -106,7 +106,9 @@ def parse(overrides: list[str]) -> list[Override]:
 def _compose(parsed: list[Override], extra_dir: str | None) -> Config:
     values = _merged(parsed, extra_dir)
     _engine(values.pop("hydra"))
-    return checked(values, extra_dir)
+    config = checked(values, extra_dir)
+    _require_kinds(config.data, extra_dir)
+    return config
 
 
 def _engine(values: Any) -> tuple[LauncherConfig, SweeperConfig]:
@@ -119,7 +121,8 @@ def _engine(values: Any) -> tuple[LauncherConfig, SweeperConfig]:
 def _merged(parsed: list[Override], extra_dir: str | None) -> dict[str, Any]:
     """What the files and overrides say, as plain containers; of Hydra's own part, launcher and sweeper."""
     folders(extra_dir)
-    choices, values = [], []
+    choices: list[str] = []
+    values = []
     for override in parsed:
         line = str(override.input_line)
         key = override.key_or_group
@@ -133,7 +136,9 @@ def _merged(parsed: list[Override], extra_dir: str | None) -> dict[str, Any]:
         if not names and key != SEVERAL:
             values.append(override)
             continue
-        choices.append(_choice(key, override.value(), names))
+        choice = _choice(key, override.value(), names)
+        # of none, as in experiment=null, Hydra wants to hear nothing
+        choices = [*choices, choice] if choice else [one for one in choices if not one.startswith(f"{key}=")]
     try:
         config = _from_files(tuple(choices), extra_dir, packages.conf_folders()).copy()
         OmegaConf.set_struct(config, False)
@@ -161,16 +166,17 @@ def _add_defaults(config: DictConfig) -> None:
                     chosen[name] = value
 
 
-def _choice(group: str, value: Any, names: list[str]) -> str:
+def _choice(group: str, value: Any, names: list[str]) -> str | None:
     """How Hydra is told which file of a group, or which files, to take; refuses what the group does not have."""
     several = group == SEVERAL and isinstance(value, list)
+    needed = value is None and (group.startswith("hydra/") or group in {field.name for field in fields(Config)})
     for one in value if several else [value]:
-        if one is not None and one not in names:
+        if needed or (one is not None and one not in names):
             wanted = (
                 f"must be one of {', '.join(names)}" if names else "no package has such a file; name it by --package"
             )
             raise UserError(f"{group}={schema.show(one)}: {wanted}{schema.suggest(str(one), names)}")
-    return f"{group}={'[' + ','.join(value) + ']' if several else schema.show(value)}"
+    return None if value is None else f"{group}={'[' + ','.join(value) + ']' if several else value}"
 
 
 def changed(config: Config, overrides: list[str], allowed: tuple[str, ...]) -> Config:
@@ -187,7 +193,10 @@ def changed(config: Config, overrides: list[str], allowed: tuple[str, ...]) -> C
     values = OmegaConf.to_container(content)
     assert isinstance(values, dict)
     untrusted.refuse_references(values, "override")
-    return checked(values)
+    found = checked(values)
+    if found.data.targets != config.data.targets:
+        _require_kinds(found.data, None)
+    return found
 
 
 def checked(plain: dict[Any, Any], extra_dir: str | None = None) -> Config:
@@ -292,6 +301,19 @@ def _check_triple(plain: dict[Any, Any], extra_dir: str | None) -> None:
     others = " ".join(f"{group}={shown[group]}" for group in fault.shown)
     remedy = f"; use {fault.group}={f' or {fault.group}='.join(able)}" if able else ""
     raise UserError(f"{others}: {fault.reason}{remedy}")
+
+
+def _require_kinds(data: DataConfig, extra_dir: str | None) -> None:
+    """Refuses targets of kinds that no task reads: nobody would miss a column that is listed under a mistyped kind."""
+    if not data.targets:
+        return
+    known = sorted({_described("task", name, extra_dir)[0].reads for name in group_options("task", extra_dir)})
+    for kind in data.targets:
+        if kind not in known:
+            raise UserError(
+                f"data.targets.{kind}: no task reads targets of this kind; use {' or '.join(known)}"
+                f"{schema.suggest(str(kind), known)}"
+            )
 
 
 def _described(group: str, name: str, extra_dir: str | None) -> tuple[Any, Any]:

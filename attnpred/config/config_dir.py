@@ -10,12 +10,14 @@ from hydra._internal.sources_registry import SourcesRegistry
 from hydra.plugins.config_source import ConfigResult
 from omegaconf import DictConfig, OmegaConf
 
-from attnpred.config import untrusted
+from attnpred.config import schema, untrusted
 from attnpred.config.options import DataConfig
 from attnpred.errors import UserError
 
-OURS_ALONE = ("output_dir", "data.cache_dir", "logger.tracking_uri")  # where a launch writes
-USUAL = {"data.cache_dir": DataConfig.cache_dir}  # where a file need not say it
+# where a launch writes, and what it may read
+OURS_ALONE = ("output_dir", "data.cache_dir", "logger.tracking_uri", "data.paths_outside")
+# where a file need not say it
+USUAL = {"data.cache_dir": DataConfig.cache_dir, "data.paths_outside": DataConfig.paths_outside}
 # of Hydra's own settings, what differs with every choice and steers nothing
 HARMLESS = {
     "hydra": ("overrides", "runtime", "searchpath"),
@@ -55,7 +57,7 @@ def refuse_reach(composed: DictConfig, shipped: DictConfig, directory: str) -> N
     swept = composed.hydra.sweeper.get("params") or {}
     if any(re.split("[./]", str(name).lstrip("+~"))[0] == "hydra" or name in OURS_ALONE for name in swept):
         raise UserError(
-            f"--config-dir={directory}: a file there sweeps over where to write, or over Hydra's own settings; "
+            f"--config-dir={directory}: a file there sweeps over where to write or read, or over Hydra's own settings; "
             "give these on the command line"
         )
     if _steering(composed) != _steering(shipped):
@@ -67,8 +69,8 @@ def refuse_reach(composed: DictConfig, shipped: DictConfig, directory: str) -> N
         found, ours = _written(composed, name), _written(shipped, name)
         if found != ours:
             raise UserError(
-                f"{name}={found}: a file of --config-dir={directory} may not say where to write; "
-                f"let it say {ours}, and give {name}=… on the command line"
+                f"{name}={schema.show(found)}: a file of --config-dir={directory} may not say where to write or to "
+                f"read; let it say {schema.show(ours)}, and give {name}=… on the command line"
             )
 
 

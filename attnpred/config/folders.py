@@ -5,6 +5,7 @@ from pathlib import Path
 
 from attnpred.config import packages, schema
 from attnpred.errors import UserError
+from attnpred.machine.files import path_of
 
 # In an installed package the files lie inside it, in a checkout beside it.
 CONF = next(p for p in (schema.PACKAGE / "conf", schema.PACKAGE.parent / "conf") if p.is_dir())
@@ -18,7 +19,7 @@ def group_options(group: str, extra_dir: str | None = None) -> list[str]:
 
 
 def folders(extra_dir: str | None) -> list[Path]:
-    if extra_dir and not Path(extra_dir).is_dir():
+    if extra_dir is not None and not (path_of(extra_dir, "--config-dir=").is_dir() and Path(extra_dir).is_dir()):
         raise UserError(f"--config-dir={extra_dir}: no such directory; give one that holds group/NAME.yaml files")
     trusted = packages.conf_folders()
     _refuse_namesakes(trusted)

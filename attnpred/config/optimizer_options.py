@@ -51,7 +51,9 @@ class OptimizerConfig:
     ema: float | None = option(
         "Decay of a moving average of the weights, which is validated, tested and kept; null keeps none.", gt=0, lt=1
     )
-    epochs: int = option("Passes over the data that these settings are made for; trainer.max_epochs follows.", ge=1)
+    epochs: int = option(
+        "Passes over the data that these settings are made for; trainer.max_epochs follows.", ge=1, le=1_000_000
+    )
     schedule: str = option(
         "Course of the learning rate after warm-up: constant, linear, cosine, onecycle, wsd, which holds it and falls "
         "at the end, or the dotted name of a function of a package that alone says the whole course."

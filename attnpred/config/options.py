@@ -19,6 +19,8 @@ Modality = str  # the name of a folder of attnpred/modalities
 Shape = Literal["whole", "parts", "sequence"]  # one answer an input, one a part, or a sequence that is generated
 AttentionLoss = Literal["entropy", "supervised", "faithful"]
 NAME = re.compile(r"\w[\w.-]{0,63}")
+# Sizes beyond which a number can only be a mistake
+MOST_LAYERS, MOST_FEATURES, MOST_HEADS, MOST_EXAMPLES = 1_000, 65_536, 1_024, 1_000_000
 Removal = str  # how a part of an input is taken away, by one of its modality's names
 
 
@@ -35,7 +37,7 @@ class ModelConfig:
         "Run directory whose weights to begin with, where names and shapes agree.", default=None
     )
     frozen_levels: int = option(
-        "Lowest levels that are not trained: embedding or stem first, then layers.", ge=0, default=0
+        "Lowest levels that are not trained: embedding or stem first, then layers.", ge=0, le=MOST_LAYERS, default=0
     )
     frozen: list[str] = option("Weights that are not trained: the beginnings of their names.", default=[])
     attention_loss: AttentionLoss | None = option(
@@ -67,7 +69,10 @@ class DataConfig:
     subset: str | None = option("Configuration of the dataset on the hub.", default=None)
     revision: str | None = option("Hub revision to pin; null takes the newest.", default=None)
     rows: int | None = option(
-        "Rows to generate, of built-in data that is generated; null for any other.", ge=1, default=None
+        "Rows to generate, of built-in data that is generated; null for any other.",
+        ge=1,
+        le=1_000_000_000,
+        default=None,
     )
     label_column: str | list[str] | None = option(
         "Column that holds the target; several, where the task reads several. null finds it by name and content."
@@ -89,6 +94,9 @@ class DataConfig:
         "What becomes of rows without label or text, or whose image cannot be read or has another size.",
         default="fail",
     )
+    paths_outside: bool = option(
+        "Whether rows may name pictures by paths that lead out of the source's own directory.", default=False
+    )
     train_split: str = option("Split of the source to train on.", default="train")
     val_split: str | None = option("Split to validate on; null carves it from train.", default=None)
     test_split: str | None = option("Split to test on; null carves it from train.", default=None)
@@ -97,10 +105,11 @@ class DataConfig:
     split_seed: int = option(
         "Seed of the carving, apart from `seed` so that every run has the same splits.", ge=0, default=0
     )
-    batch_size: int = option("Examples a training batch and device.", ge=1, default=32)
+    batch_size: int = option("Examples a training batch and device.", ge=1, le=MOST_EXAMPLES, default=32)
     eval_batch_size: int = option(
         "Examples a batch in validation, test and prediction; of texts at most, and then of the longest.",
         ge=1,
+        le=MOST_EXAMPLES,
         default=128,
     )
     cache_dir: str = option("Where prepared data is kept; ~ is the home directory.", default="~/.cache/attnpred")
@@ -128,6 +137,10 @@ class DataConfig:
         return False
 
     def check(self) -> None:
+        if not self.source.strip():
+            raise Invalid("source", "names nothing; give a hub id, a file or a directory")
+        if not self.cache_dir.strip():
+            raise Invalid("cache_dir", f"names no directory; give one, such as {DataConfig.cache_dir}")
         if self.label_column in ("", []):
             raise Invalid("label_column", "names no column; give one, or a list of them")
         for columns in (self.targets or {}).values():
@@ -146,7 +159,7 @@ class TokenizerConfig:
     """The tokenizer that is trained on the train split, for models that bring none."""
 
     kind: Literal["wordpiece", "bpe", "unigram", "word"] = option("Algorithm that finds the vocabulary.")
-    vocab_size: int = option("Entries in the vocabulary, special ones included.", ge=16)
+    vocab_size: int = option("Entries in the vocabulary, special ones included.", ge=16, le=10_000_000)
     lowercase: bool = option("Lower-case before splitting.")
 
 
@@ -154,15 +167,17 @@ class TokenizerConfig:
 class AugmentConfig:
     """Changes made to training images, on whole batches; 0 switches one off."""
 
-    crop: int = option("Pixels of padding from which a shifted crop is taken.", ge=0, default=0)
+    crop: int = option("Pixels of padding from which a shifted crop is taken.", ge=0, le=MOST_FEATURES, default=0)
     flip: bool = option("Mirror left and right, in every other epoch; half of the images in each.", default=False)
-    cutout: int = option("Side in pixels of the square that is blanked.", ge=0, default=0)
+    cutout: int = option("Side in pixels of the square that is blanked.", ge=0, le=MOST_FEATURES, default=0)
     mixup: float = option("Strength alpha of blending two images and their targets.", ge=0, default=0.0)
     cutmix: float = option("Strength alpha of pasting a patch of another image.", ge=0, default=0.0)
     small_share: float = option(
         "Share of the epochs, the first ones, that see images brought to `small_side`.", ge=0, lt=1, default=0.0
     )
-    small_side: int | None = option("Their smaller side in pixels: fewer take less time.", ge=4, default=None)
+    small_side: int | None = option(
+        "Their smaller side in pixels: fewer take less time.", ge=4, le=MOST_FEATURES, default=None
+    )
 
     def check(self) -> None:
         if self.small_share and self.small_side is None:
@@ -243,7 +258,7 @@ class LauncherConfig:
     """What every launcher of a sweep's jobs has; each one's file adds its own."""
 
     _target_: str = option("Class that starts the jobs.")
-    n_jobs: int = option("Jobs at once.", ge=1)
+    n_jobs: int = option("Jobs at once.", ge=1, le=100_000)
     on_failure: Literal["continue", "stop"] = option(
         "When a job has failed: continue with the others, or stop, with those that run saved."
     )

@@ -5,6 +5,7 @@ Stands on the standard library alone, so that a wrong option is answered before 
 
 import functools
 import importlib
+import math
 import sys
 import types
 import typing
@@ -25,6 +26,8 @@ TARGET_ROOMS = (
     *("attnpred.sweep.launchers", "attnpred.sweep.sweepers"),
 )
 WORDS = {bool: "true or false", int: "an integer", float: "a number", str: "a text"}
+LARGEST_INTEGER = 2**63  # what torch, numpy and Arrow count in
+LONGEST_SHOWN = 200  # bits of an integer that a message writes out
 
 
 class Invalid(Exception):
@@ -92,6 +95,7 @@ def _convert(kind: Any, value: Any, path: str, declared: Field[Any], names: list
         if typing.get_origin(choice) is dict and isinstance(value, dict):
             kept = typing.get_args(choice)[1]
             if not is_dataclass(kept):
+                _require_numbers(value, path)
                 return value
             return {k: build(typing.cast(type, kept), v, join(path, str(k)), names) for k, v in value.items()}
         if (choice is None and value is None) or (isinstance(choice, str) and value == choice):
@@ -103,6 +107,7 @@ def _convert(kind: Any, value: Any, path: str, declared: Field[Any], names: list
         ):
             return _in_range(value, path, declared, kind)
         if choice is float and isinstance(value, int) and not isinstance(value, bool):
+            _require_numbers(value, path)
             return _in_range(float(value), path, declared, kind)
     words = [choice for choice in accepted if isinstance(choice, str)]
     raise UserError(f"{path}={show(value)}: must be {expectation(kind, declared)}{suggest(str(value), words)}")
@@ -115,7 +120,19 @@ def _in_range(value: Any, path: str, declared: Field[Any], kind: Any) -> Any:
     # NaN compares false with everything, so it fails whatever bound there is
     if not all(tests[word](type(value)(bound)) for word, bound in declared.metadata.get("bounds", {}).items()):
         raise UserError(f"{path}={show(value)}: must be {expectation(kind, declared)}")
+    _require_numbers(value, path)
     return value
+
+
+def _require_numbers(value: Any, path: str) -> None:
+    """Raises for a number, in plain containers too, that no computation bears: without end, or beyond 64 bits."""
+    if isinstance(value, float) and not math.isfinite(value):
+        raise UserError(f"{path}={show(value)}: must be a finite number, of less than 1.8e308; give one")
+    if isinstance(value, int) and not -LARGEST_INTEGER <= value < LARGEST_INTEGER:
+        raise UserError(f"{path}={show(value)}: must be an integer of 64 bits, of less than 9.3e18; give a smaller one")
+    if isinstance(value, dict | list):
+        for key, inner in value.items() if isinstance(value, dict) else enumerate(value):
+            _require_numbers(inner, join(path, str(key)) if isinstance(value, dict) else f"{path}[{key}]")
 
 
 def alternatives(kind: Any) -> list[Any]:
@@ -131,7 +148,7 @@ def alternatives(kind: Any) -> list[Any]:
 def expectation(kind: Any, declared: Field[Any]) -> str:
     """What a field allows, in words: `an integer of at least 1, or null`."""
     accepted = alternatives(kind)
-    bounds = " and ".join(f"{word} {bound:g}" for word, bound in declared.metadata.get("bounds", {}).items())
+    bounds = " and ".join(f"{word} {_bound(bound)}" for word, bound in declared.metadata.get("bounds", {}).items())
     words = [w for w in accepted if isinstance(w, str)]
     parts = [f"one of {', '.join(words)}" if len(words) > 1 else words[0]] if words else []
     for choice in accepted:
@@ -148,6 +165,10 @@ def expectation(kind: Any, declared: Field[Any]) -> str:
         elif choice is not None and not isinstance(choice, str):
             parts.append(str(choice))
     return ", or ".join(parts + ["null"] * (None in accepted))
+
+
+def _bound(value: float) -> str:
+    return f"{value:,}" if isinstance(value, int) else f"{value:g}"
 
 
 def options_of(target: Any, place: str, base: type | None = None) -> type:
@@ -252,4 +273,6 @@ def show(value: Any) -> str:
     """A value as it is typed on the command line."""
     if value is None:
         return "null"
+    if isinstance(value, int) and value.bit_length() > LONGEST_SHOWN:
+        return f"an integer of {value.bit_length():,} bits"
     return str(value).lower() if isinstance(value, bool) else str(value)

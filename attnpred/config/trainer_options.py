@@ -10,17 +10,21 @@ from attnpred.config.schema import Invalid, option
 class TrainerConfig:
     accelerator: Literal["auto", "cpu", "gpu", "mps"] = option("Kind of device.")
     devices: int | Literal["auto"] = option(
-        "How many devices on each machine, a process each; auto takes every GPU, or one CPU.", ge=1
+        "How many devices on each machine, a process each; auto takes every GPU, or one CPU.",
+        ge=1,
+        le=1_024,
     )
-    nodes: int = option("Machines that share the work; torchrun or srun starts the processes on each.", ge=1, default=1)
+    nodes: int = option(
+        "Machines that share the work; torchrun or srun starts the processes on each.", ge=1, le=100_000, default=1
+    )
     strategy: Literal["auto", "ddp", "fsdp"] = option("How several devices share the work.")
     precision: Literal["auto", "32-true", "bf16-mixed", "16-mixed", "bf16-true"] = option(
         "Number format; auto takes bf16 where the hardware multiplies in it."
     )
     compile: bool = option("Compile the model: a minute's wait, then faster steps.")
-    max_epochs: int = option("Passes over the training data.", ge=1)
+    max_epochs: int = option("Passes over the training data.", ge=1, le=1_000_000)
     max_steps: int | None = option("Optimizer steps after which training ends earlier.", ge=1)
-    accumulate: int = option("Batches whose gradients make one optimizer step.", ge=1)
+    accumulate: int = option("Batches whose gradients make one optimizer step.", ge=1, le=1_000_000)
     clip_norm: float | None = option("Gradients are scaled down to this norm.", gt=0)
     validate_every_steps: int | None = option("Training batches between validations; null: once an epoch.", ge=1)
     patience: int | None = option("Validations without improvement after which training stops.", ge=1)

@@ -16,7 +16,7 @@ from typing import Any
 
 from attnpred.console.say import say
 from attnpred.errors import UserError
-from attnpred.machine.files import to_disk
+from attnpred.machine.files import path_of, to_disk
 
 USUAL = "~/.cache/attnpred"
 # Marks the directory for backup programs, which leave it out, and as one that was once chosen by this machine's user
@@ -40,7 +40,7 @@ def entry(
     `what` names the work for the person who waits. `check` raises what is known to be wrong before anything is written.
     `build` turns every error of its input into a UserError: an OSError that leaves it is the cache's own.
     """
-    root = Path(cache_dir).expanduser()
+    root = path_of(cache_dir, "data.cache_dir=")
     text = json.dumps(key, sort_keys=True)
     place = root / f"{kind}-{hashlib.blake2b(text.encode(), digest_size=16).hexdigest()}"
     if place.is_dir() and damage(place) is None:
@@ -49,6 +49,7 @@ def entry(
         return place
     check()
     try:
+        _refuse_theirs(root, cache_dir)
         root.mkdir(parents=True, exist_ok=True)
         _mark(root)
         _build_once(place, text, what, build)
@@ -66,6 +67,29 @@ def is_ours(cache_dir: str) -> bool:
         return (Path(cache_dir).expanduser() / TAG).read_text(encoding="utf-8") == MARK
     except (OSError, ValueError, RuntimeError):
         return False
+
+
+def _refuse_theirs(root: Path, named: str) -> None:
+    """Raises for a directory of the user's own files: marked as a cache, backup programs would leave them out.
+
+    `attnpred runs` keeps what it read in the usual one, before there is any data.
+    """
+    if is_ours(str(root)) or root == Path(USUAL).expanduser():
+        return
+    try:
+        other = next((one.name for one in sorted(root.iterdir()) if one.name != TAG or not _being_marked(root)), None)
+    except FileNotFoundError:
+        return
+    if other is not None:
+        raise UserError(
+            f"data.cache_dir={named}: holds files that are not attnpred's ({other}), which would be marked as a cache "
+            f"that no backup keeps; name a new or empty directory, such as {Path(named) / 'cache'}"
+        )
+
+
+def _being_marked(root: Path) -> bool:
+    """Whether another process is writing our mark."""
+    return MARK.startswith((root / TAG).read_text(encoding="utf-8", errors="replace"))
 
 
 def _mark(root: Path) -> None:

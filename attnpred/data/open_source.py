@@ -1,12 +1,12 @@
 """The source of a dataset's rows, by what `data.source` names."""
 
-from pathlib import Path
-
 from attnpred.config.options import DataConfig
 from attnpred.data.file_source import SUFFIXES, FileSource
+from attnpred.data.places import refuse_place
 from attnpred.data.sources import BUILTIN, BuiltinSource, DatasetSource, Source, refuse_rows
 from attnpred.errors import UserError
 from attnpred.machine import hub
+from attnpred.machine.files import path_of
 
 
 def open_source(config: DataConfig) -> Source:
@@ -14,9 +14,12 @@ def open_source(config: DataConfig) -> Source:
     if config.source.startswith(BUILTIN):
         return BuiltinSource(config)
     refuse_rows(config)
-    file = Path(config.source).expanduser()
+    file = path_of(config.source, "data.source=")
     if file.is_file():
         return FileSource(config, file.resolve())
     if file.suffix.lower() in SUFFIXES:
         raise UserError(f"data.source={config.source}: no such file; give the path of one that is there")
-    return DatasetSource(config, hub.locate(config.source, place="data.source"))
+    local = hub.locate(config.source, place="data.source")
+    if local is not None:
+        refuse_place(local, f"data.source={config.source}")
+    return DatasetSource(config, local)

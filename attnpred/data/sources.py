@@ -5,11 +5,10 @@
 
 import hashlib
 import importlib
-import os
 import tempfile
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from functools import cached_property, partial
 from itertools import islice
 from pathlib import Path
@@ -17,12 +16,15 @@ from typing import Any
 
 from attnpred.config.options import DataConfig
 from attnpred.config.schema import suggest
+from attnpred.data.places import Reach, files_digest, within
 from attnpred.data.utf8 import columns_of, not_utf8
 from attnpred.errors import UserError
 from attnpred.machine import hub
 
 BUILTIN = "builtin:"
 PARQUET_ROWS = 256
+MOST_COLUMNS, SHOWN_COLUMNS = 10_000, 20
+LONGEST_REASON = 400  # characters of what a library says
 FORMATS = ("parquet", "arrow", "csv", "json", "text", "imagefolder", "webdataset")
 
 
@@ -63,11 +65,11 @@ class Source(ABC):
         self._require(split, option)
         empty = True
         for chunk in self._chunks(split, size):
+            self._bound(len(chunk))
             for column_option, column in columns.items():
                 if column not in chunk:
-                    names = ", ".join(chunk)
                     raise UserError(
-                        f"{column_option}={column}: {self.config.source} has no such column; it has {names}"
+                        f"{column_option}={column}: {self.config.source} has no such column; it has {listed(chunk)}"
                     )
             empty = False
             yield [chunk[column] for column in columns.values()]
@@ -83,15 +85,25 @@ class Source(ABC):
         """The file that holds the row, as it is called below the source's directory; None where that is not known."""
         return None
 
+    @property
+    def reach(self) -> Reach:
+        """Which files its rows may name; any, where the code that makes them is trusted."""
+        return Reach(None)
+
     def check(self, split: str, option: str, columns: dict[str, str]) -> None:
         """Raises what `chunks` would for a source, split or column that is not there."""
         next(self.chunks(split, option, columns, 1))
 
+    def _bound(self, columns: int) -> None:
+        if columns > MOST_COLUMNS:
+            raise UserError(
+                f"data.source={self.config.source}: has {columns:,} columns, more than {MOST_COLUMNS:,}; keep those "
+                "of inputs and targets"
+            )
+
     def _require(self, split: str, option: str) -> None:
         if split not in self.splits():
-            raise UserError(
-                f"{option}={split}: {self.config.source} has no such split; it has {', '.join(self.splits())}"
-            )
+            raise UserError(f"{option}={split}: {self.config.source} has no such split; it has {listed(self.splits())}")
 
 
 class BuiltinSource(Source):
@@ -151,7 +163,10 @@ class DatasetSource(Source):
 
     def _class_names(self, split: str, column: str) -> list[str] | None:
         features = self._tables[split].features
-        return getattr(features[column], "names", None) if features and column in features else None
+        names = getattr(features[column], "names", None) if features and column in features else None
+        if names is not None and not (isinstance(names, list) and all(isinstance(name, str) for name in names)):
+            raise self._unreadable(f"its names of the classes of {column} are no texts")
+        return names
 
     def _chunks(self, split: str, size: int) -> Iterator[dict[str, list[Any]]]:
         with self._readable():
@@ -160,12 +175,23 @@ class DatasetSource(Source):
                 if len(table):
                     yield columns_of(table)
 
-    def sample(self, split: str, option: str, count: int) -> dict[str, list[Any]]:
-        """The first rows of a split, all of their columns; `option` is what named the split."""
-        self._require(split, option)
-        return next(self._chunks(split, count), {})
+    @property
+    def reach(self) -> Reach:
+        if self._local is not None:
+            return Reach((self._local,), self.config.paths_outside)
+        from datasets import config
+        from huggingface_hub.constants import HF_HUB_CACHE
+
+        own = Path(HF_HUB_CACHE, f"datasets--{self.config.source.replace('/', '--')}")
+        unpacked = (config.DOWNLOADED_DATASETS_PATH, config.EXTRACTED_DATASETS_PATH)
+        return Reach((own, *map(Path, unpacked)), self.config.paths_outside)
 
     def file_of(self, split: str, row: int) -> str | None:
+        with suppress(OSError, ValueError):  # while something else is wrong, which is what shall be told
+            return self._file_of(split, row)
+        return None
+
+    def _file_of(self, split: str, row: int) -> str | None:
         import pyarrow.parquet as pq
 
         if self._local is None:
@@ -240,7 +266,7 @@ class DatasetSource(Source):
                 f"bring them into one of {', '.join(FORMATS)}"
             )
         files = [str(file) for found in (builder.config.data_files or {}).values() for file in found]
-        outside = [file for file in files if self._local and not _within(file, self._local)]
+        outside = [file for file in files if self._local and not within(file, self._local)]
         if outside:
             raise UserError(
                 f"data.source={self.config.source}: its card names a file outside of the directory ({outside[0]}); "
@@ -251,35 +277,30 @@ class DatasetSource(Source):
     def _readable(self) -> Iterator[None]:
         """Turns what `datasets` raises and logs for bad files, names and subsets into the user's one line."""
         from datasets import logging
-        from datasets.exceptions import DatasetsError
 
         level = logging.get_verbosity()
         logging.set_verbosity(logging.CRITICAL)
         try:
             yield
-        except (OSError, ValueError, RuntimeError, DatasetsError) as error:
-            subset = f" with data.subset={self.config.subset}" if self.config.subset else ""
-            reason = " ".join(str(error).split())
+        except (UserError, MemoryError):
+            raise
+        except Exception as error:  # of any type, by what is wrong with card, archive or table
+            reason = " ".join(str(error).split()) or type(error).__name__
             if self._local is not None and "utf-8" in reason.lower() and (place := not_utf8(self._local)):
                 reason = f"{place} is not UTF-8; convert the file"
-            raise UserError(f"data.source={self.config.source}: cannot be read{subset}: {reason}") from error
+            raise self._unreadable(reason) from error
         finally:
             logging.set_verbosity(level)
 
+    def _unreadable(self, reason: str) -> UserError:
+        subset = f" with data.subset={self.config.subset}" if self.config.subset else ""
+        if len(reason) > LONGEST_REASON:
+            reason = f"{reason[:LONGEST_REASON]}…"
+        return UserError(f"data.source={self.config.source}: cannot be read{subset}: {reason}")
 
-def _within(file: str, directory: Path) -> bool:
-    """Whether the path, as it is written, stays in the directory; links in it are the user's own."""
-    return "://" not in file and Path(os.path.normpath(file)).is_relative_to(directory)
 
-
-def files_digest(directory: Path) -> str:
-    """Stands for name, size and time of change of every file below `directory`, hidden ones left out."""
-    digest = hashlib.blake2b(digest_size=16)
-    for folder, folders, names in os.walk(directory, followlinks=True):
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
-        for name in sorted(names):
-            path = Path(folder, name)
-            if not name.startswith(".") and path.is_file():
-                state = path.stat()
-                digest.update(f"{path.relative_to(directory)}\0{state.st_size}\0{state.st_mtime_ns}\0".encode())
-    return digest.hexdigest()
+def listed(names: Iterable[str]) -> str:
+    """The first of the names, and how many there are where that is not all."""
+    several = list(names)
+    rest = f", … ({len(several):,} in all)" if len(several) > SHOWN_COLUMNS else ""
+    return ", ".join(map(str, several[:SHOWN_COLUMNS])) + rest

@@ -3,6 +3,8 @@
 from pathlib import Path
 from typing import Any
 
+from attnpred.data.places import files
+
 TEXT_FILES = (".csv", ".tsv", ".json", ".jsonl", ".txt")
 
 
@@ -31,7 +33,7 @@ def decoded(value: bytes | None) -> str | bytes | None:
 
 def not_utf8(directory: Path) -> str | None:
     """The first line below the directory that should be text and is none, and the file it stands in."""
-    for file in sorted(path for path in directory.rglob("*") if path.suffix in TEXT_FILES):
+    for file in (path for path in files(directory) if path.suffix in TEXT_FILES):
         with file.open("rb") as lines:
             for number, line in enumerate(lines, 1):
                 if isinstance(decoded(line), bytes):

@@ -19,7 +19,7 @@ from attnpred.explain.removal import emptied
 class IntegratedGradientsConfig(ExplainerConfig):
     """Options of integrated gradients."""
 
-    steps: int = option("Points on the way at which the gradient is taken.", ge=2)
+    steps: int = option("Points on the way at which the gradient is taken.", ge=2, le=100_000)
 
 
 class IntegratedGradients(GradientExplainer):

@@ -9,6 +9,7 @@ from attnpred.config.options import TrainerConfig
 from attnpred.errors import UserError
 from attnpred.machine.ranks import Crew
 
+LEAST_CPU = 2  # processes that may share a CPU of a single core, to try several out
 BF16_UNITS = ("amx_bf16", "avx512_bf16")  # a CPU's, as torch names them
 
 
@@ -56,6 +57,12 @@ def choose(options: TrainerConfig, crew: Crew | None = None) -> Chosen:
     if accelerator != "cpu" and devices > available:
         raise UserError(
             f"trainer.devices={devices}: this machine has {available} {accelerator}; ask for {available} or fewer"
+        )
+    most = max(LEAST_CPU, available)
+    if accelerator == "cpu" and crew is None and devices > most:
+        raise UserError(
+            f"trainer.devices={devices}: each would be a process of its own, and this machine has {available} cores; "
+            f"ask for {most} or fewer"
         )
     strategy = options.strategy
     if devices * nodes == 1 and strategy == "ddp":

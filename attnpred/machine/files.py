@@ -9,7 +9,44 @@ from typing import Any
 
 from attnpred.errors import UserError
 
+LONGEST_SHOWN = 80  # characters of a path that none can have
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
+
+
+def path_of(text: str, place: str = "") -> Path:
+    """The path that a person, or a file, wrote down, `~` written out; one line where no file can have it.
+
+    `place` names the option in that line.
+    """
+    shown = text if len(text) <= LONGEST_SHOWN else f"{text[:LONGEST_SHOWN]}…"
+    try:
+        text.encode()
+        path = Path(text).expanduser()
+        if text:
+            os.lstat(path)
+            return path
+        reason = "names nothing; give a path"
+    except UnicodeEncodeError:
+        shown = os.fsencode(text).decode(errors="backslashreplace") if _of_system(text) else ascii(text)
+        reason = "is not UTF-8; rename it"
+    except RuntimeError:
+        reason = "there is no such home directory; mend the name"
+    except ValueError:
+        shown = shown.replace("\0", "\\0")
+        reason = "no path holds a zero byte; mend it"
+    except OSError as error:
+        if error.errno != errno.ENAMETOOLONG:
+            return path  # whoever opens it says what is wrong
+        reason = f"is too long for a path ({len(text):,} characters); give a shorter one"
+    raise UserError(f"{place}{shown}: {reason}")
+
+
+def _of_system(text: str) -> bool:
+    """Whether the text can be one of the system's own names: Python keeps bytes in it that are no characters."""
+    try:
+        return bool(os.fsencode(text))
+    except UnicodeEncodeError:
+        return False
 
 
 def write_json(path: Path, value: Any) -> None:

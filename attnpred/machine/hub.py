@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 
 from attnpred.errors import UserError
+from attnpred.machine.files import path_of
 
 ROOT_VARIABLE = "ATTNPRED_DATA"
 PROBE_SECONDS = 10.0  # for the hub to answer at all
@@ -15,17 +16,26 @@ def locate(name: str, *, place: str) -> Path | None:
     A directory is taken as it is; a hub id is looked up below the root in `ATTNPRED_DATA`, whole or by its last part.
     `place` is the option that named it, for the error.
     """
-    given = Path(name).expanduser()
+    given = path_of(name, f"{place}=")
     if given.is_dir():
-        return given.resolve()
+        return _alone(given.resolve(), f"{place}={name}")
     root = os.environ.get(ROOT_VARIABLE)
     for candidate in (name, name.rpartition("/")[2]) if root else ():
-        found = Path(str(root)).expanduser() / candidate
-        if found.is_dir():
-            return found.resolve()
+        found = path_of(str(root), f"{ROOT_VARIABLE}=") / candidate
+        if path_of(str(found), f"{place}=").is_dir():
+            return _alone(found.resolve(), f"{place}={name}")
     if given.is_absolute() or name.startswith((".", "~")) or name.count("/") > 1:
         raise UserError(f"{place}={name}: no such directory; give an existing one or a hub id such as owner/name")
     return None
+
+
+def _alone(directory: Path, named: str) -> Path:
+    """The directory, unless it holds all that there is: every file of it would be looked at."""
+    root = directory == Path(directory.anchor)
+    if root or directory == path_of("~", f"{named}: ").resolve():
+        what = "the root of the whole disk" if root else "your home directory"
+        raise UserError(f"{named}: is {what}; give the directory that holds the files alone")
+    return directory
 
 
 def absent(name: str, *, place: str) -> UserError:

@@ -7,7 +7,7 @@ from typing import Any, ClassVar, Literal, Self
 
 from torch import Tensor, nn
 
-from attnpred.config.options import Modality, ModelConfig
+from attnpred.config.options import MOST_FEATURES, Modality, ModelConfig
 from attnpred.config.schema import option
 from attnpred.contracts import Attention, Batch, ModelOutput, ModelSpec
 from attnpred.modalities.text.batch import TextInput, TextSpec
@@ -36,7 +36,9 @@ class BertConfig(ModelConfig):
     )
 
     lora_rank: int | None = option(
-        "Rank of adapters that are trained in place of the encoder's weights; null trains these.", ge=1
+        "Rank of adapters that are trained in place of the encoder's weights; null trains these.",
+        ge=1,
+        le=MOST_FEATURES,
     )
 
     def tokenizer_source(self) -> str | None:

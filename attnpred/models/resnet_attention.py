@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from attnpred.config.options import Modality, ModelConfig
+from attnpred.config.options import MOST_FEATURES, MOST_HEADS, MOST_LAYERS, Modality, ModelConfig
 from attnpred.config.schema import Invalid, option
 from attnpred.contracts import Attention, Batch, ModelOutput, ModelSpec
 from attnpred.modalities.image.batch import ImageInput, ImageSpec
@@ -23,11 +23,11 @@ class ResnetAttentionConfig(ModelConfig):
     accepts: ClassVar[tuple[Modality, ...]] = ("image",)
     any_size: ClassVar[bool] = True
 
-    width: int = option("Channels of the first stage.", ge=8)
+    width: int = option("Channels of the first stage.", ge=8, le=MOST_FEATURES)
     later_width: int | None = option(
-        "Channels of every later stage; null doubles them from stage to stage.", ge=8, default=None
+        "Channels of every later stage; null doubles them from stage to stage.", ge=8, le=MOST_FEATURES, default=None
     )
-    depth: int = option("Residual blocks a stage; convolutions behind the first of a plain one.", ge=1)
+    depth: int = option("Residual blocks a stage; convolutions behind the first of a plain one.", ge=1, le=MOST_LAYERS)
     stages: int = option(
         "Stages; each after the first, or each that is plain, halves the map, while it stays at least 4x4.", ge=1, le=5
     )
@@ -48,7 +48,7 @@ class ResnetAttentionConfig(ModelConfig):
     attention: Literal["none", "se", "cbam", "self"] = option(
         "Channel gates in every block (se), channel and spatial gates (cbam), or self-attention after the last stage."
     )
-    heads: int = option("Heads of the self-attention.", ge=1)
+    heads: int = option("Heads of the self-attention.", ge=1, le=MOST_HEADS)
     pooling: Literal["attention", "mean"] = option("How the last map becomes one vector: learned weights, or the mean.")
     dropout: float = option("Share of the pooled features dropped in training.", ge=0, lt=1)
 

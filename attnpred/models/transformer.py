@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from attnpred.config.options import Modality, ModelConfig
+from attnpred.config.options import MOST_FEATURES, MOST_HEADS, MOST_LAYERS, Modality, ModelConfig
 from attnpred.config.schema import Invalid, option
 from attnpred.contracts import Attention, Batch, ModelOutput, ModelSpec
 from attnpred.errors import UserError
@@ -33,10 +33,10 @@ SMALLEST_PATCH = 2  # but then never single pixels: four times the parts, and si
 class TransformerConfig(ModelConfig):
     accepts: ClassVar[tuple[Modality, ...]] = ("text", "image")
 
-    width: int = option("Features of a token.", ge=4)
-    depth: int = option("Layers.", ge=1)
-    heads: int = option("Attention heads a layer.", ge=1)
-    mlp_ratio: float = option("Hidden features of a layer's MLP, in widths.", gt=0)
+    width: int = option("Features of a token.", ge=4, le=MOST_FEATURES)
+    depth: int = option("Layers.", ge=1, le=MOST_LAYERS)
+    heads: int = option("Attention heads a layer.", ge=1, le=MOST_HEADS)
+    mlp_ratio: float = option("Hidden features of a layer's MLP, in widths.", gt=0, le=1_000)
     dropout: float = option("Share of features dropped in training, for a whole example at a time.", ge=0, lt=1)
     attention_dropout: float = option("Share of attention weights dropped in training.", ge=0, lt=1)
     positions: Literal["learned", "sinusoidal", "rotary"] = option(
@@ -44,18 +44,22 @@ class TransformerConfig(ModelConfig):
     )
     pooling: Literal["attention", "cls", "mean"] = option("How the last layer becomes one vector.")
     patch: int | None = option(
-        "Side of an image patch in pixels; null makes 8 by 8 patches or more, of 2 pixels or more.", ge=1
+        "Side of an image patch in pixels; null makes 8 by 8 patches or more, of 2 pixels or more.",
+        ge=1,
+        le=MOST_FEATURES,
     )
     ngrams: int | None = option(
         "Tokens of the longest run that has scores of its own for the answer, added to what the layers find in a "
         "text; null for no such scores.",
         ge=1,
+        le=100,
         default=None,
     )
     letters: int | None = option(
         "Letters of the longest groups that tokens share by their spelling: each group has a vector, and with ngrams "
         "scores, which are added to those of the tokens that hold it; null for none.",
         ge=3,
+        le=100,
         default=None,
     )
 

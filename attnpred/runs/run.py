@@ -24,7 +24,7 @@ from attnpred.config.options import Config
 from attnpred.console.secrets import scrub
 from attnpred.data import cache
 from attnpred.errors import Untrusted, UserError
-from attnpred.machine.files import read_json, write_json, write_text
+from attnpred.machine.files import path_of, read_json, write_json, write_text
 from attnpred.version import __version__
 
 if TYPE_CHECKING:
@@ -79,7 +79,7 @@ class Run:
     @classmethod
     def find(cls, name: str) -> Run:
         """The run a user names by its directory. It may come from a stranger: nothing in it may lead out of it."""
-        run = cls(Path(name).expanduser())
+        run = cls(path_of(name))
         if not run.path.is_dir():
             raise UserError(f"{name}: no such directory; give a run directory, as train.py prints it")
         if not (run.path / "config.yaml").is_file():
@@ -114,9 +114,9 @@ class Run:
             raise Untrusted(f"{file}: {error.what}", error.package, self._made_with(error.package)) from None
         except UserError as error:
             raise self._dated(UserError(f"{file}: {error}")) from None
-        if not cache.is_ours(config.data.cache_dir):  # the file may be a stranger's, who would choose where to write
-            config = replace(config, data=replace(config.data, cache_dir=cache.USUAL))
-        return config
+        # the file may be a stranger's, who would choose where to write, and let their data read here
+        place = config.data.cache_dir if cache.is_ours(config.data.cache_dir) else cache.USUAL
+        return replace(config, data=replace(config.data, cache_dir=place, paths_outside=False))
 
     def description(self) -> dict[str, Any]:
         """What run.json says."""
@@ -173,7 +173,9 @@ class Run:
         if directory is not None:
             places = [Path(directory)]
         else:
-            places = sorted((p.parent for p in Path(config.output_dir).expanduser().glob("*/*/run.json")), reverse=True)
+            places = sorted(
+                (p.parent for p in path_of(config.output_dir, "output_dir=").glob("*/*/run.json")), reverse=True
+            )
         launched = _digest(compose.as_yaml(config))
         for run in map(cls, places):
             try:
@@ -247,13 +249,15 @@ class Run:
     def load_model(self) -> Model:
         """The trained model, on the CPU and in evaluation mode, from this directory alone."""
         from attnpred.contracts import ModelSpec
+        from attnpred.models import size
 
         config, reader, weights = self.config(), self.reader(), self.weights()
         spec = ModelSpec({reader.name: reader.spec}, self._fresh_task(config).answer)
         if reader.spec.modality not in config.model.accepts:
             raise UserError(f"{self.path}: its config and its specification are of different models; restore them")
         try:
-            model: Model = schema.load(config.model._target_).restore(config.model, spec, self.path)
+            network = schema.load(config.model._target_)
+            model: Model = size.made(lambda: network.restore(config.model, spec, self.path), config.model)
             model.load_state_dict(weights)
         except (RuntimeError, MemoryError, OverflowError) as error:
             reason = " ".join(str(error).split()[:40])
@@ -273,7 +277,7 @@ class Run:
 def fresh(output_dir: str, name: str) -> Path:
     """Makes a directory that no other launch has, whatever else starts in the same second."""
     now = datetime.now()
-    folder = Path(output_dir).expanduser() / now.strftime("%Y-%m-%d")
+    folder = path_of(output_dir, "output_dir=") / now.strftime("%Y-%m-%d")
     try:
         folder.mkdir(parents=True, exist_ok=True)
         while True:

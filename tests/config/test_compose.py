@@ -60,7 +60,7 @@ BAD_OVERRIDES = [
     (["trainer=fsdp", "trainer.accelerator=cpu"], "trainer.strategy=fsdp: needs GPUs; on CPU use trainer=ddp_cpu"),
     (["data.val_fraction=0.5", "data.test_fraction=0.5"], "leaves nothing to train on"),
     (["checkpoint.monitor=val/nothing"], "checkpoint.monitor=val/nothing: no such metric; choose one of val/accuracy"),
-    (["data.rows=0"], "data.rows=0: must be an integer of at least 1, or null"),
+    (["data.rows=0"], "data.rows=0: must be an integer of at least 1 and at most 1,000,000,000, or null"),
     (
         ["model=transformer", "data=imdb", "data.evidence_column=spans"],
         "data.evidence_column=spans: counts the raw text's characters; set data.strip_html=false",

@@ -22,7 +22,7 @@ from attnpred.modalities.image.pixels import PixelStore, described, statistics, 
 from attnpred.modalities.image.reader import ImageReader
 
 # raised when the code makes other files of the same input
-PIXELS_VERSION, STATISTICS_VERSION = 3, 2
+PIXELS_VERSION, STATISTICS_VERSION = 4, 3
 CHUNK = 256  # images in memory at once
 
 
@@ -127,8 +127,8 @@ class ImageData(Data[ImageDataConfig, ImageReader, PixelStore]):
             targets = self._collector(name, option)
             rows = counted(f"reading {name} of {config.source}", self.source.chunks(name, option, columns, CHUNK))
             evidence = self._evidence(name, option)
-            skip = config.on_bad_row == "skip"
-            write_pixels(directory, rows, targets, config.image_column, f"{option}={name}", evidence, skip=skip)
+            reach, skip, place = self.source.reach, config.on_bad_row == "skip", f"{option}={name}"
+            write_pixels(directory, rows, targets, config.image_column, place, evidence, reach=reach, skip=skip)
 
         key = {"version": PIXELS_VERSION, **self._key()}
         return PixelStore(self._entry("pixels", (name, option), columns, key, f"split {name}", build))

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from attnpred.data.batching import Integers
 from attnpred.data.evidence import EvidenceColumn, Marks, append_evidence, stored_evidence
+from attnpred.data.places import Outside, Reach
 from attnpred.data.splits import Rows
 from attnpred.data.store import Store, save_store
 from attnpred.data.targets import Collector
@@ -24,7 +25,8 @@ PIXELS_FILE = "pixels.bin"
 SHOWN = 3  # bad rows that a warning describes
 # All that pictures come in. Pillow reads more, by programs that it starts (EPS) or decoders that few files test.
 FORMATS = ("PNG", "JPEG", "GIF", "BMP", "TIFF", "WEBP", "AVIF", "JPEG2000", "PPM", "ICO", "TGA")
-GREY_MODES = {"1", "L", "LA", "I", "I;16", "F"}
+GREY_MODES = {"1", "L", "LA"}
+WIDE, FLOAT = ("I", "I;16", "I;16L", "I;16B", "I;16N"), "F"  # modes of more than a byte a pixel
 
 
 class PixelStore(Store):
@@ -61,13 +63,33 @@ def open_image(source: str | Path | io.BytesIO) -> Any:
             raise ValueError(f"{image.width:,} × {image.height:,} pixels are more than {most:,}")
         image.load()
         ImageOps.exif_transpose(image, in_place=True)
-        if image.mode == "F" and not np.isfinite(np.asarray(image)).all():
-            raise ValueError("has pixels that are no numbers")
-        return image
+        return in_bytes(image)
     except OSError:
         raise
     except Exception as error:  # of any type, by where the file is damaged
         raise ValueError(str(error)) from error
+
+
+def in_bytes(image: Any) -> Any:
+    """The PIL image with a byte a pixel and colour: 16 bits and numbers are scaled, not cut off, or else refused."""
+    from PIL import Image
+
+    if image.mode in WIDE:
+        values = np.asarray(image).astype(np.int64)
+        if values.min() < 0 or values.max() > 65_535:
+            raise ValueError(f"has pixels of {values.min()} to {values.max()}; bring them into 16 bits, 0 to 65535")
+        scaled = values / 257
+    elif image.mode == FLOAT:
+        scaled = np.asarray(image).astype(np.float64)
+        if not np.isfinite(scaled).all():
+            raise ValueError("has pixels that are no numbers")
+        if scaled.min() < 0 or scaled.max() > 255:
+            raise ValueError(f"has pixels of {scaled.min():g} to {scaled.max():g}; bring them into 0 to 1, or 0 to 255")
+        if scaled.max() <= 1:
+            scaled = scaled * 255
+    else:
+        return image
+    return Image.fromarray(np.rint(scaled).astype(np.uint8))
 
 
 def in_colours(image: Any, channels: int) -> Any:
@@ -82,13 +104,17 @@ def as_pixels(image: Any, channels: int) -> Pixels:
     return values[None] if channels == 1 else values.transpose(2, 0, 1)
 
 
-def decode(value: Any) -> Pixels:
+def decode(value: Any, reach: Reach) -> Pixels:
     """One image of a source, an array or a file as `datasets` keeps it: (1 or 3, height, width)."""
     if isinstance(value, np.ndarray):
         return value[None] if value.ndim == 2 else value.transpose(2, 0, 1)
-    if not isinstance(value, dict) or not (value.get("bytes") or value.get("path")):
+    content, path = (value.get("bytes"), value.get("path")) if isinstance(value, dict) else (None, None)
+    if content and isinstance(content, bytes):
+        image = open_image(io.BytesIO(content))
+    elif path and isinstance(path, str):
+        image = open_image(reach.file(path))
+    else:
         raise ValueError("is no image")
-    image = open_image(io.BytesIO(value["bytes"]) if value.get("bytes") else value["path"])
     return as_pixels(image, 1 if image.mode in GREY_MODES else 3)
 
 
@@ -100,12 +126,13 @@ def write_pixels(
     place: str,
     evidence: EvidenceColumn | None = None,
     *,
+    reach: Reach,
     skip: bool = False,
 ) -> None:
     """Decodes chunks as they come; `column` and `place` (the split) say where a bad image is.
 
     A chunk holds images, then the columns of the target, and with `evidence` its column last. With `skip` a bad image
-    becomes a black one without target.
+    becomes a black one without target, but not one that is a file out of `reach`: that is never passed over.
     """
     shape: tuple[int, ...] | None = None
     start = first = 0
@@ -115,7 +142,10 @@ def write_pixels(
         """The image, or what is wrong with it."""
         row, value = numbered
         try:
-            return decode(value)
+            return decode(value, reach)
+        except Outside as error:
+            named = f"row {row} of {place} names the file {value['path']}, {error}"
+            raise BadRow(f"data.image_column={column}: {named}", row) from None
         except (OSError, ValueError) as error:
             return f"row {row} of {place} cannot be decoded: {error}"
 

@@ -18,7 +18,7 @@ from attnpred.contracts import Batch, InputSpec
 from attnpred.data import cache
 from attnpred.data.base import Data
 from attnpred.data.batching import BatchLoader, Integers, tokens_at_once
-from attnpred.data.sources import files_digest
+from attnpred.data.places import files_digest
 from attnpred.data.splits import Split, carving, rows_of, source_split
 from attnpred.errors import BadRow, UserError
 from attnpred.machine.hub import locate
@@ -30,6 +30,7 @@ from attnpred.modalities.text.tokens import PLACE, TokenStore, Vocabulary, check
 # raised when the code makes other files of the same input
 VOCABULARY_VERSION, TOKENS_VERSION = 3, 4
 CHUNK = 2000  # texts in memory at once
+MOST_TOKENS = 10_000_000  # beyond, a length can only be a mistake
 Rows = tuple[list[list[str]], list[list[Any]], list[Any], list[bool] | None]
 
 
@@ -44,7 +45,7 @@ class TextDataConfig(DataConfig):
         "it by name and content."
     )
     strip_html: bool = option("Turn <br /> into line breaks and entities such as &amp; into characters.", default=False)
-    max_length: int = option("Tokens a text is cut to, special ones included.", ge=1)
+    max_length: int = option("Tokens a text is cut to, special ones included.", ge=1, le=MOST_TOKENS)
     truncate: Literal["head", "tail", "both"] = option(
         "Part of a longer text that is kept; both: half from either end.", default="both"
     )
@@ -52,6 +53,7 @@ class TextDataConfig(DataConfig):
     token_budget: int | None = option(
         "Most tokens a training batch, padding included; takes the place of batch_size. null goes by batch_size.",
         ge=1,
+        le=100 * MOST_TOKENS,
         default=None,
     )
     tokenizer: TokenizerConfig
