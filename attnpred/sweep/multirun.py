@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from attnpred.config import compose, packages, schema
+from attnpred.config import overrides as overriding
 from attnpred.config.options import LauncherConfig
 from attnpred.console.say import say
 from attnpred.errors import Untrusted, UserError
@@ -67,7 +68,7 @@ def resume(path: Path, given: list[str] | None = None) -> int:
 def _engine(overrides: list[str], extra_dir: str | None) -> tuple[LauncherConfig, Executor, Sweeper, list[str]]:
     """Launcher options, executor, sweeper, and the overrides that every job is made of, those of a file included."""
     launcher, options = compose.engine(overrides, extra_dir)
-    typed = [override for override in compose.parse(overrides) if not compose.steers(override)]
+    typed = [override for override in overriding.parse(overrides) if not overriding.steers(override)]
     keys = {override.key_or_group for override in typed}
     filed = [f"{name}={schema.show(value)}" for name, value in options.params.items() if name not in keys]
     own = [*filed, *(str(override.input_line) for override in typed)]
@@ -85,7 +86,7 @@ def _run(sweep: Sweep, launcher: LauncherConfig, executor: Executor, sweeper: Sw
         sweep.launcher, sweep.status, sweep.ended = _recorded(launcher), "running", None
         sweeper.begin(sweep)
         sweep.save()
-        swept = [override.get_key_element() for override in compose.parse(own) if override.is_sweep_override()]
+        swept = [override.get_key_element() for override in overriding.parse(own) if override.is_sweep_override()]
         code = Parent(sweep, sweeper, executor, launcher, Table(sweep, swept, launcher.n_jobs)).run()
     except OSError as error:
         if reason := unwritable(sweep.path, error):

@@ -9,6 +9,7 @@ from typing import Any
 from hydra.core.override_parser.types import IntervalSweep, Override, QuotedString, RangeSweep, Sweep
 
 from attnpred.config import compose, schema, swept
+from attnpred.config import overrides as overriding
 from attnpred.config.options import Config
 from attnpred.errors import UserError
 
@@ -63,7 +64,7 @@ class Dimension:
 def split(overrides: list[str]) -> tuple[list[str], list[Dimension]]:
     """The overrides that hold for every job, and what is searched."""
     fixed, dimensions = [], []
-    for override in compose.parse(overrides):
+    for override in overriding.parse(overrides):
         if override.is_sweep_override():
             dimensions.append(_dimension(override))
         else:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from hydra.core.override_parser.types import Override
 
-from attnpred.config import compose
+from attnpred.config import overrides as overriding
 from attnpred.config.config_dir import OURS_ALONE
 from attnpred.console.say import say
 from attnpred.errors import UserError
@@ -50,9 +50,9 @@ def take(sweep: Sweep, path: Path, given: list[str]) -> None:
     said = {key_of(text): text for text in given}
     before = list(dict.fromkeys([*sweep.overrides, *(text for job in sweep.jobs for text in job.overrides)]))
     if not sweep._ours:
-        _agreed(path, [o for o in compose.parse(before) if reaches_out(o)], said)
+        _agreed(path, [o for o in overriding.parse(before) if reaches_out(o)], said)
         sweep.directory, sweep.variables = str(Path.cwd()), {}
-    _refuse_others(compose.parse(given), {key_of(text) for text in before if lost(text)})
+    _refuse_others(overriding.parse(given), {key_of(text) for text in before if lost(text)})
     kept = {key_of(text) for text in sweep.overrides}
     own = [said.get(key_of(text), text) for text in sweep.overrides]
     sweep.overrides = _with_secrets(sweep, path, [*own, *(text for key, text in said.items() if key not in kept)], said)

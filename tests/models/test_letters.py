@@ -6,7 +6,7 @@ from tokenizers import Tokenizer
 from tokenizers.models import WordLevel
 from torch.nn.functional import cross_entropy
 
-from attnpred.config.options import TokenizerConfig
+from attnpred.config.data_options import TokenizerConfig
 from attnpred.errors import UserError
 from attnpred.modalities import load_reader
 from attnpred.modalities.reader import save_reader

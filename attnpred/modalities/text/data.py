@@ -11,7 +11,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from attnpred.config.options import DataConfig, Modality, TokenizerConfig
+from attnpred.config.data_options import TokenizerConfig
+from attnpred.config.options import DataConfig, Modality
 from attnpred.config.schema import Invalid, option
 from attnpred.console.say import counted
 from attnpred.contracts import Batch, InputSpec

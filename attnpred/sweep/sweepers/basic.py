@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from attnpred.config import compose
+from attnpred.config import overrides as overriding
 from attnpred.config.options import Config, SweeperConfig
 from attnpred.sweep.job import Job
 from attnpred.sweep.kept import kept, lost
@@ -18,7 +19,7 @@ class Basic:
     def __init__(self, config: BasicConfig, overrides: list[str], extra_dir: str | None) -> None:
         """Checks the config of every job there will be."""
         self.config = config
-        self.combinations = list(compose.expand(overrides))
+        self.combinations = list(overriding.expand(overrides))
         self.first: Config = compose.compose(self.combinations[0], extra_dir)
         others = (compose.compose(combination, extra_dir).trainer.devices for combination in self.combinations[1:])
         self.devices = [self.first.trainer.devices, *others]
