@@ -20,10 +20,10 @@ train: .venv/ready ## train the default experiment; ARGS="model=transformer data
 	$(BIN)/python train.py $(ARGS)
 
 test: .venv/ready ## run the tests, but for the slow ones
-	$(BIN)/python -m pytest -n 2 --dist worksteal -m "not slow" $(ARGS)
+	$(BIN)/python -m pytest -n 4 --dist worksteal -m "not slow" $(ARGS)
 
 test-all: .venv/ready ## run all tests
-	$(BIN)/python -m pytest -n 2 --dist worksteal $(ARGS)
+	$(BIN)/python -m pytest -n 4 --dist worksteal $(ARGS)
 
 coverage: .venv/ready ## run all tests and measure what they cover, which takes half as long again
 	$(BIN)/python -m pytest -n 2 --dist worksteal --cov --cov-report=term --cov-fail-under=90 $(ARGS)

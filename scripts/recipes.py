@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from attnpred.config import compose
+from attnpred.config.options import Config
 from scripts import launch
 from scripts.kept import keep, origin
 
@@ -31,22 +32,29 @@ def main() -> None:
     parser.add_argument("--output-dir", default="outputs/recipes")
     parser.add_argument("overrides", nargs="*")
     args = parser.parse_args()
+    configs = {name: compose.compose([f"experiment={name}"]) for name in args.only}  # before threads begin
     asked = [(name, seed) for name in args.only for seed in args.seeds]
-    results = launch.in_turn(lambda one: train(*one, args), asked, args.at_once)
+    results = launch.in_turn(lambda one: train(*one, configs[one[0]], args), asked, args.at_once)
     for name in args.only:
         runs = [next(results) for _ in args.seeds]
-        measured = {**origin(), "at_once": args.at_once, "seeds": args.seeds, "metric": metric_of(name), "runs": runs}
+        measured = {
+            **origin(),
+            "at_once": args.at_once,
+            "seeds": args.seeds,
+            "metric": metric_of(configs[name]),
+            "runs": runs,
+        }
         print(line(name, measured), file=sys.stderr, flush=True)
         if not args.overrides:
             keep(RESULTS, name, measured, table)
 
 
-def train(name: str, seed: int, args: argparse.Namespace) -> dict[str, Any]:
+def train(name: str, seed: int, config: Config, args: argparse.Namespace) -> dict[str, Any]:
     """One run in a process of its own: what it reached, and how long that took."""
     overrides = [f"experiment={name}", f"seed={seed}", f"output_dir={args.output_dir}", *args.overrides]
-    if args.bert and name.endswith("minilm"):
+    if args.bert and config.model.tokenizer_source() is not None:
         overrides.append(f"model.source={args.bert}")
-    metric = metric_of(name)
+    metric = metric_of(config)
     result = launch.train(overrides)
     return {
         "test": result["test"][metric],
@@ -56,9 +64,9 @@ def train(name: str, seed: int, args: argparse.Namespace) -> dict[str, Any]:
     }
 
 
-def metric_of(name: str) -> str:
-    """The one that a recipe is judged by: accuracy, or what its task is usually judged by."""
-    return compose.compose([f"experiment={name}"]).task.monitor
+def metric_of(config: Config) -> str:
+    """The one that a recipe chooses its checkpoint by."""
+    return config.checkpoint.metric.removeprefix("val/")
 
 
 def line(name: str, measured: dict[str, Any]) -> str:

@@ -15,13 +15,16 @@ from attnpred.sweep.state import is_sweep
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("run", metavar="RUN", help="run or sweep directory")
+    parser.add_argument("overrides", nargs="*", metavar="override", help="key=value that a sweep asks for again")
 
 
 def main(args: argparse.Namespace) -> int:
     if is_sweep(path := path_of(args.run)):
         from attnpred.sweep.multirun import resume as resume_sweep
 
-        return resume_sweep(path)
+        return resume_sweep(path, args.overrides)
+    if args.overrides:
+        raise UserError(f"{args.overrides[0]}: a run goes on as it was begun; give overrides to a sweep alone")
 
     def work(lead: ranks.Lead | None) -> Path:
         run = Run.find(args.run)

@@ -4,14 +4,16 @@ import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 from attnpred.compare import where
 from attnpred.compare.groups import Differences, Group, comparable, differences, fold
 from attnpred.compare.record import Record, Value, is_number
 from attnpred.compare.statistics import Difference, Summary, difference, holm, summary
 from attnpred.compare.where import Condition
+from attnpred.config import schema
 from attnpred.config.schema import suggest
-from attnpred.errors import UserError
+from attnpred.errors import Theirs, UserError
 
 # of a metric that no checkpoint was chosen by
 LESS_IS_BETTER = (
@@ -101,12 +103,24 @@ def _usual(groups: Sequence[Group]) -> list[str]:
 
 
 def less_is_better(metric: str, configs: Iterable[Mapping[str, Value]]) -> bool:
-    """As the runs say where they chose their checkpoint by it."""
+    """As the runs say where they chose their checkpoint by it, else as their task does."""
     last = metric.rpartition("/")[2]
     for config in configs:
         if str(config.get("checkpoint.monitor")).rpartition("/")[2] == last:
             return config.get("checkpoint.mode") == "min"
+        if (better := _of_task(config.get("task._target_"), last)) is not None:
+            return better == "min"
     return last in LESS_IS_BETTER
+
+
+def _of_task(target: Value, metric: str) -> str | None:
+    """Whether more or less of a task's metric is better; None where the task or the metric is not known."""
+    try:
+        options: Any = schema.options_of(target, "task._target_")
+    except (UserError, Theirs):
+        return None
+    known: dict[str, str] = getattr(options, "metrics", {})
+    return known.get(metric)
 
 
 def _sorted(groups: Sequence[Group], by: str, less: bool | None, reverse: bool) -> list[Group]:

@@ -1,10 +1,8 @@
 """From overrides to a checked config. Hydra puts the files together; every value is then held against the schema."""
 
-import itertools
 import os
 import re
 import typing
-from collections.abc import Iterator
 from dataclasses import asdict, fields
 from functools import cache
 from pathlib import Path
@@ -14,7 +12,6 @@ import yaml
 from hydra import compose as hydra_compose
 from hydra import initialize_config_dir
 from hydra.core.config_store import ConfigStore
-from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
 from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf, open_dict
@@ -31,6 +28,7 @@ from attnpred.config.options import (
     SweeperConfig,
     TaskConfig,
 )
+from attnpred.config.overrides import parse, steers
 from attnpred.console.secrets import scrub
 from attnpred.errors import UserError
 
@@ -67,39 +65,6 @@ def engine(overrides: list[str], extra_dir: str | None = None) -> tuple[Launcher
         if override.is_sweep_override() and steers(override):
             raise UserError(f"{override.input_line}: holds for the whole sweep; give one value")
     return _engine(_merged([o for o in parsed if not o.is_sweep_override()], extra_dir)["hydra"])
-
-
-def steers(override: Override) -> bool:
-    """Whether it is meant for Hydra's launcher and sweeper, not for the experiment."""
-    return re.split("[./]", override.key_or_group)[0] == "hydra"
-
-
-def expand(overrides: list[str]) -> Iterator[list[str]]:
-    """Every job of a sweep as its own overrides, in the order in which Hydra's basic sweeper runs them."""
-    choices = []
-    for override in parse(overrides):
-        if override.is_discrete_sweep():
-            key = override.get_key_element()
-            choices.append([f"{key}={value}" for value in override.sweep_string_iterator()])
-        elif override.is_sweep_override():
-            raise UserError(f"{override.input_line}: holds no values to go through; list them, as in key=1,2,3")
-        else:
-            choices.append([str(override.input_line)])
-    return (list(job) for job in itertools.product(*choices))
-
-
-def parse(overrides: list[str]) -> list[Override]:
-    parser = OverridesParser.create()
-    parsed = []
-    for text in overrides:
-        try:
-            override = parser.parse_override(text)
-        except (HydraException, OmegaConfBaseException, ValueError, RecursionError):
-            override = None
-        if override is None or not override.key_or_group.strip():
-            raise UserError(f"{text}: not an override; write key=value (quote values that hold =, spaces or brackets)")
-        parsed.append(override)
-    return parsed
 
 
 def _compose(parsed: list[Override], extra_dir: str | None) -> Config:

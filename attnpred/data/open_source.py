@@ -1,9 +1,10 @@
 """The source of a dataset's rows, by what `data.source` names."""
 
 from attnpred.config.options import DataConfig
+from attnpred.data.builtin_source import BUILTIN, BuiltinSource
 from attnpred.data.file_source import SUFFIXES, FileSource
 from attnpred.data.places import refuse_place
-from attnpred.data.sources import BUILTIN, BuiltinSource, DatasetSource, Source, refuse_rows
+from attnpred.data.sources import DatasetSource, Source, refuse_rows
 from attnpred.errors import UserError
 from attnpred.machine import hub
 from attnpred.machine.files import path_of

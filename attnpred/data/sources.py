@@ -3,26 +3,21 @@
 `datasets` is imported only when rows are read; what names a source for the cache needs nothing but the disk.
 """
 
-import hashlib
-import importlib
 import tempfile
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
-from functools import cached_property, partial
-from itertools import islice
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from attnpred.config.options import DataConfig
-from attnpred.config.schema import suggest
 from attnpred.data import card
 from attnpred.data.places import Reach, columns_in, files_digest, within
 from attnpred.data.utf8 import columns_of, not_utf8
 from attnpred.errors import UserError
 from attnpred.machine import hub
 
-BUILTIN = "builtin:"
 PARQUET_ROWS = 256
 MOST_COLUMNS, SHOWN_COLUMNS = 10_000, 20
 LONGEST_REASON = 400  # characters of what a library says
@@ -77,6 +72,11 @@ class Source(ABC):
         if empty:
             raise UserError(f"{option}={split}: this split of {self.config.source} has no rows; name another split")
 
+    def sample(self, split: str, option: str, count: int) -> dict[str, list[Any]]:
+        """The first rows of a split, all of their columns; `option` is what named the split."""
+        self._require(split, option)
+        return next(self._chunks(split, count), {})
+
     def file_of(self, split: str, row: int) -> str | None:
         """The file that holds the row, as it is called below the source's directory; None where that is not known."""
         return None
@@ -100,47 +100,6 @@ class Source(ABC):
     def _require(self, split: str, option: str) -> None:
         if split not in self.splits():
             raise UserError(f"{option}={split}: {self.config.source} has no such split; it has {listed(self.splits())}")
-
-
-class BuiltinSource(Source):
-    """A module of `attnpred.data.builtin`: one split, train."""
-
-    def __init__(self, config: DataConfig) -> None:
-        super().__init__(config)
-        folder = Path(__file__).parent / "builtin"
-        name = config.source.removeprefix(BUILTIN)
-        names = sorted(p.stem for p in folder.glob("[!_]*.py"))
-        if name not in names:
-            near = suggest(config.source, [BUILTIN + n for n in names])
-            raise UserError(f"data.source={config.source}: no such built-in dataset; there is {', '.join(names)}{near}")
-        self._module = importlib.import_module(f"attnpred.data.builtin.{name}")
-        generated, count = hasattr(self._module, "generate"), config.rows
-        if generated and count is None:
-            raise UserError(f"data.rows=null: {config.source} is generated; say how many rows it shall have")
-        if not generated:
-            refuse_rows(config)
-        self._read = partial(self._module.generate, count) if generated else self._module.rows
-        self._code = hashlib.blake2b((folder / f"{name}.py").read_bytes(), digest_size=16).hexdigest()
-
-    @property
-    def fingerprint(self) -> dict[str, Any]:
-        known = {"builtin": self.config.source, "code": self._code}
-        return known if self.config.rows is None else known | {"rows": self.config.rows}
-
-    def splits(self) -> list[str]:
-        return ["train"]
-
-    @property
-    def reach(self) -> Reach:
-        return Reach(None)
-
-    def _class_names(self, split: str, column: str) -> list[str]:
-        return list(self._module.CLASSES)
-
-    def _chunks(self, split: str, size: int) -> Iterator[dict[str, list[Any]]]:
-        rows = self._read()
-        while chunk := list(islice(rows, size)):
-            yield {name: [row[name] for row in chunk] for name in chunk[0]}
 
 
 class DatasetSource(Source):

@@ -1,7 +1,6 @@
 """Kinds of input: a folder each, whose module `reader` has a class `READER` with the specification `SPEC`."""
 
 import importlib
-import importlib.util
 from pathlib import Path
 from typing import Any
 
@@ -30,12 +29,14 @@ def _module(modality: Any) -> Any:
     """The module of a modality's reader; None for a name that is none."""
     if not isinstance(modality, str) or not modality.isidentifier():
         return None
-    name = f"{__name__}.{modality}.reader"
-    try:
-        known = importlib.util.find_spec(name) is not None
-    except ModuleNotFoundError:
-        known = False
-    return importlib.import_module(name) if known else None
+    from attnpred.config import packages
+
+    for place in (__name__, *(f"{package}.modalities" for package in packages.trusted())):
+        name = f"{place}.{modality}.reader"
+        if packages.file_of(name) is not None:
+            with packages.theirs():
+                return importlib.import_module(name)
+    return None
 
 
 def load_target(directory: Path, kind: Any) -> Any:

@@ -7,7 +7,8 @@ from typing import Any, ClassVar, Literal, Self
 
 from torch import Tensor, nn
 
-from attnpred.config.options import MOST_FEATURES, Modality, ModelConfig
+from attnpred.config.data_options import MOST_FEATURES
+from attnpred.config.options import Modality, ModelConfig
 from attnpred.config.schema import option
 from attnpred.contracts import Attention, Batch, ModelOutput, ModelSpec
 from attnpred.modalities.text.batch import TextInput, TextSpec

@@ -7,7 +7,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from attnpred.config.options import MOST_FEATURES, MOST_HEADS, MOST_LAYERS, Modality, ModelConfig
+from attnpred.config.data_options import MOST_FEATURES
+from attnpred.config.options import MOST_HEADS, MOST_LAYERS, Modality, ModelConfig
 from attnpred.config.schema import Invalid, option
 from attnpred.contracts import Attention, Batch, ModelOutput, ModelSpec
 from attnpred.modalities.image.batch import ImageInput, ImageSpec

@@ -1,12 +1,16 @@
 """A job's own process: begins its run in the directory it is given, or goes on with the one that is there."""
 
 import shutil
+from dataclasses import asdict
 from pathlib import Path
 
 from filelock import FileLock, Timeout
 
+from attnpred.config import untrusted
 from attnpred.config.options import Config
 from attnpred.console.say import say
+from attnpred.console.secrets import scrub
+from attnpred.errors import UserError
 from attnpred.runs.run import Run
 
 
@@ -19,6 +23,7 @@ def work(config: Config, overrides: list[str], directory: str) -> Run:
 
     run = Run(Path(directory))
     run.path.mkdir(parents=True, exist_ok=True)
+    untrusted.refuse_ways_out(run.path, "job's directory")
     lock = FileLock(run.path / ".job.lock")
     try:
         held = lock.acquire(blocking=False)
@@ -30,9 +35,20 @@ def work(config: Config, overrides: list[str], directory: str) -> Run:
         if status in ("done", "pruned"):
             return run
         if status is not None:
+            _refuse_another_server(run, config)
             return resume(run)
         shutil.rmtree(run.checkpoints, ignore_errors=True)  # of an attempt that died as it began
         return launch(config, overrides, directory)
+
+
+def _refuse_another_server(run: Run, config: Config) -> None:
+    """The directory may be a stranger's, whose server would be sent what is measured."""
+    told, own = (
+        scrub([one.wandb, one.mlflow, one.tracking_uri, list(map(asdict, one.others.values()))])
+        for one in (run.config().logger, config.logger)
+    )
+    if told != own:
+        raise UserError(f"{run.path}: its config.yaml logs elsewhere than the sweep says; remove the directory")
 
 
 def _status(run: Run) -> str | None:

@@ -7,14 +7,16 @@ from pathlib import Path
 from typing import Any
 
 from attnpred.config import compose, packages, schema
+from attnpred.config import overrides as overriding
 from attnpred.config.options import LauncherConfig
 from attnpred.console.say import say
 from attnpred.errors import Untrusted, UserError
 from attnpred.machine.files import unwritable
-from attnpred.sweep import outcome
+from attnpred.sweep import outcome, word
 from attnpred.sweep.executor import Executor
+from attnpred.sweep.kept import kept, key_of, lost
 from attnpred.sweep.parent import Parent
-from attnpred.sweep.state import Sweep, masked, now, working_directory
+from attnpred.sweep.state import Sweep, now, working_directory
 from attnpred.sweep.sweeper import Sweeper
 from attnpred.sweep.table import Table
 
@@ -24,11 +26,13 @@ def multirun(overrides: list[str], extra_dir: str | None = None) -> int:
     extra_dir = extra_dir and str(Path(extra_dir).resolve())
     launcher, executor, sweeper, own = _engine(overrides, extra_dir)
     config = sweeper.first
-    sweep = None if config.resume == "never" else Sweep.unfinished(config.output_dir, overrides, extra_dir)
+    shared = getattr(sweeper.config, "study_name", None) is not None
+    never = config.resume == "never"
+    sweep = None if never else Sweep.unfinished(config.output_dir, overrides, extra_dir, shared)
     if sweep is None:
         sweep = Sweep.create(
             config.output_dir,
-            overrides=list(map(masked, overrides)),
+            overrides=overrides,
             config_dir=extra_dir,
             directory=str(Path.cwd()),
             objective=sweeper.objective(),
@@ -37,18 +41,23 @@ def multirun(overrides: list[str], extra_dir: str | None = None) -> int:
         )
         say(f"sweep: {sweep.path}")
     else:
+        sweep.overrides = overrides  # with the secrets that its file has not
         say(f"sweep: {sweep.path} was not finished; going on with it (resume=never begins another)")
     return _run(sweep, launcher, executor, sweeper, own)
 
 
-def resume(path: Path) -> int:
-    """Goes on with a sweep, jobs that failed included."""
+def resume(path: Path, given: list[str] | None = None) -> int:
+    """Goes on with a sweep, jobs that failed included; `given` are overrides that the user says again."""
     sweep = Sweep.hold(path.resolve())
-    if missing := sweep.untrusted():
+    try:
+        if missing := sweep.untrusted():
+            raise Untrusted(str(path), missing[0])
+        word.take(sweep, path, given or [])
+        os.chdir(working_directory(sweep.directory))  # names of files in its overrides start there
+        launcher, executor, sweeper, own = _engine(sweep.overrides, sweep.config_dir)
+    except BaseException:
         sweep.release()
-        raise Untrusted(str(path), missing[0])
-    os.chdir(working_directory(sweep.directory))  # names of files in its overrides start there
-    launcher, executor, sweeper, own = _engine(sweep.overrides, sweep.config_dir)
+        raise
     for job in sweep.jobs:
         if job.status == "failed":
             job.status = "waiting"
@@ -59,7 +68,7 @@ def resume(path: Path) -> int:
 def _engine(overrides: list[str], extra_dir: str | None) -> tuple[LauncherConfig, Executor, Sweeper, list[str]]:
     """Launcher options, executor, sweeper, and the overrides that every job is made of, those of a file included."""
     launcher, options = compose.engine(overrides, extra_dir)
-    typed = [override for override in compose.parse(overrides) if not compose.steers(override)]
+    typed = [override for override in overriding.parse(overrides) if not overriding.steers(override)]
     keys = {override.key_or_group for override in typed}
     filed = [f"{name}={schema.show(value)}" for name, value in options.params.items() if name not in keys]
     own = [*filed, *(str(override.input_line) for override in typed)]
@@ -72,11 +81,12 @@ def _run(sweep: Sweep, launcher: LauncherConfig, executor: Executor, sweeper: Sw
         if sweep.jobs:
             for job in sweep.unsettled():
                 outcome.recover(job, list(sweep.objective))
+            _reveal(sweep, own)
             sweep.resumed.append(now())
         sweep.launcher, sweep.status, sweep.ended = _recorded(launcher), "running", None
         sweeper.begin(sweep)
         sweep.save()
-        swept = [override.get_key_element() for override in compose.parse(own) if override.is_sweep_override()]
+        swept = [override.get_key_element() for override in overriding.parse(own) if override.is_sweep_override()]
         code = Parent(sweep, sweeper, executor, launcher, Table(sweep, swept, launcher.n_jobs)).run()
     except OSError as error:
         if reason := unwritable(sweep.path, error):
@@ -89,8 +99,15 @@ def _run(sweep: Sweep, launcher: LauncherConfig, executor: Executor, sweeper: Sw
     return code
 
 
+def _reveal(sweep: Sweep, own: list[str]) -> None:
+    """Gives jobs that were read from the file the secrets that hold for all of them."""
+    known = {key_of(text): text for text in own}
+    for job in sweep.jobs:
+        job.overrides = [known.get(key_of(text), text) if lost(text) else text for text in job.overrides]
+
+
 def _recorded(options: Any) -> dict[str, Any]:
     """Options as they may be kept in a file."""
     values = asdict(options)
     values["name"] = compose.file_of(values.pop("_target_"))
-    return {key: masked(value) if isinstance(value, str) else value for key, value in values.items()}
+    return {key: kept(value) for key, value in values.items()}

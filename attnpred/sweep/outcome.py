@@ -7,18 +7,22 @@ import signal
 from pathlib import Path
 from typing import Any
 
+from attnpred.console.secrets import scrub
 from attnpred.errors import UserError
-from attnpred.machine.files import read_json
-from attnpred.sweep.job import LOG, Job, Status
+from attnpred.machine.files import read_json, write_text
+from attnpred.sweep.job import LOG, Job
+from attnpred.sweep.record import text
 
 # how a process ends that was stopped from outside, which is no failure of the job's
 STOPPED = {128 + signal.SIGINT, 128 + signal.SIGTERM, *(-s for s in (1, signal.SIGINT, signal.SIGKILL, signal.SIGTERM))}
+LONGEST_LOG = 256 * 2**20  # bytes of one that is still gone through as a whole
 TAIL = 64 * 1024  # bytes of a log or of curves that are looked through
 
 
 def settle(job: Job, code: int, objective: list[str]) -> None:
     """Takes down how the job's process ended."""
     record = described(job)
+    scrub_log(job)
     job.exit_code, job.error = code, None
     if code == 0:
         job.status = "pruned" if record.get("status") == "pruned" else "done"
@@ -27,16 +31,18 @@ def settle(job: Job, code: int, objective: list[str]) -> None:
         job.status, job.error = "interrupted", _stopped(code)
     else:
         job.status = "failed"
-        job.error = _complaint(job, code) or record.get("error") or f"ended with exit code {code}"
+        told = record.get("error")
+        job.error = _complaint(job, code) or (told if text(told) else None) or f"ended with exit code {code}"
 
 
 def recover(job: Job, objective: list[str]) -> None:
     """Takes down what the job's directory tells of a job whose parent did not live to hear of it."""
-    ended: dict[str, Status] = {"done": "done", "pruned": "pruned"}
     record = described(job)
-    if record.get("status") in ended:
-        job.status = ended[record["status"]]
-        job.exit_code, job.ended, job.error = 0, record.get("ended"), None
+    scrub_log(job)
+    status, ended = record.get("status"), record.get("ended")
+    if status == "done" or status == "pruned":
+        job.status = status
+        job.exit_code, job.ended, job.error = 0, ended if text(ended) else None, None
         take_values(job, objective)
     elif job.status == "running":
         job.status = "interrupted"
@@ -56,10 +62,18 @@ def take_values(job: Job, objective: list[str]) -> None:
         result = read_json(job.directory / "metrics.json")
     except (OSError, ValueError, UserError):
         result = {}
-    found = {name: value(result, name) for name in objective}
+    found = {name: _number(result, name) for name in objective}
     if job.status == "pruned":
         found = {name: newest(job, name) for name in objective}
     job.values = {name: number for name, number in found.items() if number is not None and math.isfinite(number)}
+
+
+def _number(result: Any, name: str) -> float | None:
+    """As `value`, of a file that may be anything."""
+    try:
+        return value(result, name)
+    except (AttributeError, TypeError, KeyError, ValueError, OverflowError):
+        return None
 
 
 def value(result: dict[str, Any], name: str) -> float | None:
@@ -110,9 +124,22 @@ def _point(line: str, name: str) -> float | None:
         return None
     try:
         number = json.loads(line).get(name)
-    except (ValueError, AttributeError):
+        return float(number) if isinstance(number, int | float) else None
+    except (ValueError, AttributeError, OverflowError, RecursionError):
         return None
-    return float(number) if isinstance(number, int | float) else None
+
+
+def scrub_log(job: Job) -> None:
+    """Takes secrets, and whose home this is, out of a log that nobody writes to any more."""
+    file = job.directory / LOG
+    try:
+        if file.is_symlink() or not 0 < file.stat().st_size <= LONGEST_LOG:
+            return
+        told = file.read_bytes().decode("utf-8", errors="replace")
+        if (hidden := scrub(told)) != told:
+            write_text(file, hidden)
+    except OSError:
+        return  # none, or a full disk: the sweep goes on
 
 
 def tail(file: Path) -> list[str]:

@@ -3,11 +3,13 @@
 import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
+from math import isfinite
 from typing import Any
 
 from hydra.core.override_parser.types import IntervalSweep, Override, QuotedString, RangeSweep, Sweep
 
-from attnpred.config import compose, schema
+from attnpred.config import compose, schema, swept
+from attnpred.config import overrides as overriding
 from attnpred.config.options import Config
 from attnpred.errors import UserError
 
@@ -47,16 +49,22 @@ class Dimension:
         """All values, of a dimension that has finitely many."""
         if self.choices is not None:
             return list(self.choices)
+        assert self.step is not None
+        return [self.low + index * self.step for index in range(self.count())]
+
+    def count(self) -> int:
+        """How many those are, without making them."""
+        if self.choices is not None:
+            return len(self.choices)
         if self.step is None:
             raise UserError(f"{self.key}: an interval has no end of values for a grid; use range(…) or choice(…)")
-        count = int((self.high - self.low) / self.step + 1e-9) + 1
-        return [self.low + index * self.step for index in range(count)]
+        return int((self.high - self.low) / self.step + 1e-9) + 1
 
 
 def split(overrides: list[str]) -> tuple[list[str], list[Dimension]]:
     """The overrides that hold for every job, and what is searched."""
     fixed, dimensions = [], []
-    for override in compose.parse(overrides):
+    for override in overriding.parse(overrides):
         if override.is_sweep_override():
             dimensions.append(_dimension(override))
         else:
@@ -81,7 +89,8 @@ def checked(fixed: list[str], dimensions: list[Dimension], extra_dir: str | None
 
 
 def grid(dimensions: list[Dimension]) -> Iterator[dict[str, Value]]:
-    """Every combination."""
+    """Every combination; raises where they are more than a sweep can have."""
+    swept.refuse_many({f"hydra.sweeper.sampler=grid: {d.key}": d.count() for d in dimensions})
     for values in itertools.product(*(dimension.points() for dimension in dimensions)):
         yield dict(zip((dimension.key for dimension in dimensions), values, strict=True))
 
@@ -101,13 +110,16 @@ def _dimension(override: Override) -> Dimension:
         raise UserError(f"{override.input_line}: the tag {tag} means nothing here; there is log")
     log = "log" in sweep.tags
     if isinstance(sweep, IntervalSweep | RangeSweep):
-        made = _interval(key, sweep, log) if isinstance(sweep, IntervalSweep) else _range(key, sweep, log)
+        made = _interval(key, sweep, log) if isinstance(sweep, IntervalSweep) else _range(key, sweep, log, override)
+        if not (isfinite(made.low) and isfinite(made.high)):
+            raise UserError(f"{override.input_line}: its ends must be finite numbers")
         if made.low > made.high or (log and made.low <= 0):
             wanted = "above 0, and its end not below it" if log else "not above its end"
             raise UserError(f"{override.input_line}: its start must be {wanted}")
         return made
     if log:
         raise UserError(f"{override.input_line}: log is for intervals and ranges")
+    swept.count(override)
     typed = list(override.sweep_string_iterator())
     raw = [_plain(value, text) for value, text in zip(override.sweep_iterator(), typed, strict=True)]
     return Dimension(key, choices=dict(zip(raw, typed, strict=True)))
@@ -119,11 +131,10 @@ def _interval(key: str, sweep: IntervalSweep, log: bool) -> Dimension:
     return Dimension(key, low=sweep.start, high=sweep.end, log=log)
 
 
-def _range(key: str, sweep: RangeSweep, log: bool) -> Dimension:
-    points = list(sweep.range())
-    if not points:
-        raise UserError(f"{key}: the range holds no value")
-    ordered = sorted(points)
+def _range(key: str, sweep: RangeSweep, log: bool, override: Override) -> Dimension:
+    start, many = sweep.start, swept.count(override)
+    assert start is not None
+    ordered = sorted((start, start + (many - 1) * sweep.step))
     step = abs(sweep.step)
     if log and step != 1:
         raise UserError(f"{key}: a range in steps of {schema.show(step)} cannot be logarithmic; use an interval")

@@ -12,15 +12,18 @@ from typing import Any, Literal
 
 from filelock import FileLock, Timeout
 
+from attnpred.config import untrusted
 from attnpred.config.packages import trusted
+from attnpred.console.say import say
 from attnpred.errors import UserError
-from attnpred.machine.files import read_json, write_json
+from attnpred.machine.files import write_json
 from attnpred.runs.run import fresh
+from attnpred.sweep import record, seal
 from attnpred.sweep.job import OVER, Job
+from attnpred.sweep.kept import at_home, kept, variables
 from attnpred.version import __version__
 
 FILE = "sweep.json"
-SECRETS = re.compile(r"(?<=://)([^/@:\s]*):[^/\s]*@|(?<=[?&]password=)[^&\s]+")
 # what says how a sweep runs, not what it is; another of these goes on with the same sweep
 HOW = ("resume", "hydra/launcher", "hydra.launcher")
 Direction = Literal["maximize", "minimize"]
@@ -32,7 +35,7 @@ class Sweep:
     """What the parent knows, brought to disk at every change; the jobs' own directories say what it missed."""
 
     path: Path
-    overrides: list[str]  # as typed, without secrets
+    overrides: list[str]  # as typed; the file has no secrets
     config_dir: str | None
     directory: str  # that relative names start from
     objective: dict[str, Direction]
@@ -45,13 +48,18 @@ class Sweep:
     resumed: list[str] = field(default_factory=list)
     host: str = ""
     version: str = __version__
+    variables: dict[str, str] = field(default_factory=dict)  # that hold a secret, by what it was given for
     jobs: list[Job] = field(default_factory=list)
     _lock: Any = None
     _next_write: float = 0.0
+    _ours: bool = True  # made by this user on this machine
+    _kept: dict[str, str] = field(default_factory=dict)  # what each text becomes in the file
 
     @classmethod
     def create(cls, output_dir: str, **asked: Any) -> Sweep:
         """A new one, in a directory of its own, held by this process."""
+        seal.key()  # a fault of the key shows before anything is made
+        asked["variables"] = variables(asked["overrides"])
         sweep = cls(path=fresh(output_dir, "sweep"), started=now(), host=platform.node(), **asked)
         sweep._lock = held(sweep.path)
         sweep.save()
@@ -59,47 +67,74 @@ class Sweep:
 
     @classmethod
     def read(cls, path: Path) -> Sweep:
-        try:
-            content = read_json(path / FILE)
-            jobs = [Job(**values) for values in content.pop("jobs")]
-            for number, job in enumerate(jobs):
-                if (job.number, str(job.directory)) != (number, str(number)):
-                    raise ValueError(f"job {number} is not in its place")
-                job.directory = path.resolve() / str(number)
-            sweep = cls(path=path, jobs=jobs, **content)
-            if not all(isinstance(name, str) and name.isidentifier() for name in sweep.packages):
-                raise ValueError("its packages are no names")
-            return sweep
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
-            raise UserError(f"{path / FILE}: does not describe a sweep ({error}); restore the file") from None
+        """What the file says, held against its form; paths are of this user's home again, secrets are not known."""
+        content = record.read(path / FILE)
+        sealed = content.pop("seal", None)
+        ours = seal.holds(content, sealed)
+        jobs = [Job(**values) for values in content.pop("jobs")]
+        for job in jobs:
+            job.directory = path.resolve() / str(job.number)
+            job.overrides = list(map(at_home, job.overrides))
+        for name in ("directory", "config_dir"):
+            content[name] = content[name] and at_home(content[name])
+        content["overrides"] = list(map(at_home, content["overrides"]))
+        return cls(path=path, jobs=jobs, _ours=ours, **content)
 
     @classmethod
     def hold(cls, path: Path) -> Sweep:
-        """The sweep as it was left, held by this process from now on."""
+        """The sweep as it was left, held by this process from now on. It may come from a stranger."""
         lock = held(path)
         if lock is None:
             raise UserError(f"{path}: is being run by another process; wait for it, or stop it")
-        sweep = cls.read(path)
+        try:
+            untrusted.refuse_ways_out(path, "sweep directory")
+            sweep = cls.read(path)
+        except UserError:
+            lock.release()
+            raise
         sweep._lock = lock
         return sweep
 
     @classmethod
-    def unfinished(cls, output_dir: str, overrides: list[str], config_dir: str | None) -> Sweep | None:
-        """The newest sweep of these overrides that has not ended and that nobody runs; held from now on."""
+    def unfinished(cls, output_dir: str, overrides: list[str], config_dir: str | None, shared: bool) -> Sweep | None:
+        """The newest sweep of these overrides that has not ended; held from now on.
+
+        Raises UserError where another process has it, which would make two sweeps of one; of workers that share a
+        study each has a sweep of its own.
+        """
         places = Path(output_dir).expanduser().glob(f"*/*-sweep-*/{FILE}")
         for path in sorted((place.parent for place in places), reverse=True):
             try:
                 found = cls.read(path)
-                same = (found.what(), found.config_dir) == (what(overrides), config_dir) and not found.untrusted()
-                if found.is_over() or not same or found.directory != str(Path.cwd()):
-                    continue
-                found = cls.hold(path)
-            except UserError:
-                continue  # damaged, or at work
-            if not found.is_over():
-                return found
-            found.release()
+            except UserError as error:
+                say(f"{error}; it is left as it is")
+                continue
+            same = (found.what(), found.config_dir) == (what(overrides), config_dir) and not found.untrusted()
+            if found.is_over() or not same or found.directory != str(Path.cwd()):
+                continue
+            if not found._ours:
+                say(f"{path}: is of the same overrides, but was not made by you on this machine; it is left as it is")
+                continue
+            if (taken := cls._taken(path, shared)) is not None:
+                return taken
         return None
+
+    @classmethod
+    def _taken(cls, path: Path, shared: bool) -> Sweep | None:
+        remedy = "wait for it, or stop it (resume=never begins another)"
+        lock = held(path)
+        if lock is None and shared:
+            return None
+        if lock is None:
+            raise UserError(f"{path}: the same sweep is being run by another process; {remedy}")
+        lock.release()
+        found = cls.hold(path)
+        if not found.is_over() and found._ours:
+            return found
+        found.release()
+        if shared:
+            return None
+        raise UserError(f"{path}: was brought to its end by another process meanwhile (resume=never begins another)")
 
     def what(self) -> list[str]:
         return what(self.overrides)
@@ -130,9 +165,20 @@ class Sweep:
             return
         content = {f.name: getattr(self, f.name) for f in fields(self) if f.name[0] != "_" and f.name != "path"}
         content["jobs"] = [{**asdict(job), "directory": job.directory.name} for job in self.jobs]
-        write_json(self.path / FILE, content)
+        content = self._scrubbed(content)
+        write_json(self.path / FILE, {**content, "seal": seal.seal(content) if self._ours else ""})
         ended = time.monotonic()
         self._next_write = ended + CALM * (ended - begun)
+
+    def _scrubbed(self, value: Any) -> Any:
+        """As `kept`, which is slow where there are many jobs of few texts."""
+        if isinstance(value, str):
+            if (found := self._kept.get(value)) is None:
+                found = self._kept[value] = kept(value)
+            return found
+        if isinstance(value, dict):
+            return {key: self._scrubbed(inner) for key, inner in value.items()}
+        return [self._scrubbed(inner) for inner in value] if isinstance(value, list | tuple) else value
 
     def release(self) -> None:
         if self._lock is not None:
@@ -141,7 +187,10 @@ class Sweep:
 
 def held(path: Path) -> FileLock | None:
     """The lock of a sweep, taken; None where another process has it. One that dies lets go of it."""
-    lock = FileLock(path / ".lock")
+    file = path / ".lock"
+    if file.is_symlink() or (file.exists() and not file.is_file()):
+        raise UserError(f"{file}: a link, or no file; remove it")  # what opens it would empty a file elsewhere
+    lock = FileLock(file)
     try:
         lock.acquire(blocking=False)
     except Timeout:
@@ -155,12 +204,7 @@ def is_sweep(path: Path) -> bool:
 
 def what(overrides: list[str]) -> list[str]:
     """What of the command line makes a sweep this one and no other."""
-    return [o for o in map(masked, overrides) if not re.match(rf"({'|'.join(map(re.escape, HOW))})[.=]", o)]
-
-
-def masked(text: str) -> str:
-    """Without the password of an address."""
-    return SECRETS.sub(lambda found: f"{found[1]}:***@" if found[1] is not None else "***", text)
+    return [o for o in map(kept, overrides) if not re.match(rf"({'|'.join(map(re.escape, HOW))})[.=]", o)]
 
 
 def now() -> str:

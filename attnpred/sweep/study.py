@@ -11,23 +11,37 @@ from typing import Any
 from filelock import FileLock
 
 from attnpred.errors import UserError
-from attnpred.sweep.state import masked
+from attnpred.sweep import storage_files
+from attnpred.sweep.kept import masked
 
 EXPECTED = "memory, sqlite:///FILE, journal:///FILE or postgresql://USER@HOST/DATABASE"
 OPTION = "hydra.sweeper.storage"
+# what Optuna meets with in a storage that it did not write
+UNREADABLE = (
+    KeyError,
+    TypeError,
+    ValueError,
+    AttributeError,
+    AssertionError,
+    IndexError,
+    OverflowError,
+    RecursionError,
+)
+MEND = "restore it, or name another"
 
 
 class Place:
     """A storage by its address; null is a journal in the sweep's own directory."""
 
     def __init__(self, address: str, directory: Path) -> None:
-        """`directory` is what the name of a file starts from. Nothing is opened."""
+        """`directory` is what the name of a file starts from. What is there is looked at, nothing made."""
         self.address, self.file = address, None
         kind, _, rest = address.partition("://")
         if kind in ("sqlite", "journal") and len(rest) > 1:
-            self.file = directory / rest[1:]
+            self.file = directory / Path(rest[1:]).expanduser()
             if not self.file.parent.is_dir():
                 raise UserError(f"{OPTION}={address}: {self.file.parent} is no directory; make it")
+            storage_files.refuse_others(self.file, kind, f"{OPTION}={address}")
         elif re.match(r"postgresql(\+psycopg)?$", kind):
             if find_spec("psycopg") is None:
                 raise UserError(f"{OPTION}=postgresql:…: psycopg is missing; pip install 'attnpred[optuna]'")
@@ -49,12 +63,16 @@ class Place:
         try:
             if self.address.startswith("journal:"):
                 assert self.file is not None
-                _cut_torn_line(self.file)
+                storage_files.cut_torn_line(self.file)
                 lock: Any = JournalLock(self.file)
                 return JournalStorage(JournalFileBackend(str(self.file), lock))
             address = self.address if self.file is None else f"sqlite:///{self.file}"
             with self.turn():
                 return RDBStorage(address, engine_kwargs={"pool_pre_ping": True})
+        except UNREADABLE as error:
+            raise UserError(
+                f"{OPTION}={masked(self.address)}: holds no study that can be read ({error}); {MEND}"
+            ) from None
         except (sqlalchemy.exc.SQLAlchemyError, optuna.exceptions.OptunaError, OSError, RuntimeError) as error:
             reason = masked(" ".join(str(getattr(error, "orig", None) or error).split()))
             raise UserError(f"{OPTION}={masked(self.address)}: cannot be used: {reason}") from None
@@ -88,12 +106,3 @@ class JournalLock:
 
     def release(self) -> None:
         self.lock.release()
-
-
-def _cut_torn_line(file: Path) -> None:
-    """Removes what a worker left that was killed as it wrote; what follows it could not be read."""
-    with FileLock(f"{file}.lock"):
-        content = file.read_bytes() if file.is_file() else b""
-        if content and not content.endswith(b"\n"):
-            with file.open("r+b") as stream:
-                stream.truncate(content.rfind(b"\n") + 1)

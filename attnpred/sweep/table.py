@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import TextIO
 
 from attnpred.console import tables
+from attnpred.console.secrets import printable
 from attnpred.sweep import outcome
 from attnpred.sweep.job import OVER, Job
 from attnpred.sweep.state import Sweep
@@ -30,7 +31,7 @@ class Table:
 
     def say(self, line: str) -> None:
         self._erase()
-        print(line, file=self.stream, flush=True)
+        print("\n".join(map(printable, line.split("\n"))), file=self.stream, flush=True)
 
     def started(self, job: Job) -> None:
         self.begun[job.number] = time.monotonic()
@@ -67,7 +68,7 @@ class Table:
         for job in running[: max(1, size.lines - MARGIN)]:
             newest = {name: outcome.newest(job, name) for name in self.sweep.objective}
             elapsed = tables.clock(time.monotonic() - self.begun[job.number])
-            lines.append(f"  {job.number}  {elapsed}  {self.name(job)}{_told(newest)}")
+            lines.append(printable(f"  {job.number}  {elapsed}  {self.name(job)}{_told(newest)}"))
         self._erase()
         self.stream.write("".join(f"{line[: size.columns - 1]}\n" for line in lines))
         self.stream.flush()

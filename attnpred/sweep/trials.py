@@ -15,11 +15,12 @@ from attnpred.console.say import say
 from attnpred.errors import UserError
 from attnpred.runs.run import PRUNE
 from attnpred.sweep import outcome
+from attnpred.sweep.evolution import Evolution
 from attnpred.sweep.job import OVER, Job
 from attnpred.sweep.search import Search
 from attnpred.sweep.space import Dimension
 from attnpred.sweep.state import Sweep
-from attnpred.sweep.study import Place
+from attnpred.sweep.study import MEND, OPTION, UNREADABLE, Place
 
 # a trial's own notes: the worker that has it, that worker's job, and the failed trial that it takes the place of
 WORKER, JOB, AGAIN = "worker", "job", "again"
@@ -48,6 +49,7 @@ class Trials:
                 pruner=pruner(search),
                 load_if_exists=True,
             )
+        _refuse_odd(self.study, self.place)
         self.running: dict[int, tuple[Any, outcome.Curve]] = {}
         self.replayed = 0  # trials that memory was given anew, whose sampler knows nothing of them
 
@@ -196,6 +198,23 @@ class Trials:
         return next(point for point in self.search.grid if point not in seen)
 
 
+def _refuse_odd(study: optuna.Study, place: Place) -> None:
+    """Raises where the storage, which may be a stranger's, tells of trials what no trial has."""
+    try:
+        for trial in study.get_trials(deepcopy=False):
+            for name, kind in trial.distributions.items():
+                if not kind._contains(kind.to_internal_repr(trial.params[name])):
+                    raise ValueError(f"trial {trial.number}: {name} is not of its values")
+            numbers = [*trial.intermediate_values, *trial.intermediate_values.values(), *(trial.values or ())]
+            if any(number is not None and not isinstance(number, int | float) for number in numbers):
+                raise ValueError(f"trial {trial.number}: measured no numbers")
+            worker, job = trial.user_attrs.get(WORKER, ""), trial.user_attrs.get(JOB, 0)
+            if not isinstance(worker, str) or type(job) is not int:
+                raise ValueError(f"trial {trial.number}: tells no worker or job")
+    except UNREADABLE as error:
+        raise UserError(f"{OPTION}={place.address}: holds no study that can be read ({error}); {MEND}") from None
+
+
 def refuse_another(name: str, storage: Any, search: Search) -> None:
     """Raises where the study of that name is of another search: its trials would mean something else."""
     try:
@@ -241,9 +260,7 @@ def sampler(search: Search, number: int, replayed: int) -> optuna.samplers.BaseS
     if search.sampler == "tpe":
         return kinds.TPESampler(n_startup_trials=search.startup_trials, constant_liar=True, seed=own)
     if search.sampler == "cmaes":
-        return kinds.CmaEsSampler(
-            n_startup_trials=max(1, search.startup_trials), warn_independent_sampling=False, seed=own
-        )
+        return Evolution(max(1, search.startup_trials), own)
     if search.sampler == "nsga2":
         return kinds.NSGAIISampler(seed=own)
     if search.sampler == "qmc":  # one sequence for all, which the storage counts

@@ -17,6 +17,7 @@ from attnpred.config.options import Config
 from attnpred.console import tables
 from attnpred.console.say import say
 from attnpred.contracts import ModelSpec
+from attnpred.data import columns
 from attnpred.data.batching import FewBatches
 from attnpred.errors import Interrupted, Pruned, Theirs, UserError
 from attnpred.machine import processes, ranks
@@ -34,6 +35,7 @@ from attnpred.training import extras, find_rate, optimizers, retries
 from attnpred.training.callbacks.attention_check import AttentionCheck
 from attnpred.training.callbacks.checkpoints import Checkpoints
 from attnpred.training.callbacks.divergence import DivergenceCheck
+from attnpred.training.callbacks.drawings import Drawings
 from attnpred.training.callbacks.ema import WeightAverage
 from attnpred.training.callbacks.monitor import Monitor
 from attnpred.training.callbacks.plan import Plan
@@ -42,7 +44,6 @@ from attnpred.training.callbacks.progress import Progress
 from attnpred.training.callbacks.resume_state import ResumeState
 from attnpred.training.callbacks.signals import Signals, in_order
 from attnpred.training.callbacks.stop_pruned import StopPruned
-from attnpred.training.callbacks.test_pictures import TestPictures
 from attnpred.training.learner import Learner
 
 
@@ -55,6 +56,7 @@ def launch(config: Config, overrides: list[str], directory: str | None = None, l
     them of it, where they were started with this one.
     """
     chosen = _ready(config)
+    config = replace(config, data=columns.settled(config.data))
     if config.resume == "auto" and (begun := Run.unfinished(config, directory)) is not None:
         return resume(begun, lead)
     parts = prepare(config)
@@ -260,7 +262,7 @@ def fit(config: Config, chosen: Chosen, run: Run, data: Any, learner: Learner, r
     with learner.in_memory():
         trainer.fit(learner, loaders["train"], loaders["val"], ckpt_path=start and str(start), weights_only=True)
     if chosen.strategy != "fsdp":  # a part of the model cannot look at an example alone
-        trainer.callbacks.append(TestPictures(data.reader, chosen))  # type: ignore[attr-defined]
+        trainer.callbacks.append(Drawings(data.reader, chosen))  # type: ignore[attr-defined]
     tested = trainer.strategy.broadcast(str(run.checkpoint()))  # another machine may see a new file late
     with learner.in_memory():
         trainer.test(learner, loaders["test"], ckpt_path=tested, verbose=False, weights_only=True)

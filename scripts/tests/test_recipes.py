@@ -8,7 +8,7 @@ def test_results_are_kept_and_shown(tmp_path, monkeypatch):
     monkeypatch.setattr(
         recipes,
         "train",
-        lambda name, seed, args: {"test": next(reached), "validation": 0.93, "seconds": 120.0, "steps": 10},
+        lambda name, seed, config, args: {"test": next(reached), "validation": 0.93, "seconds": 120.0, "steps": 10},
     )
     page = tmp_path / "README.md"
     page.write_text("<!-- recipes -->\n<!-- /recipes -->\n")

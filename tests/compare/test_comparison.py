@@ -11,7 +11,7 @@ from scipy import stats
 
 from attnpred.cli import main
 from attnpred.compare import index, table, where
-from attnpred.compare.comparison import compare
+from attnpred.compare.comparison import compare, less_is_better
 from attnpred.compare.groups import differences, fold
 from attnpred.compare.statistics import PAIRED, WELCH, difference, holm, summary
 from attnpred.errors import UserError
@@ -283,3 +283,17 @@ def test_a_place_without_runs_is_the_users_mistake(tmp_path, capsys):
     make_run(tmp_path / "run", status="failed")
     assert main(["compare", str(tmp_path)]) == 2
     assert "no finished run (left out: 1 whose status is failed" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("metric", "target", "less"),
+    [
+        ("test/rmse", "attnpred.tasks.regression.Regression", True),
+        ("test/pearson", "attnpred.tasks.regression.Regression", False),
+        ("test/loss", "attnpred.tasks.multilabel.Multilabel", True),
+        ("test/sufficiency", "attnpred.tasks.classification.Classification", True),
+        ("test/rmse", "elsewhere.tasks.Own", False),
+    ],
+)
+def test_the_task_says_which_way_a_metric_is_better(metric, target, less):
+    assert less_is_better(metric, [{"task._target_": target, "checkpoint.monitor": "val/accuracy"}]) is less

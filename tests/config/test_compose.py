@@ -8,6 +8,7 @@ import pytest
 
 from attnpred.cli import main
 from attnpred.config import compose
+from attnpred.config import overrides as overriding
 from attnpred.errors import UserError
 
 REPOSITORY = Path(__file__).parents[2]
@@ -189,7 +190,7 @@ def test_config_written_and_read_again_is_the_same():
 
 
 def test_sweep_expands_to_every_combination_in_order():
-    jobs = list(compose.expand(["optimizer.lr=1e-5,3e-5", "seed=0,1", "data=digits"]))
+    jobs = list(overriding.expand(["optimizer.lr=1e-5,3e-5", "seed=0,1", "data=digits"]))
     assert jobs == [
         ["optimizer.lr=1e-05", "seed=0", "data=digits"],
         ["optimizer.lr=1e-05", "seed=1", "data=digits"],

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from attnpred.config.options import AugmentConfig
+from attnpred.config.data_options import AugmentConfig
 from attnpred.data.evidence import EVIDENCE_FILE, mark_tokens
 from attnpred.errors import UserError
 from attnpred.modalities.image.augment import Augment, shrink

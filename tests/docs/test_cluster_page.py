@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from attnpred.config import compose
+from attnpred.config import overrides as overriding
 from attnpred.config.options import LauncherConfig
 from attnpred.config.schema import load
 
@@ -26,7 +27,7 @@ def test_a_launch_is_understood(line):
     overrides = [word for word in shlex.split(line.split("attnpred train")[1]) if word != "-m"]
     if " -m " in line.split("attnpred train")[1]:
         compose.engine(overrides)
-        overrides = next(compose.expand([o for o in overrides if not o.startswith("hydra")]))
+        overrides = next(overriding.expand([o for o in overrides if not o.startswith("hydra")]))
     compose.compose(overrides)
 
 

@@ -6,7 +6,7 @@ from tokenizers import Tokenizer
 from tokenizers.models import WordLevel
 from torch.nn.functional import cross_entropy
 
-from attnpred.config.options import TokenizerConfig
+from attnpred.config.data_options import TokenizerConfig
 from attnpred.errors import UserError
 from attnpred.modalities import load_reader
 from attnpred.modalities.reader import save_reader
@@ -116,6 +116,7 @@ def test_a_reader_tells_how_tokens_are_spelled_and_saves_it_once(kind, tmp_path)
     assert again.spelled == reader.spec.spelled
 
 
+@pytest.mark.slow
 def test_a_tokenizer_with_a_large_number_is_no_large_table():
     tokenizer = Tokenizer(WordLevel({"dull": 0, "great": 2**30}, "dull"))
     assert Vocabulary(tokenizer.to_str(), pad_id=0, unknown_id=0).spelled == {0: "dull", 2**30: "great"}

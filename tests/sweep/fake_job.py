@@ -1,7 +1,8 @@
 """Stands in for a run: takes its command line, sleeps, writes the records that a sweep reads, and ends as it is told.
 
 ATTNPRED_FAKE holds JSON: `log` (a line is added for every start and end), `seconds`, `fail` (a part of the overrides
-that ends in failure), `code` (its exit code), `curve` (values to be measured one after another), `nan`.
+that ends in failure), `code` (its exit code), `say` (on stderr), `overrides` (whether to note them), `curve` (values to be
+measured one after another), `nan`.
 """
 
 import json
@@ -17,6 +18,10 @@ def main(arguments: list[str]) -> int:
     at = arguments.index("--run-dir")
     overrides, directory = arguments[1:at], Path(arguments[at + 1])
     note(f"start {directory}")
+    if FAKE.get("say"):
+        print(FAKE["say"], file=sys.stderr)
+    if FAKE.get("overrides"):
+        note(f"given {overrides}")
     given = dict(override.split("=", 1) for override in overrides)
     if FAKE.get("fail") and FAKE["fail"] in overrides:
         print("error: told to fail", file=sys.stderr)

@@ -11,8 +11,9 @@ import pytest
 
 from attnpred.sweep import parent, state
 from attnpred.sweep.job import Job
+from attnpred.sweep.kept import masked
 from attnpred.sweep.launchers.processes import Processes
-from attnpred.sweep.state import Sweep, held, masked, what
+from attnpred.sweep.state import Sweep, held, what
 from tests.sweep.made import Died, driven
 from tests.waiting import wait_for
 
@@ -150,7 +151,11 @@ def test_two_parents_do_not_run_one_sweep(sweeps):
     try:
         assert sweeps.command("resume", str(directory)) == 2
         assert "is being run by another process" in sweeps.err
-        assert sweeps.train(LRS) == 0  # the same command begins another
+        assert sweeps.train(LRS) == 2  # nor does the same command make two of it
+        assert "the same sweep is being run by another process" in sweeps.err
+        assert sweeps.err.count("\n") == 1
+        assert len(list((sweeps.place / "outputs").glob("*/*-sweep-*"))) == 1
+        assert sweeps.train(LRS, "resume=never") == 0
         assert len(list((sweeps.place / "outputs").glob("*/*-sweep-*"))) == 2
     finally:
         lock.release()

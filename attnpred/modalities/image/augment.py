@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from attnpred.config.options import AugmentConfig
+from attnpred.config.data_options import AugmentConfig
 from attnpred.contracts import Batch
 from attnpred.data.hashing import scattered
 from attnpred.errors import UserError

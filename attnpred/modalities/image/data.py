@@ -8,7 +8,8 @@ from typing import Any, ClassVar
 import numpy as np
 import torch
 
-from attnpred.config.options import AugmentConfig, DataConfig, Modality
+from attnpred.config.data_options import AugmentConfig
+from attnpred.config.options import DataConfig, Modality
 from attnpred.config.schema import option
 from attnpred.console.say import counted
 from attnpred.contracts import Batch, InputSpec

@@ -11,7 +11,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from attnpred.config.options import DataConfig, Modality, TokenizerConfig
+from attnpred.config.data_options import TokenizerConfig
+from attnpred.config.options import DataConfig, Modality
 from attnpred.config.schema import Invalid, option
 from attnpred.console.say import counted
 from attnpred.contracts import Batch, InputSpec
@@ -40,8 +41,9 @@ class TextDataConfig(DataConfig):
 
     modality: ClassVar[Modality] = "text"
 
-    text_column: str | list[str] = option(
-        "Column that holds the text. Several are read together as one sequence, each by its column's name."
+    text_column: str | list[str] | None = option(
+        "Column that holds the text. Several are read together as one sequence, each by its column's name. null finds "
+        "it by name and content."
     )
     strip_html: bool = option("Turn <br /> into line breaks and entities such as &amp; into characters.", default=False)
     max_length: int = option("Tokens a text is cut to, special ones included.", ge=1, le=MOST_TOKENS)
@@ -63,7 +65,7 @@ class TextDataConfig(DataConfig):
             raise Invalid(
                 "token_budget", f"too small for one text of max_length={self.max_length}; raise it or lower that"
             )
-        if len(set(self.text_columns())) < len(self.text_columns()) or not self.text_columns():
+        if len(set(self.text_columns())) < len(self.text_columns()) or self.text_column in ("", []):
             raise Invalid("text_column", "must name one column, or several different ones")
         if self.max_length < len(self.text_columns()):
             raise Invalid("max_length", f"too small for {len(self.text_columns())} texts; raise it")
@@ -75,7 +77,7 @@ class TextDataConfig(DataConfig):
             raise Invalid("evidence_column", "counts the raw text's characters; set data.strip_html=false")
 
     def text_columns(self) -> list[str]:
-        return [self.text_column] if isinstance(self.text_column, str) else self.text_column
+        return [self.text_column] if isinstance(self.text_column, str) else list(self.text_column or [])
 
 
 class TextData(Data[TextDataConfig, TextReader, TokenStore]):

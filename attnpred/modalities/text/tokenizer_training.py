@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from attnpred.config.options import TokenizerConfig
+from attnpred.config.data_options import TokenizerConfig
 from attnpred.modalities.text.tokens import Vocabulary
 
 PAD, UNKNOWN = "[PAD]", "[UNK]"

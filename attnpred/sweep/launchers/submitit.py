@@ -1,5 +1,6 @@
 """Jobs in the queue of a SLURM cluster, by submitit; for a try also on this machine, by the same road."""
 
+import secrets
 import signal
 import time
 from dataclasses import dataclass, field
@@ -11,7 +12,7 @@ from attnpred.errors import UserError
 from attnpred.sweep.errand import LOST, Errand, note
 from attnpred.sweep.job import Job
 
-FOLDER = "submitit"  # in the job's directory: batch script, logs, exit code
+FOLDER = "submitit"  # in the job's directory: batch script and logs, and what submitit pickles while the job runs
 PAUSE = 0.2  # seconds between two looks at what has ended
 SAVING = 90  # seconds before its time is up in which a job saves
 
@@ -62,7 +63,10 @@ class Submitit:
     def _submit(self, job: Job, errand: Errand) -> Any:
         config = self.config
         executor = self.submitit.AutoExecutor(
-            job.directory / FOLDER, cluster=config.cluster, slurm_max_num_timeout=config.retries
+            # pickles are read from there: of a name that nobody who made the directory could know
+            job.directory / FOLDER / secrets.token_hex(8),
+            cluster=config.cluster,
+            slurm_max_num_timeout=config.retries,
         )
         memory = {} if config.memory_gib is None else {"mem_gb": config.memory_gib}
         places = {f"slurm_{name}": value for name in ("partition", "account") if (value := getattr(config, name))}
@@ -89,6 +93,9 @@ class Submitit:
                 break
             time.sleep(PAUSE)
         self.queued = [queued for queued in self.queued if all(queued.job is not job for job, _ in ended)]
+        for job, _ in ended:
+            for file in (job.directory / FOLDER).glob("*/*.pkl"):  # they hold the command, secrets included
+                file.unlink(missing_ok=True)
         return ended
 
     def _code(self, queued: Queued) -> int | None:

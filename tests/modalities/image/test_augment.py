@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from attnpred.config import schema
-from attnpred.config.options import AugmentConfig
+from attnpred.config.data_options import AugmentConfig
 from attnpred.errors import UserError
 from attnpred.modalities.image.augment import Augment, cut_out, turn
 from attnpred.modalities.image.batch import ImageInput, ImageSpec

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from attnpred.config.options import TokenizerConfig
+from attnpred.config.data_options import TokenizerConfig
 from attnpred.config.schema import build
 from attnpred.errors import UserError
 from attnpred.modalities.text.tokenizer_training import train_vocabulary

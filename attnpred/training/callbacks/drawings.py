@@ -15,7 +15,7 @@ from attnpred.training.learner import Learner
 EXAMPLES = 8
 
 
-class TestPictures(Callback):
+class Drawings(Callback):
     """Draws after every test, on the main process; the examples are the first of the split's loader."""
 
     def __init__(self, reader: Reader[Any, Any], chosen: Chosen) -> None:

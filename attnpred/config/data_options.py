@@ -1,0 +1,143 @@
+"""The options that every dataset has, of tokenizers and of augmentation."""
+
+import re
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal
+
+from attnpred.config.schema import Invalid, option
+
+Modality = str  # the name of a folder of attnpred/modalities
+NAME = re.compile(r"\w[\w.-]{0,63}")
+# Sizes beyond which a number can only be a mistake
+MOST_FEATURES, MOST_EXAMPLES = 65_536, 1_000_000
+
+
+@dataclass(kw_only=True)
+class DataConfig:
+    """What every dataset has; each kind of data adds its own."""
+
+    modality: ClassVar[Modality]
+
+    _target_: str = option("Class that prepares and batches the data.")
+    name: str = option("Short name, used in the run directory's name.")
+    source: str = option(
+        "Hub id, a local directory in the hub's layout, a file (CSV, TSV, JSON lines or Parquet), or builtin:NAME."
+    )
+    subset: str | None = option("Configuration of the dataset on the hub.", default=None)
+    revision: str | None = option("Hub revision to pin; null takes the newest.", default=None)
+    rows: int | None = option(
+        "Rows to generate, of built-in data that is generated; null for any other.",
+        ge=1,
+        le=1_000_000_000,
+        default=None,
+    )
+    label_column: str | list[str] | None = option(
+        "Column that holds the target; several, where the task reads several. null finds it by name and content."
+    )
+    targets: dict[str, Any] | None = option(
+        "Columns of targets of other kinds than label_column's, by kind: number for regression, labels for "
+        "multilabel. null: label_column holds whatever the task reads.",
+        default=None,
+    )
+    sampling: Literal["all", "balanced"] = option(
+        "Which rows an epoch trains on: all, or as many drawn at random, such that every class comes equally often.",
+        default="all",
+    )
+    evidence_column: str | None = option(
+        "Column that says where in the example its label was decided: [start, end) characters, or boxes in pixels.",
+        default=None,
+    )
+    on_bad_row: Literal["fail", "skip"] = option(
+        "What becomes of rows without label or text, or whose image cannot be read or has another size.",
+        default="fail",
+    )
+    paths_outside: bool = option(
+        "Whether rows may name pictures by paths that lead out of the source's own directory.", default=False
+    )
+    train_split: str = option("Split of the source to train on.", default="train")
+    val_split: str | None = option("Split to validate on; null carves it from train.", default=None)
+    test_split: str | None = option("Split to test on; null carves it from train.", default=None)
+    val_fraction: float = option("Share of train carved out for validation.", gt=0, lt=1, default=0.1)
+    test_fraction: float = option("Share of train carved out for test.", gt=0, lt=1, default=0.1)
+    split_seed: int = option(
+        "Seed of the carving, apart from `seed` so that every run has the same splits.", ge=0, default=0
+    )
+    batch_size: int = option("Examples a training batch and device.", ge=1, le=MOST_EXAMPLES, default=32)
+    eval_batch_size: int = option(
+        "Examples a batch in validation, test and prediction; of texts at most, and then of the longest.",
+        ge=1,
+        le=MOST_EXAMPLES,
+        default=128,
+    )
+    cache_dir: str = option("Where prepared data is kept; ~ is the home directory.", default="~/.cache/attnpred")
+    augment_with: list[str] = option(
+        "Dotted names of functions of a package, of batch and epoch, that change training batches, one after another.",
+        default=[],
+    )
+
+    def target_columns(self, reads: str) -> tuple[list[str], str] | None:
+        """The columns of the kind of target that a task `reads`, and the option that names them; None for none."""
+        if self.targets is None or (reads == "class" and reads not in self.targets):
+            found, option_name = self.label_column, "data.label_column"
+        elif reads in self.targets:
+            found, option_name = self.targets[reads], f"data.targets.{reads}"
+        else:
+            return None
+        return ([found] if isinstance(found, str) else list(found or [])), option_name
+
+    def mirrors(self) -> bool:
+        """Whether evaluation looks at each example and its mirror image."""
+        return False
+
+    def resizes(self) -> bool:
+        """Whether training shows images of several sizes."""
+        return False
+
+    def check(self) -> None:
+        if not self.source.strip():
+            raise Invalid("source", "names nothing; give a hub id, a file or a directory")
+        if not self.cache_dir.strip():
+            raise Invalid("cache_dir", f"names no directory; give one, such as {DataConfig.cache_dir}")
+        if self.label_column in ("", []):
+            raise Invalid("label_column", "names no column; give one, or a list of them")
+        for columns in (self.targets or {}).values():
+            several = columns if isinstance(columns, list) else [columns]
+            if not several or not all(isinstance(name, str) and name for name in several):
+                raise Invalid("targets", "each kind needs the name of its column, or a list of names")
+        if not NAME.fullmatch(self.name):
+            raise Invalid("name", "becomes part of a directory's name; use letters, digits, _, - and .")
+        carved = self.val_fraction * (self.val_split is None) + self.test_fraction * (self.test_split is None)
+        if carved >= 1:
+            raise Invalid("val_fraction", "carving validation and test leaves nothing to train on; lower the fractions")
+
+
+@dataclass(kw_only=True)
+class TokenizerConfig:
+    """The tokenizer that is trained on the train split, for models that bring none."""
+
+    kind: Literal["wordpiece", "bpe", "unigram", "word"] = option("Algorithm that finds the vocabulary.")
+    vocab_size: int = option("Entries in the vocabulary, special ones included.", ge=16, le=10_000_000)
+    lowercase: bool = option("Lower-case before splitting.")
+
+
+@dataclass(kw_only=True)
+class AugmentConfig:
+    """Changes made to training images, on whole batches; 0 switches one off."""
+
+    crop: int = option("Pixels of padding from which a shifted crop is taken.", ge=0, le=MOST_FEATURES, default=0)
+    flip: bool = option("Mirror left and right, in every other epoch; half of the images in each.", default=False)
+    cutout: int = option("Side in pixels of the square that is blanked.", ge=0, le=MOST_FEATURES, default=0)
+    mixup: float = option("Strength alpha of blending two images and their targets.", ge=0, default=0.0)
+    cutmix: float = option("Strength alpha of pasting a patch of another image.", ge=0, default=0.0)
+    small_share: float = option(
+        "Share of the epochs, the first ones, that see images brought to `small_side`.", ge=0, lt=1, default=0.0
+    )
+    small_side: int | None = option(
+        "Their smaller side in pixels: fewer take less time.", ge=4, le=MOST_FEATURES, default=None
+    )
+
+    def check(self) -> None:
+        if self.small_share and self.small_side is None:
+            raise Invalid("small_share", "needs data.augment.small_side, in pixels")
+        if self.small_side is not None and not self.small_share:
+            raise Invalid("small_side", "needs data.augment.small_share, the share of the epochs that see it")

@@ -1,0 +1,47 @@
+"""What a user types, as Hydra reads it: one override a word, and the jobs that several values make."""
+
+import itertools
+import re
+from collections.abc import Iterator
+
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override
+from hydra.errors import HydraException
+from omegaconf.errors import OmegaConfBaseException
+
+from attnpred.config import swept
+from attnpred.errors import UserError
+
+
+def parse(overrides: list[str]) -> list[Override]:
+    parser = OverridesParser.create()
+    parsed = []
+    for text in overrides:
+        try:
+            override = parser.parse_override(text)
+        except (HydraException, OmegaConfBaseException, ValueError, RecursionError):
+            override = None
+        if override is None or not override.key_or_group.strip():
+            raise UserError(f"{text}: not an override; write key=value (quote values that hold =, spaces or brackets)")
+        parsed.append(override)
+    return parsed
+
+
+def expand(overrides: list[str]) -> Iterator[list[str]]:
+    """Every job of a sweep as its own overrides, in the order in which Hydra's basic sweeper runs them."""
+    choices, parsed = [], parse(overrides)
+    swept.refuse_endless(parsed)
+    for override in parsed:
+        if override.is_discrete_sweep():
+            key = override.get_key_element()
+            choices.append([f"{key}={value}" for value in override.sweep_string_iterator()])
+        elif override.is_sweep_override():
+            raise UserError(f"{override.input_line}: holds no values to go through; list them, as in key=1,2,3")
+        else:
+            choices.append([str(override.input_line)])
+    return (list(job) for job in itertools.product(*choices))
+
+
+def steers(override: Override) -> bool:
+    """Whether it is meant for Hydra's launcher and sweeper, not for the experiment."""
+    return re.split("[./]", override.key_or_group)[0] == "hydra"

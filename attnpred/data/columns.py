@@ -1,0 +1,78 @@
+"""Which columns of a source hold the text and the target, where the user did not say: by their names and content."""
+
+from dataclasses import replace
+from typing import Any
+
+from attnpred.config.options import DataConfig
+from attnpred.console.say import say
+from attnpred.data.open_source import open_source
+from attnpred.errors import UserError
+
+TEXTS = ("text", "review", "sentence", "content", "body", "document", "comment", "message", "question")
+TARGETS = ("label", "labels", "target", "class", "category", "sentiment", "rating", "stars", "score", "tags", "y")
+ROWS = 200  # looked at
+WORDS = 3  # a column with more of them, on average, is one of texts
+SAMPLES, LONGEST = 3, 24  # values that a question shows of each column, and their characters
+
+
+def settled(config: DataConfig) -> DataConfig:
+    """The same options with every column named; raises UserError, with what there is, where it cannot be told."""
+    wanted = {"text_column": TEXTS, "label_column": TARGETS}
+    open_ones = [name for name in wanted if getattr(config, name, "") is None]
+    if not open_ones:
+        return config
+    columns = open_source(config).sample(config.train_split, "data.train_split", ROWS)
+    found: dict[str, Any] = {}
+    for name in open_ones:
+        text = found.get("text_column", getattr(config, "text_column", None))
+        taken = [text] if isinstance(text, str) else list(text or [])
+        rest = {column: values for column, values in columns.items() if column not in taken}
+        found[name] = _text(rest) if name == "text_column" else _only(rest, TARGETS)
+        if found[name] is None:
+            raise UserError(_question(name, config, rest))
+    told = ", ".join(f"data.{name}={column}" for name, column in found.items())
+    say(f"columns of {config.source}: {told}")
+    return replace(config, **found)
+
+
+def _text(columns: dict[str, list[Any]]) -> str | None:
+    """The column of texts: the one that is called so, else the only one whose values have several words."""
+    strings = {name: values for name, values in columns.items() if _are_texts(values)}
+    known = [name for name in strings if name.lower() in TEXTS]
+    if len(known) == 1:
+        return known[0]
+    long = [name for name, values in strings.items() if _words(values) > WORDS]
+    return long[0] if len(long) == 1 else None
+
+
+def _only(columns: dict[str, list[Any]], names: tuple[str, ...]) -> str | None:
+    """The column of one of these names, else the only one that there is."""
+    known = [name for name in columns if name.lower() in names]
+    chosen = known if known else list(columns)
+    return chosen[0] if len(chosen) == 1 else None
+
+
+def _are_texts(values: list[Any]) -> bool:
+    given = [value for value in values if value is not None]
+    return bool(given) and all(isinstance(value, str) for value in given)
+
+
+def _words(values: list[Any]) -> float:
+    given = [len(value.split()) for value in values if value is not None]
+    return sum(given) / len(given)
+
+
+def _question(name: str, config: DataConfig, columns: dict[str, list[Any]]) -> str:
+    what = "the text" if name == "text_column" else "the target"
+    shown = []
+    for column, values in columns.items():
+        samples = ", ".join(_short(value) for value in values[:SAMPLES])
+        shown.append(f"{column} ({samples})")
+    return (
+        f"data.{name}: which column of {config.source} holds {what}? There is {'; '.join(shown)}. Set data.{name}=NAME"
+    )
+
+
+def _short(value: Any) -> str:
+    text = repr(value) if isinstance(value, str) else str(value)
+    return text if len(text) <= LONGEST else f"{text[:LONGEST]}…"

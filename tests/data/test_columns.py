@@ -1,0 +1,67 @@
+"""Columns that nobody named are found by name and content, or asked for in one line."""
+
+import json
+
+import pytest
+
+from attnpred.config import compose
+from attnpred.data.columns import settled
+from attnpred.errors import UserError
+
+
+@pytest.fixture
+def config_for(tmp_path):
+    """The options of a file with these columns, each given by its values."""
+
+    def made(columns, **changes):
+        file = tmp_path / "rows.jsonl"
+        rows = [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
+        file.write_text("".join(json.dumps(row) + "\n" for row in rows))
+        given = [f"data.{name}={value}" for name, value in changes.items()]
+        return compose.compose(["model=transformer", "data=texts", f"data.source={file}", *given]).data
+
+    return made
+
+
+LONG = ["a film that I liked a lot", "one that was far too long for me"]
+
+
+@pytest.mark.parametrize(
+    ("columns", "text", "label"),
+    [
+        ({"text": LONG, "label": [0, 1]}, "text", "label"),
+        ({"Review": LONG, "stars": [1, 5], "when": ["may", "june"]}, "Review", "stars"),
+        ({"what": LONG, "grade": ["b", "a"]}, "what", "grade"),  # neither is called so: one is long, one is left
+        ({"title": ["x", "y"], "said": LONG, "target": [1.5, 2.5]}, "said", "target"),
+    ],
+)
+def test_they_are_found(columns, text, label, config_for, capsys):
+    found = settled(config_for(columns))
+    assert (found.text_column, found.label_column) == (text, label)
+    assert f"data.text_column={text}, data.label_column={label}" in capsys.readouterr().err
+
+
+def test_what_was_named_is_kept(config_for):
+    columns = {"text": ["a", "b"], "other": LONG, "label": [0, 1], "price": [1, 2]}
+    found = settled(config_for(columns, text_column="other", label_column="price"))
+    assert (found.text_column, found.label_column) == ("other", "price")
+    assert settled(config_for(columns, label_column="price")).text_column == "text"
+
+
+@pytest.mark.parametrize(
+    ("columns", "expected"),
+    [
+        ({"one": LONG, "two": LONG, "label": [0, 1]}, "data.text_column: which column of .* holds the text"),
+        ({"text": LONG, "price": [3, 4], "area": [7, 8]}, r"holds the target\? There is price \(3, 4\); area \(7, 8\)"),
+        ({"text": LONG, "label": [0, 1], "target": [1, 0]}, "data.label_column: which column"),
+    ],
+)
+def test_what_cannot_be_told_is_asked_for_in_one_line(columns, expected, config_for):
+    with pytest.raises(UserError, match=expected) as error:
+        settled(config_for(columns))
+    assert "\n" not in str(error.value)
+
+
+def test_a_dataset_that_names_its_columns_is_not_opened():
+    config = compose.compose(["model=transformer", "data=imdb", "data.source=/nowhere"]).data
+    assert settled(config) is config
