@@ -72,7 +72,7 @@ def main(args: argparse.Namespace) -> int:
         stdout.write_json(story)
         return 0
     default = run.path / "explanations" / f"{story['split'] or 'inputs'}.html"
-    file = path_of(args.output) if args.output else default
+    file = path_of(args.output, "--output ") if args.output else default
     write_page(file, render(story), "--output")
     stdout.write(str(file))
     return 0

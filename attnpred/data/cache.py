@@ -80,7 +80,8 @@ def _refuse_theirs(root: Path, named: str) -> None:
         other = next((one.name for one in sorted(root.iterdir()) if one.name != TAG or not _being_marked(root)), None)
     except FileNotFoundError:
         return
-    if other is not None:
+    # another process may have marked it meanwhile, which comes before all else that it keeps there
+    if other is not None and not is_ours(str(root)):
         raise UserError(
             f"data.cache_dir={named}: holds files that are not attnpred's ({other}), which would be marked as a cache "
             f"that no backup keeps; name a new or empty directory, such as {Path(named) / 'cache'}"
