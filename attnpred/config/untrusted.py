@@ -25,9 +25,13 @@ def read_yaml(file: Path) -> Any:
     with reading(file):
         if file.stat().st_size > LARGEST_FILE:
             raise UserError(f"{file}: holds more than {LARGEST_FILE // 2**20} MiB, too much for a config")
-        text = file.read_text(encoding="utf-8")
-        _bound(text, file)
-        return yaml.load(text, LOADER)
+        return parse(file.read_text(encoding="utf-8"), file)
+
+
+def parse(text: str, file: Path) -> Any:
+    """What the YAML of a file holds, as plain containers; `reading` tells what is wrong with it."""
+    _bound(text, file)
+    return yaml.load(text, LOADER)
 
 
 @contextmanager

@@ -10,6 +10,7 @@ from typing import Any
 
 from attnpred.config.options import DataConfig
 from attnpred.config.schema import suggest
+from attnpred.data.places import Reach
 from attnpred.data.sources import Source, refuse_rows
 from attnpred.errors import UserError
 
@@ -43,6 +44,10 @@ class BuiltinSource(Source):
 
     def splits(self) -> list[str]:
         return ["train"]
+
+    @property
+    def reach(self) -> Reach:
+        return Reach(None)
 
     def _class_names(self, split: str, column: str) -> list[str]:
         return list(self._module.CLASSES)

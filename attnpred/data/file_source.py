@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from attnpred.config.options import DataConfig
+from attnpred.data.places import Reach, columns_in
 from attnpred.data.sources import Source
 from attnpred.data.utf8 import columns_of, decoded
 from attnpred.errors import UserError
@@ -31,6 +32,10 @@ class FileSource(Source):
     def _class_names(self, split: str, column: str) -> list[str] | None:
         return None
 
+    @property
+    def reach(self) -> Reach:
+        return Reach((self._file.parent,), self.config.paths_outside)
+
     def file_of(self, split: str, row: int) -> str | None:
         return self._file.name
 
@@ -38,13 +43,14 @@ class FileSource(Source):
         read = {".csv": self._csv, ".tsv": self._csv, ".parquet": self._parquet}
         try:
             yield from read.get(self._file.suffix.lower(), self._json_lines)(size)
-        except (OSError, ValueError) as error:  # pyarrow's own errors are of the latter kind
+        except (OSError, ValueError, LookupError, TypeError, NotImplementedError) as error:  # pyarrow's own among them
             raise self._unreadable(" ".join(str(error).split())) from error
 
     def _csv(self, size: int) -> Iterator[dict[str, list[Any]]]:
         """The first line names the columns. Of columns of numbers an empty field is missing; a text may be empty."""
         from pyarrow import csv
 
+        self._bound(columns_in(self._file))
         delimiter = "\t" if self._file.suffix.lower() == ".tsv" else ","
         table = csv.read_csv(
             self._file,
@@ -83,11 +89,12 @@ class FileSource(Source):
         if not isinstance(text, str):
             raise self._unreadable(f"line {number} is not UTF-8; convert the file")
         try:
-            row = json.loads(text)
+            row: Any = json.loads(text)
         except (ValueError, RecursionError) as error:
             raise self._unreadable(f"line {number} is not JSON ({error}); write an object a line") from None
         if not isinstance(row, dict):
             raise self._unreadable(f"line {number} is not a JSON object; write an object a line")
+        self._bound(len(row))
         return row
 
     def _unreadable(self, reason: str) -> UserError:

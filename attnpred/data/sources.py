@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from attnpred.config.options import DataConfig
-from attnpred.data.places import Reach, files_digest, within
+from attnpred.data import card
+from attnpred.data.places import Reach, columns_in, files_digest, within
 from attnpred.data.utf8 import columns_of, not_utf8
 from attnpred.errors import UserError
 from attnpred.machine import hub
@@ -81,9 +82,9 @@ class Source(ABC):
         return None
 
     @property
+    @abstractmethod
     def reach(self) -> Reach:
-        """Which files its rows may name; any, where the code that makes them is trusted."""
-        return Reach(None)
+        """Which files its rows may name."""
 
     def check(self, split: str, option: str, columns: dict[str, str]) -> None:
         """Raises what `chunks` would for a source, split or column that is not there."""
@@ -171,6 +172,8 @@ class DatasetSource(Source):
         import datasets
         from pyarrow.dataset import ParquetFragmentScanOptions
 
+        assert self._local is not None
+        card.check(self._local)
         with tempfile.TemporaryDirectory() as scratch:  # the builder wants a directory for its lock
             builder = datasets.load_dataset_builder(str(self._local), self.config.subset, cache_dir=scratch)
         self._check(builder)
@@ -230,11 +233,14 @@ class DatasetSource(Source):
                 f"data.source={self.config.source}: its card names a file outside of the directory ({outside[0]}); "
                 "put the file there"
             )
+        for file in files if self._local is not None else ():
+            self._bound(columns_in(Path(file)))
 
     @contextmanager
     def _readable(self) -> Iterator[None]:
         """Turns what `datasets` raises and logs for bad files, names and subsets into the user's one line."""
         from datasets import logging
+        from datasets.exceptions import DatasetsError
 
         level = logging.get_verbosity()
         logging.set_verbosity(logging.CRITICAL)
@@ -244,6 +250,8 @@ class DatasetSource(Source):
             raise
         except Exception as error:  # of any type, by what is wrong with card, archive or table
             reason = " ".join(str(error).split()) or type(error).__name__
+            if not isinstance(error, OSError | ValueError | RuntimeError | DatasetsError):
+                reason = f"its card, archives or tables are damaged ({reason}); mend or remove them"
             if self._local is not None and "utf-8" in reason.lower() and (place := not_utf8(self._local)):
                 reason = f"{place} is not UTF-8; convert the file"
             raise self._unreadable(reason) from error

@@ -22,10 +22,13 @@ def path_of(text: str, place: str = "") -> Path:
     try:
         text.encode()
         path = Path(text).expanduser()
-        if text:
+        if "\n" in text or "\r" in text:
+            shown, reason = ascii(shown), "holds a line's end; rename it"
+        elif text:
             os.lstat(path)
             return path
-        reason = "names nothing; give a path"
+        else:
+            reason = "names nothing; give a path"
     except UnicodeEncodeError:
         shown = os.fsencode(text).decode(errors="backslashreplace") if _of_system(text) else ascii(text)
         reason = "is not UTF-8; rename it"

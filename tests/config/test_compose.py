@@ -96,6 +96,33 @@ BAD_OVERRIDES = [
     (["task=regression", "data=texts", "model=transformer", "checkpoint.monitor=val/accuracy"], "no such metric"),
     (["task.focal=2", "task.label_smoothing=0.1"], "task.focal=2: asks for sure answers, which label_smoothing"),
     (["seed=-1"], "seed=-1: must be an integer of at least 0"),
+    *(
+        ([f"{group}=null"], f"{group}=null: must be one of ")
+        for group in ("model", "data", "task", "optimizer", "trainer")
+    ),
+    (["optimizer.lr=inf"], "optimizer.lr=inf: must be a finite number"),
+    (["optimizer.lr=-inf"], "optimizer.lr=-inf: must be a number above 0"),
+    (["optimizer.lr=1e400"], "optimizer.lr=inf: must be a finite number"),
+    ([f"optimizer.lr=1{'0' * 400}"], "optimizer.lr=an integer of 1,329 bits: must be an integer of 64 bits"),
+    (["optimizer.name=RAdam", "optimizer.arguments={eps: [inf]}"], "optimizer.arguments.eps[0]=inf: must be a finite"),
+    (["task.class_weights=[1, nan]"], "task.class_weights[1]=nan: must be a "),
+    (["trainer.max_steps=9223372036854775808"], "trainer.max_steps=9223372036854775808: must be an integer of 64 bits"),
+    (["data.split_seed=99999999999999999999"], "data.split_seed=99999999999999999999: must be an integer of 64 bits"),
+    (["model.depth=1000000000000"], "model.depth=1000000000000: must be an integer of at least 1 and at most 1,000"),
+    (["model.width=99999999999999999999"], "must be an integer of at least 8 and at most 65,536"),
+    (["model=transformer", "model.heads=2000"], "model.heads=2000: must be an integer of at least 1 and at most 1,024"),
+    (["data.batch_size=99999999999999999999"], "must be an integer of at least 1 and at most 1,000,000"),
+    (
+        ["trainer.max_epochs=10000000"],
+        "trainer.max_epochs=10000000: must be an integer of at least 1 and at most 1,000,000",
+    ),
+    (["trainer.devices=99999"], "trainer.devices=99999: must be auto, or an integer of at least 1 and at most 1,024"),
+    (["data.cache_dir=''"], "data.cache_dir=: names no directory; give one, such as ~/.cache/attnpred"),
+    (["data.source=''"], "data.source=: names nothing; give a hub id, a file or a directory"),
+    (
+        ["data=sick", "model=transformer", "data.targets={numbr: x}"],
+        "data.targets.numbr: no task reads targets of this kind; use class or labels or number; did you mean number?",
+    ),
 ]
 
 

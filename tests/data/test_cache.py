@@ -102,6 +102,42 @@ def test_a_place_that_cannot_be_written(tmp_path):
         make(tmp_path / "file")
 
 
+@pytest.mark.parametrize("name", ["thesis.tex", ".hidden", "folder/"])
+def test_a_directory_of_other_files_is_not_marked_as_a_cache(name, tmp_path):
+    """Backup programs would leave them out."""
+    file = tmp_path / name
+    file.mkdir() if name.endswith("/") else file.write_text("work of years")
+    with pytest.raises(
+        UserError, match=rf"holds files that are not attnpred's \({file.name}\).* empty directory, such"
+    ):
+        make(tmp_path)
+    assert list(tmp_path.iterdir()) == [file]
+    make(tmp_path / "cache")
+
+
+def test_another_programs_tag_is_left(tmp_path):
+    (tmp_path / cache.TAG).write_text("Signature: 8a477f597d28d172789f06886806bc55\n# Of cargo\n")
+    with pytest.raises(UserError, match=r"not attnpred's \(CACHEDIR.TAG\)"):
+        make(tmp_path)
+
+
+@pytest.mark.parametrize("begun", [cache.MARK, "", cache.MARK[:20]])
+def test_one_of_ours_goes_on_working(begun, tmp_path):
+    """Of an earlier version; or another process is writing the mark at this moment."""
+    (tmp_path / cache.TAG).write_text(begun)
+    if begun == cache.MARK:
+        (tmp_path / "pixels-of-old").mkdir()
+    make(tmp_path)
+    assert cache.is_ours(str(tmp_path))
+
+
+def test_the_usual_one_may_hold_what_was_read_of_runs(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / ".cache/attnpred/runs").mkdir(parents=True)
+    make("~/.cache/attnpred")
+    assert (tmp_path / ".cache/attnpred" / cache.TAG).is_file()
+
+
 def test_a_full_disk(tmp_path):
     def fill(directory):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))

@@ -70,3 +70,12 @@ def test_autocast_follows_the_precision(no_gpu):
     for precision, dtype in (("bf16-mixed", torch.bfloat16), ("32-true", torch.float32)):
         with device.choose(options(precision=precision)).autocast():
             assert (weights @ inputs).dtype == dtype
+
+
+@pytest.mark.parametrize(("cores", "most"), [(1, 2), (2, 2), (8, 8), (None, 2)])
+def test_a_cpu_gets_no_more_processes_than_cores(no_gpu, monkeypatch, cores, most):
+    """But two, so that several can be tried out anywhere."""
+    monkeypatch.setattr(device.os, "cpu_count", lambda: cores)
+    assert device.choose(options(accelerator="cpu", devices=most)).devices == most
+    with pytest.raises(UserError, match=rf"trainer.devices={most + 1}: .* ask for {most} or fewer"):
+        device.choose(options(accelerator="cpu", devices=most + 1))

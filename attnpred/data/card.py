@@ -1,0 +1,56 @@
+"""A dataset's card, README.md: what its head says to the library `datasets` is looked at before."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from attnpred.config import untrusted
+from attnpred.errors import UserError
+
+CARD, OTHER = "README.md", ".huggingface.yaml"
+LARGEST_HEAD = untrusted.LARGEST_FILE
+
+
+def check(directory: Path) -> None:
+    """Raises for a card whose head is no YAML within bounds, or of another shape than a card's."""
+    for name in (CARD, OTHER):
+        file = directory / name
+        if not file.is_file():
+            continue
+        content = untrusted.read_yaml(file) if name == OTHER else _head(file)
+        if not isinstance(content, dict | None):
+            raise _odd(file, "its head", "a mapping")
+        known = content or {}
+        for key, one_will_do in (("configs", False), ("dataset_info", True)):
+            if key in known and not _mappings(known[key], one_will_do):
+                raise _odd(file, key, "a list of mappings")
+
+
+def _head(file: Path) -> Any:
+    """What stands between the card's first line and the next, each ---; None where there is no such head."""
+    with untrusted.reading(file):
+        with file.open("rb") as stream:
+            if stream.readline(8).strip() != b"---":
+                return None
+            head = b"".join(_lines(stream))
+        if len(head) >= LARGEST_HEAD:
+            raise UserError(f"{file}: its head is longer than {LARGEST_HEAD // 2**20} MiB; mend the file")
+        return untrusted.parse(head.decode(), file)
+
+
+def _lines(stream: BinaryIO) -> Iterator[bytes]:
+    """Up to the line that ends the head."""
+    left = LARGEST_HEAD
+    while left and (line := stream.readline(left)) and line.strip() != b"---":
+        left -= len(line)
+        yield line
+
+
+def _mappings(value: Any, one_will_do: bool) -> bool:
+    if isinstance(value, dict):
+        return one_will_do
+    return isinstance(value, list) and all(isinstance(one, dict) for one in value)
+
+
+def _odd(file: Path, what: str, expected: str) -> UserError:
+    return UserError(f"{file}: {what} must be {expected}, as a dataset's card has it; mend or remove the file")
