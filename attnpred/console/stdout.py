@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from attnpred.console.secrets import printable
 from attnpred.errors import UserError
 
 # What JSON leaves as it is though a terminal may obey it, and halves of characters, which no file can hold
@@ -23,6 +24,11 @@ def write(line: str) -> None:
     """Hands a line on at once."""
     with _told():
         print(line, flush=True)
+
+
+def show(text: str) -> None:
+    """Lines for people, of what may come from a stranger: a terminal shows them, and obeys nothing in them."""
+    write("\n".join(map(printable, text.split("\n"))))
 
 
 def flush() -> None:
