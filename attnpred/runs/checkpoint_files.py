@@ -80,7 +80,8 @@ def load(path: Path, map_location: Any = "cpu") -> dict[str, Any]:
         raise UserError(f"{path}: damaged ({reason}); restore it, or remove it to use the one before") from None
     state = content.get("state_dict") if isinstance(content, dict) else None
     named = isinstance(state, dict) and all(isinstance(k, str) and torch.is_tensor(v) for k, v in state.items())
-    if not named or not isinstance(content.get("global_step"), int):
+    known = isinstance(content, dict) and isinstance(content.get(TASK, {}), dict)
+    if not named or not known or not isinstance(content.get("global_step"), int):
         raise UserError(f"{path}: holds no weights of a run; restore it, or remove it to use the one before")
     return content
 
@@ -108,7 +109,9 @@ def whole(path: Path) -> bool:
     if not sums.is_file():
         return False
     known = read_json(sums)
-    return isinstance(known, list) and _checksum(path) in known
+    if not isinstance(known, list) or not all(isinstance(one, str) for one in known):
+        raise UserError(f"{sums}: holds no list of checksums; restore the file")
+    return _checksum(path) in known
 
 
 def _checksum(path: Path) -> str:
@@ -127,6 +130,7 @@ def _remember(directory: Path, digest: str) -> None:
     """Before the file is in its place: whenever the process dies, whatever lies there is known."""
     sums = directory / SUMS
     known = read_json(sums) if sums.is_file() else []
+    known = known if isinstance(known, list) else []
     there = [name for name in (LAST, BEFORE, BEST) if (directory / name).is_file()]
     if len(known) >= REMEMBERED:
         held = {_checksum(directory / name) for name in there}

@@ -5,7 +5,6 @@ import os
 import platform
 import subprocess
 import sys
-from collections.abc import Callable
 from datetime import datetime
 from importlib import metadata
 from pathlib import Path
@@ -13,6 +12,7 @@ from typing import Any
 
 from attnpred.config import schema
 from attnpred.errors import UserError
+from attnpred.runs.forms import Form, misfit, one_of, text
 from attnpred.version import __version__
 
 PACKAGES = (
@@ -25,50 +25,33 @@ PACKAGES = (
     "transformers",
     "numpy",
 )
-TURNS = ("rewind", "halve")
-
-
-def _is(kind: type) -> Callable[[Any], bool]:
-    return lambda value: isinstance(value, kind)
-
-
-def _texts(value: Any) -> bool:
-    return isinstance(value, list) and all(isinstance(one, str) for one in value)
-
-
-def _turns(value: Any) -> bool:
-    return isinstance(value, list) and all(isinstance(one, dict) and one.get("turn") in TURNS for one in value)
-
-
-NEEDED = ("status", "overrides")
+TURNS = ("rewind", "halve")  # that a run took to help itself
 # of what is read again; all else is only kept
-FORMS: dict[str, Callable[[Any], bool]] = {
-    "status": _is(str),
-    "overrides": _texts,
-    "turns": _turns,
-    "resumed": _texts,
-    "pruned": _is(str),
-    "error": _is(str),
+FORM: Form = {
+    "status": text,
+    "overrides": [text],
+    "turns?": [{"turn": one_of(*TURNS)}],
+    "resumed?": [text],
+    "pruned?": text,
+    "error?": text,
 }
 
 
 def described_by(content: Any, file: Path) -> dict[str, Any]:
     """What was read from run.json, if it has the form of it."""
-    if not isinstance(content, dict) or not all(name in content for name in NEEDED):
-        raise UserError(f"{file}: does not describe a run; restore the file")
-    for name, fits in FORMS.items():
-        if name in content and not fits(content[name]):
-            raise UserError(f"{file}: does not describe a run ({name} has another form); restore the file")
-    return content
+    if (place := misfit(content, FORM)) is not None:
+        raise UserError(f"{file}: does not describe a run ({place or 'all'} is missing or mistyped); restore the file")
+    found: dict[str, Any] = content
+    return found
 
 
 def now_text() -> str:
     return datetime.now().astimezone().isoformat(timespec="seconds")
 
 
-def digest(text: str) -> str:
+def digest(config: str) -> str:
     """Stands for a config as it was launched; a run may take another since."""
-    return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
+    return hashlib.blake2b(config.encode(), digest_size=16).hexdigest()
 
 
 def origin() -> dict[str, Any]:

@@ -179,6 +179,11 @@ class Run:
                 return self.checkpoints / name
         if (when := self.description().get("pruned")) is not None:
             raise UserError(f"{self.path}: its checkpoints were pruned on {when[:10]}; use another, or train it again")
+        if self.description()["status"] == "pruned":
+            raise UserError(
+                f"{self.path}: holds no checkpoint, its sweep ended it before its first validation; "
+                f"go on with it by attnpred resume {self.path}"
+            )
         raise UserError(f"{self.path}: holds no checkpoint yet; let the run reach its first validation")
 
     def reader(self) -> Reader[Any, Any]:

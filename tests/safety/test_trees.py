@@ -68,7 +68,7 @@ def test_a_stray_description_above_runs_deletes_none_of_them(kind, tree, capsys)
     assert files(tree) - {tree / ".lock"} == before
     with Run(tree / "a1").held():
         assert main(["prune", str(tree), "--keep", "best:0", "--what", "runs", "--where", "status!=x", "--yes"]) == 2
-    left = {file for file in before if file.is_relative_to(tree / "a1") or file.parent == tree and file.is_file()}
+    left = {file for file in before if file.is_relative_to(tree / "a1") or (file.parent == tree and file.is_file())}
     assert files(tree) >= left
     assert "a1: is being trained by another process" in capsys.readouterr().err
 
