@@ -11,7 +11,7 @@ import torch
 from lightning_fabric.plugins import CheckpointIO
 
 from attnpred.console.say import say
-from attnpred.errors import UserError
+from attnpred.errors import Interrupted, UserError
 from attnpred.machine import files
 from attnpred.machine.files import read_json, to_disk, write_json
 
@@ -39,6 +39,8 @@ class CheckpointFiles(CheckpointIO):
             draft.replace(path)
             to_disk(path.parent)  # or a loss of power would undo the renaming
         except (OSError, RuntimeError) as error:  # torch turns some of the former into the latter
+            if (signal := _interrupt(error)) is not None:
+                raise signal from None
             raise UserError(_unwritable(path, checkpoint, error)) from error
         finally:
             draft.unlink(missing_ok=True)
@@ -50,6 +52,13 @@ class CheckpointFiles(CheckpointIO):
 
     def remove_checkpoint(self, path: Any) -> None:
         Path(path).unlink(missing_ok=True)
+
+
+def _interrupt(error: BaseException | None) -> BaseException | None:
+    """The signal that came while torch was writing, which complains of the file that it could not end then."""
+    while error is not None and not isinstance(error, Interrupted | KeyboardInterrupt):
+        error = error.__cause__ or error.__context__
+    return error
 
 
 class Summed:

@@ -245,6 +245,7 @@ class Run:
             raise self._dated(
                 UserError(f"{self.path}: weights and config do not fit ({reason}); restore them")
             ) from error
+        _refuse_unlimited(model, self.checkpoint())
         return model.eval()
 
     def weights(self) -> dict[str, Any]:
@@ -253,6 +254,17 @@ class Run:
 
         state = checkpoint_files.load(self.checkpoint())["state_dict"]
         return {key.removeprefix("model."): value for key, value in state.items()}
+
+
+def _refuse_unlimited(model: Model, file: Path) -> None:
+    """A weight that is no number would be in every answer; a buffer may be infinite, as masks are."""
+    odd = [name for name, value in model.named_parameters() if not value.isfinite().all()]
+    odd += [name for name, value in model.named_buffers() if value.isnan().any()]
+    if odd:
+        raise UserError(
+            f"{file}: holds weights that are not finite numbers ({odd[0]} is one of {len(odd)}); use an earlier "
+            "checkpoint of the run, or train it again"
+        )
 
 
 def fresh(output_dir: str, name: str) -> Path:
