@@ -5,7 +5,7 @@ import argparse
 from attnpred.console import stdout
 from attnpred.console.say import say
 from attnpred.errors import UserError
-from attnpred.machine.files import path_of
+from attnpred.files import path_of
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

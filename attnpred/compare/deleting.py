@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from attnpred.errors import UserError
-from attnpred.machine.files import plain_json
+from attnpred.files import plain_json
 
 # to go of a run directory, in this order: until then it is known as a run, and held
 LAST = ("checkpoints", "metrics.json", "config.yaml", "run.json", ".lock")

@@ -20,7 +20,7 @@ from attnpred.compare import record
 from attnpred.compare.record import FILES, Record
 from attnpred.console.say import say
 from attnpred.errors import UserError
-from attnpred.machine.files import path_of, write_text
+from attnpred.files import path_of, write_text
 
 CACHE = "~/.cache/attnpred/runs"
 SETTLED = 2 * 10**9  # nanoseconds after which a change of a file shows in its times on every file system

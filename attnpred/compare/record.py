@@ -14,7 +14,7 @@ import yaml
 from attnpred.config import compose, schema, untrusted
 from attnpred.console.secrets import printable
 from attnpred.errors import UserError
-from attnpred.machine.files import plain_json
+from attnpred.files import plain_json
 
 Value = str | int | float | bool | None
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from attnpred.compare.record import Record, is_number
 from attnpred.console.secrets import printable
-from attnpred.machine.files import plain_json
+from attnpred.files import plain_json
 
 DEAD = "dead"  # what its run.json cannot say of itself
 TAIL = 2**16  # bytes at the end of metrics.jsonl: some hundred points

@@ -10,10 +10,10 @@ from typing import Any, BinaryIO, cast
 import torch
 from lightning_fabric.plugins import CheckpointIO
 
+from attnpred import files
 from attnpred.console.say import say
 from attnpred.errors import Interrupted, UserError
-from attnpred.machine import files
-from attnpred.machine.files import read_json, to_disk, write_json
+from attnpred.files import read_json, to_disk, write_json
 
 BEST, LAST, BEFORE = "best.ckpt", "last.ckpt", "before.ckpt"
 SUMS = "checksums.json"

@@ -16,7 +16,7 @@ from attnpred.config import compose, schema
 from attnpred.config.options import Config, LoggerConfig, OtherLoggerConfig
 from attnpred.console.secrets import scrub, shown
 from attnpred.errors import UserError
-from attnpred.machine.files import plain_json, to_disk
+from attnpred.files import plain_json, to_disk
 
 METRICS, TENSORBOARD = "metrics.jsonl", "tensorboard"
 # W&B would keep the command line, paths, the state of a repository and what the terminal shows

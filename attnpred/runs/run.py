@@ -18,7 +18,7 @@ from attnpred.config.options import Config
 from attnpred.console.secrets import scrub
 from attnpred.data import cache
 from attnpred.errors import Untrusted, UserError
-from attnpred.machine.files import path_of, read_json, write_json, write_text
+from attnpred.files import path_of, read_json, write_json, write_text
 from attnpred.runs.described import described_by, digest, now_text, origin
 from attnpred.version import __version__
 

@@ -12,7 +12,7 @@ from attnpred.config.options import LauncherConfig
 from attnpred.console import stdout
 from attnpred.console.say import say
 from attnpred.errors import Untrusted, UserError
-from attnpred.machine.files import unwritable
+from attnpred.files import unwritable
 from attnpred.sweep import outcome, word
 from attnpred.sweep.executor import Executor
 from attnpred.sweep.kept import kept, key_of, lost

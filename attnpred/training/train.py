@@ -21,9 +21,9 @@ from attnpred.contracts import ModelSpec
 from attnpred.data import columns
 from attnpred.data.batching import FewBatches
 from attnpred.errors import Interrupted, Pruned, Theirs, UserError
+from attnpred.files import tidy, unwritable, write_json
 from attnpred.machine import processes, ranks
 from attnpred.machine.device import Chosen, choose
-from attnpred.machine.files import tidy, unwritable, write_json
 from attnpred.machine.process_setup import settle
 from attnpred.modalities.reader import save_reader
 from attnpred.models import size
