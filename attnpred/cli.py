@@ -14,7 +14,7 @@ from pathlib import Path
 from types import ModuleType
 
 from attnpred.config import packages
-from attnpred.console import stdout
+from attnpred.console import stdout, streams
 from attnpred.console.secrets import hide, shown
 from attnpred.errors import Interrupted, Theirs, UserError, suggest
 from attnpred.machine.process_setup import ENVIRONMENT
@@ -24,7 +24,11 @@ VERBS = sorted(file.stem for file in (Path(__file__).parent / "commands").glob("
 
 def main(argv: list[str] | None = None) -> int:
     """Runs one verb and returns the exit code."""
-    arguments = sys.argv[1:] if argv is None else argv
+    with streams.bearable():
+        return _answer(sys.argv[1:] if argv is None else argv)
+
+
+def _answer(arguments: list[str]) -> int:
     os.environ.update({name: value for name, value in ENVIRONMENT.items() if name not in os.environ})
     try:
         code = _run(arguments)
@@ -51,7 +55,7 @@ def main(argv: list[str] | None = None) -> int:
 
 def _run(arguments: list[str]) -> int:
     if not arguments or arguments[0] in ("-h", "--help"):
-        print(_overview())
+        stdout.write(_overview())
         return 0
     verb = arguments[0]
     if verb not in VERBS:

@@ -16,7 +16,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from attnpred.machine.files import read_json
+from attnpred.files import read_json
 from scripts import launch
 from scripts.kept import keep, origin
 

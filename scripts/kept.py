@@ -5,7 +5,7 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-from attnpred.machine.files import read_json, write_json
+from attnpred.files import read_json, write_json
 from scripts.machine import machine
 from scripts.readme import README, put
 

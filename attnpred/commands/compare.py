@@ -1,10 +1,11 @@
 """Compare runs: mean ± deviation over seeds, and what differs in config beside what differs in result."""
 
 import argparse
-import sys
 
+from attnpred.console import stdout
+from attnpred.console.say import say
 from attnpred.errors import UserError
-from attnpred.machine.files import path_of
+from attnpred.files import path_of
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -52,12 +53,14 @@ def main(args: argparse.Namespace) -> int:
     )
     index.tell(found, compared.left_out)
     for note in compared.notes:
-        print(f"note: {note}", file=sys.stderr)
+        say(f"note: {note}")
     if args.html:
         from attnpred.compare.page import render
 
         write_page(path_of(args.html, "--html "), render(compared), "--html")
-        print(f"page: {args.html}", file=sys.stderr)
+        say(f"page: {args.html}")
     form = next((name for name in ("markdown", "json", "csv") if getattr(args, name)), "text")
-    print({"markdown": table.markdown, "json": table.as_json, "csv": table.as_csv, "text": table.text}[form](compared))
+    stdout.show(
+        {"markdown": table.markdown, "json": table.as_json, "csv": table.as_csv, "text": table.text}[form](compared)
+    )
     return 0

@@ -6,7 +6,7 @@ import sys
 from attnpred.config import compose
 from attnpred.console import stdout
 from attnpred.errors import BadInput, UserError
-from attnpred.machine.files import path_of
+from attnpred.files import path_of
 from attnpred.runs.run import Run
 
 DEFAULT = ["attention", "integrated_gradients"]

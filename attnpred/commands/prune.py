@@ -9,6 +9,8 @@ import argparse
 import sys
 from typing import TYPE_CHECKING
 
+from attnpred.console import stdout
+from attnpred.console.say import say
 from attnpred.errors import UserError
 
 if TYPE_CHECKING:
@@ -44,16 +46,16 @@ def main(args: argparse.Namespace) -> int:
     made = plan(found.records, conditions, keep, args.metric, args.what)
     index.tell(found, {})
     for reason, count in made.kept.items():
-        print(f"kept: {count:,} run{'s' * (count != 1)} {reason}", file=sys.stderr)
+        say(f"kept: {count:,} run{'s' * (count != 1)} {reason}")
     if not made.victims:
-        print("nothing to delete", file=sys.stderr)
+        say("nothing to delete")
         return 0
     if args.dry_run:
-        print(_listed(made, len(made.victims)))
-        print(f"{_summed(made)} would be deleted", file=sys.stderr)
+        stdout.show(_listed(made, len(made.victims)))
+        say(f"{_summed(made)} would be deleted")
         return 0
     if not args.yes and not _agreed(made):
-        print("nothing was deleted", file=sys.stderr)
+        say("nothing was deleted")
         return 0
     return _carry_out(made)
 
@@ -70,7 +72,7 @@ def _keep(given: str | None) -> int:
 def _agreed(made: "Plan") -> bool:
     if not sys.stdin.isatty():
         raise UserError("--yes: needed where there is no terminal to ask at; --dry-run lists what would be deleted")
-    print(_listed(made, MOST_SHOWN), file=sys.stderr)
+    say(_listed(made, MOST_SHOWN))
     print(f"Delete {_summed(made)}? This cannot be undone. [y/N] ", end="", file=sys.stderr, flush=True)
     return sys.stdin.readline().strip().lower() in ("y", "yes")
 
@@ -101,12 +103,12 @@ def _carry_out(made: "Plan") -> int:
     for victim in made.victims:
         try:
             freed += carry_out(victim.run, made.what)
-            print(shown(victim.run.path), flush=True)
+            stdout.show(shown(victim.run.path))
         except UserError as error:
             failures.append(str(error))
         except OSError as error:
             failures.append(f"{error.filename or victim.run.path}: cannot be deleted ({error.strerror})")
-    print(f"freed {human_size(freed)}", file=sys.stderr)
+    say(f"freed {human_size(freed)}")
     if failures:
         raise UserError(f"{len(failures)} of {len(made.victims)} runs were left: {'; '.join(failures[:3])}")
     return 0

@@ -7,8 +7,8 @@ from pathlib import Path
 from attnpred.commands.train import join
 from attnpred.config.options import LoggerConfig
 from attnpred.errors import UserError
+from attnpred.files import path_of
 from attnpred.machine import ranks
-from attnpred.machine.files import path_of
 from attnpred.runs.run import Run
 from attnpred.sweep.state import is_sweep
 

@@ -1,9 +1,10 @@
 """List runs: what each is, how it stands, what it reached and what it takes; with --running how far each is."""
 
 import argparse
-import json
-import sys
 from typing import TYPE_CHECKING, Any
+
+from attnpred.console import stdout
+from attnpred.console.say import say
 
 if TYPE_CHECKING:
     from attnpred.compare.record import Record
@@ -34,17 +35,17 @@ def main(args: argparse.Namespace) -> int:
         dead = [one for one in chosen if one.status == DEAD]
         chosen = [one for one in chosen if one.status == "running"]
         if dead:
-            print(f"dead, to go on with by attnpred resume: {len(dead)}; --where status={DEAD}", file=sys.stderr)
+            say(f"dead, to go on with by attnpred resume: {len(dead)}; --where status={DEAD}")
     index.tell(found, {})
     if args.json:
         for one in chosen:
-            print(json.dumps(_described(one, args.running), allow_nan=False))
+            stdout.write_json(_described(one, args.running))
         return 0
     if not chosen:
-        print("no runs", file=sys.stderr)
+        say("no runs")
         return 0
     row, head = (_progressing, PROGRESS) if args.running else (_standing, STANDING)
-    print(tables.align([head, *map(row, chosen)]))
+    stdout.show(tables.align([head, *map(row, chosen)]))
     return 0
 
 
@@ -94,12 +95,12 @@ def _result(one: "Record") -> str:
 
 
 def _described(one: "Record", running: bool) -> dict[str, Any]:
-    from attnpred.compare.record import known
+    from attnpred.compare.record import held, known
     from attnpred.compare.status import progress, size
 
     name, value = _metric(one)
     told = {"run": str(one.path), "problem": one.problem, **one.about}
-    options = {key: one.config.get(key) for key in ("model", "data", "seed")}
+    options = {key: held(one.config.get(key)) for key in ("model", "data", "seed")}
     result = {"metric": name, "value": known(value), "bytes": size(one.path)}
     at = progress(one) if running else None
     far = {"step": at.step, "steps": at.total, "epoch": at.epoch, "epochs": at.epochs, "left": at.left} if at else {}

@@ -8,6 +8,7 @@ import argparse
 from pathlib import Path
 
 from attnpred.config import compose, help_page
+from attnpred.console import stdout
 from attnpred.errors import UserError
 from attnpred.machine import ranks
 
@@ -23,7 +24,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def main(args: argparse.Namespace) -> int:
     if args.help:
-        print(help_page.page(args.overrides, args.config_dir))
+        stdout.write(help_page.page(args.overrides, args.config_dir))
         return 0
     if args.multirun:
         from attnpred.sweep.multirun import multirun
@@ -32,7 +33,7 @@ def main(args: argparse.Namespace) -> int:
             raise UserError("-m: a sweep is begun by one process, not by several that torchrun or srun started")
         return multirun(args.overrides, args.config_dir)
     if args.cfg:
-        print(compose.as_yaml(compose.compose(args.overrides, args.config_dir)), end="")
+        stdout.write(compose.as_yaml(compose.compose(args.overrides, args.config_dir)).removesuffix("\n"))
         return 0
 
     def work(lead: ranks.Lead | None) -> Path:

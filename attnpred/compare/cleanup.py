@@ -1,26 +1,26 @@
 """Which runs may give up their checkpoints, or go as a whole, and doing so; nothing at work, and nothing outside."""
 
+import json
 import math
 import os
 import re
-import shutil
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from attnpred.compare import record
 from attnpred.compare.comparison import less_is_better
+from attnpred.compare.deleting import Opened, opened, others_below
 from attnpred.compare.record import Record
 from attnpred.compare.status import DEAD, living, size
 from attnpred.compare.where import Condition, chosen
+from attnpred.console.secrets import printable, scrub
 from attnpred.errors import UserError
-from attnpred.runs.run import Run
+from attnpred.runs.described import described_by, now_text
 
 What = Literal["checkpoints", "runs"]
 WEIGHTS = re.compile(r".*\.ckpt|\..*\.ckpt\..*|checksums\.json")  # checkpoints, drafts of a killed process, their sums
-LAST = ("run.json", ".lock")  # to go of a run directory: until then it is known, and held
 
 
 @dataclass(frozen=True)
@@ -53,6 +53,7 @@ def plan(
     """
     kept: Counter[str] = Counter()
     needed = _begun_from(records)
+    above = {folder for one in records for folder in one.path.parents} if what == "runs" else set()
     ranked: defaultdict[tuple[object, ...], list[tuple[float, Record]]] = defaultdict(list)
     victims = []
     for one in chosen(map(living, records), conditions):
@@ -60,6 +61,10 @@ def plan(
         value = one.results.get(name)
         if one.status == "running":
             kept["at work"] += 1
+        elif not one.is_run:
+            kept["that cannot be told to be runs: run.json or config.yaml is missing or damaged"] += 1
+        elif one.path in above:
+            kept["that other runs lie below"] += 1
         elif one.status != "done" and not any(c.name == "status" for c in conditions):
             kept["not done: --where status=… chooses them"] += 1
         elif any(_is_at(one.path, path) for path in needed):
@@ -107,25 +112,38 @@ def _weights(run: Path) -> list[Path]:
 
 def carry_out(run: Record, what: What) -> int:
     """Deletes while no other process can train the run, and answers how many bytes. No link is followed."""
-    if run.path.resolve() != run.path:
-        raise UserError(f"{run.path}: is no longer where it was found; look again")
-    with Run(run.path).held():
-        now = record.read(run.path).status
+    with opened(run.path) as directory, directory.held():
+        described = described_by(directory.read("run.json"), run.path / "run.json")
+        now = printable(described["status"])
         if now != ("running" if run.status == DEAD else run.status):
             raise UserError(f"{run.path}: is {now} now, it was {run.status}; look again")
         count = _bytes(run.path, what)
         if what == "runs":
-            _remove(run.path)
+            _remove(directory)
         else:
-            Run(run.path).give_up_checkpoints(_weights(run.path))
+            content = json.dumps(scrub({**described, "pruned": now_text()}), indent=2, ensure_ascii=False)
+            directory.replace("run.json", content + "\n")  # why they are missing is written down before
+            with directory.folder("checkpoints") as folder:
+                for name in _names(folder):
+                    os.unlink(name, dir_fd=folder)
     return count
 
 
-def _remove(directory: Path) -> None:
-    """What tells that it is a run goes last, so that one that was left half deleted is found again."""
-    for entry in sorted(directory.iterdir(), key=lambda path: path.name in LAST):
-        if entry.is_dir() and not entry.is_symlink():
-            shutil.rmtree(entry)
-        else:
-            entry.unlink()
-    directory.rmdir()
+def _remove(run: Opened) -> None:
+    """All of it, if it is a run's alone."""
+    with run.folder("checkpoints") as folder:
+        if folder is None:
+            raise UserError(
+                f"{run.path}: has no directory checkpoints, as every run has; delete it by hand if it is one"
+            )
+    if (other := others_below(run)) is not None:
+        raise UserError(f"{run.path}: holds what is not its own, {other}; move that elsewhere")
+    run.remove()
+
+
+def _names(folder: int | None) -> list[str]:
+    """Of the weights in an open directory, and what belongs to them."""
+    if folder is None:
+        return []
+    with os.scandir(folder) as entries:
+        return [e.name for e in entries if WEIGHTS.fullmatch(e.name) and not e.is_dir(follow_symlinks=False)]

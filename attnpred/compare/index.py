@@ -8,7 +8,6 @@ unnoticed, so its entry is not kept. Without an index, or where it is damaged, a
 import hashlib
 import json
 import os
-import sys
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
@@ -19,11 +18,13 @@ from typing import Any
 
 from attnpred.compare import record
 from attnpred.compare.record import FILES, Record
+from attnpred.console.say import say
 from attnpred.errors import UserError
-from attnpred.machine.files import path_of, write_text
+from attnpred.files import path_of, write_text
 
 CACHE = "~/.cache/attnpred/runs"
 SETTLED = 2 * 10**9  # nanoseconds after which a change of a file shows in its times on every file system
+FOLDERS = {"checkpoints", "tensorboard", "found", "profile", "explanations", "wandb", "mlruns"}  # made by runs
 Stamp = list[list[int] | None]
 
 
@@ -45,7 +46,7 @@ def find(places: Iterable[str]) -> Found:
         if not given.is_dir():
             raise UserError(f"{place}: no such directory; give run directories, or directories that hold some")
         root = given.resolve()
-        paths = [root] if _is_run(root) else list(_below(root, found.others))
+        paths = list(_below(root, found.others))
         tree = root.parent if _is_run(root) else root
         trees.setdefault(tree, []).extend(path for path in paths if path not in seen)
         seen.update(paths)
@@ -60,10 +61,10 @@ def _is_run(path: Path) -> bool:
 
 
 def _below(root: Path, others: Counter[str]) -> Iterator[Path]:
-    """Run directories; nothing inside one is looked at."""
-    waiting = [str(root)]
+    """Run directories; inside one only what no run makes is looked at, where a stray run.json hides others."""
+    waiting = [(str(root), False)]
     while waiting:
-        place = waiting.pop()
+        place, inside = waiting.pop()
         try:
             with os.scandir(place) as listing:
                 entries = list(listing)
@@ -71,14 +72,16 @@ def _below(root: Path, others: Counter[str]) -> Iterator[Path]:
             others["directories that cannot be read"] += 1
             continue
         names = {entry.name for entry in entries}
+        below = [e.path for e in entries if e.is_dir(follow_symlinks=False) and not e.name.startswith(".")]
         if "run.json" in names:
             yield Path(place)
+            waiting += [(path, True) for path in below if os.path.basename(path) not in FOLDERS]  # noqa: PTH119  many
             continue
-        links = [entry for entry in entries if entry.is_symlink() and entry.is_dir()]
-        others["symbolic links, which are not followed"] += len(links)
-        below = [e.path for e in entries if e.is_dir(follow_symlinks=False) and not e.name.startswith(".")]
-        others["directories that hold no run"] += bool(names) and not below and not links
-        waiting += below
+        waiting += [(path, inside) for path in below]
+        if not inside:
+            links = [entry for entry in entries if entry.is_symlink() and entry.is_dir()]
+            others["symbolic links, which are not followed"] += len(links)
+            others["directories that hold no run"] += bool(names) and not below and not links
 
 
 def _read(tree: Path, paths: list[Path]) -> list[Record]:
@@ -164,6 +167,6 @@ def _code() -> str:
 def tell(found: Found, left_out: Mapping[str, int]) -> None:
     """Says what was left out, and why."""
     for reason, count in left_out.items():
-        print(f"left out: {count:,} run{'s' * (count != 1)} {reason}", file=sys.stderr)
+        say(f"left out: {count:,} run{'s' * (count != 1)} {reason}")
     for what, count in (+found.others).items():
-        print(f"left out: {count:,} {what}", file=sys.stderr)
+        say(f"left out: {count:,} {what}")

@@ -5,7 +5,7 @@ from typing import Any
 from attnpred.compare.comparison import Comparison, Row
 from attnpred.compare.curves import curves
 from attnpred.compare.groups import Group
-from attnpred.compare.record import Value, known
+from attnpred.compare.record import held, known
 from attnpred.compare.statistics import Summary
 from attnpred.compare.status import shown
 from attnpred.compare.table import differs, legend
@@ -43,18 +43,13 @@ def _story(found: Comparison, title: str) -> dict[str, Any]:
 def _group(row: Row, found: Comparison, *, named: bool, drawn: bool) -> dict[str, Any]:
     config = row.group.config
     return {
-        "options": {name: _value(config[name]) for name in found.options.all if name in config},
-        "seeds": [_value(seed) for seed in row.group.seeds],
+        "options": {name: held(config[name]) for name in found.options.all if name in config},
+        "seeds": [held(seed) for seed in row.group.seeds],
         "runs": [shown(run.path) for run in row.group.runs],
         "results": {name: _result(row.results[name]) for name in found.metrics},
         "difference": differs(row, named=named),
         "curves": _curves(row.group) if drawn else {},
     }
-
-
-def _value(value: Value) -> Value:
-    """As JSON can hold it."""
-    return known(value) if isinstance(value, float) else value
 
 
 def _result(one: Summary | None) -> list[float | None] | None:

@@ -1,6 +1,5 @@
 """What one run directory tells about itself, read with tolerance: it may be at work, half written, old or foreign."""
 
-import json
 import math
 import re
 import stat
@@ -12,14 +11,14 @@ from typing import Any
 
 import yaml
 
-from attnpred.config import compose, schema
-from attnpred.console.tables import printable
+from attnpred.config import compose, schema, untrusted
+from attnpred.console.secrets import printable
+from attnpred.errors import UserError
+from attnpred.files import plain_json
 
 Value = str | int | float | bool | None
 
 FILES = ("config.yaml", "run.json", "metrics.json")
-LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-ALIAS = re.compile(rb"(?m)(?:^|[\s\[{,:-])\*[\w-]+\s*(?:$|[,\]}#])")  # a few of them can stand for a million values
 LARGEST = 2**22  # bytes of a file that is still read
 # of run.json, what runs are chosen by or told apart by
 ABOUT = ("status", "started", "ended", "host", "code", "attnpred", "planned_steps")
@@ -42,6 +41,11 @@ class Record:
     @property
     def status(self) -> str:
         return printable(str(self.about.get("status")))
+
+    @property
+    def is_run(self) -> bool:
+        """Whether all is there by which a directory can be told to be a run's."""
+        return bool(self.config) and isinstance(self.about.get("status"), str)
 
     def value(self, name: str) -> Value:
         """An option, a result, or something of run.json; None where the run has nothing of that name."""
@@ -66,17 +70,16 @@ def read(path: Path) -> Record:
             return parse((path / name).read_bytes())
         except FileNotFoundError:
             return None
-        except (OSError, ValueError, RecursionError, yaml.YAMLError):
+        except (OSError, ValueError, OverflowError, RecursionError, yaml.YAMLError, UserError):
             problems.append(f"{name} cannot be read")
             return None
 
     described = load("run.json", _mapping)
     config = load("config.yaml", sections)
-    measured = load("metrics.json", _mapping)
+    results = load("metrics.json", lambda content: dict(_results(_mapping(content))))
     about, named = _about(described or {})
-    results = dict(_results(measured or {}))
     parts = tuple(config or [])
-    return Record(path, about, joined(parts), results, named, problems[0] if problems else None, parts)
+    return Record(path, about, joined(parts), results or {}, named, problems[0] if problems else None, parts)
 
 
 def joined(parts: Sequence[dict[str, Value]]) -> dict[str, Value]:
@@ -87,7 +90,7 @@ def joined(parts: Sequence[dict[str, Value]]) -> dict[str, Value]:
 
 
 def _mapping(content: bytes) -> dict[str, Any]:
-    value = json.loads(content)
+    value = plain_json(content)
     if not isinstance(value, dict):
         raise ValueError
     return value
@@ -108,18 +111,16 @@ def sections(content: bytes) -> list[dict[str, Value]]:
 
     YAML is slow, and runs that are compared have most of their parts in common: each part is read once.
     """
-    if ALIAS.search(content):
-        raise ValueError("aliases")
     text = content.decode("utf-8")
     try:
         return [_section(part) for part in re.split(r"(?m)^(?=[A-Za-z_])", text) if part.strip()]
-    except (ValueError, yaml.YAMLError):
-        return [_section.__wrapped__(text)]  # cut where it must not be
+    except (ValueError, yaml.YAMLError, UserError):
+        return [_section.__wrapped__(text)]  # cut where it must not be, as between an alias and what it repeats
 
 
 @lru_cache(maxsize=8192)
 def _section(text: str) -> dict[str, Value]:
-    value = yaml.load(text, LOADER)
+    value = untrusted.parse(text, "config.yaml")
     if not isinstance(value, dict):
         raise ValueError("no mapping")
     return dict(_named(flat(value)))
@@ -164,6 +165,11 @@ def _results(measured: Mapping[str, Any]) -> Iterator[tuple[str, float]]:
 
 def is_number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def held(value: Value) -> Value:
+    """An option as JSON can hold it."""
+    return known(value) if isinstance(value, float) else value
 
 
 def known(value: float | None) -> float | None:

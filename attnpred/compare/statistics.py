@@ -36,6 +36,7 @@ class Difference:
     p: float | None
 
 
+@np.errstate(over="ignore", invalid="ignore")
 def summary(values: Sequence[float]) -> Summary | None:
     """None of nothing."""
     if not values:
@@ -48,6 +49,7 @@ def summary(values: Sequence[float]) -> Summary | None:
     return Summary(len(values), mean, deviation, mean - half, mean + half)
 
 
+@np.errstate(over="ignore", invalid="ignore")
 def difference(these: Mapping[Any, float], others: Mapping[Any, float]) -> Difference | None:
     """How far `these` are from `others`, both by seed: paired over common seeds where there are two or more."""
     common = [seed for seed in these if seed in others]

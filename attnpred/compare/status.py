@@ -1,6 +1,6 @@
 """What a run is doing now: whether its process lives, how far it is, and what its directory takes."""
 
-import json
+import math
 import os
 import platform
 import time
@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from attnpred.compare.record import Record, is_number
+from attnpred.console.secrets import printable
+from attnpred.files import plain_json
 
 DEAD = "dead"  # what its run.json cannot say of itself
 TAIL = 2**16  # bytes at the end of metrics.jsonl: some hundred points
@@ -87,7 +89,8 @@ def _left(points: list[dict[str, Any]], total: int | None) -> float | None:
     if total is None or len(steps) < 2 or steps[-1][0] <= steps[0][0]:
         return None
     (first, began), (last, now) = steps[0], steps[-1]
-    return max(0.0, (now - began) / (last - first) * (total - last) - (time.time() - now))
+    left = (now - began) / (last - first) * (total - last) - (time.time() - now)
+    return max(0.0, left) if math.isfinite(left) else None
 
 
 def _tail(file: Path) -> Iterator[dict[str, Any]]:
@@ -105,7 +108,7 @@ def _tail(file: Path) -> Iterator[dict[str, Any]]:
 def points(lines: list[bytes]) -> Iterator[dict[str, Any]]:
     for line in lines:
         try:
-            point = json.loads(line)
+            point = plain_json(line)
         except (ValueError, RecursionError):
             continue
         if isinstance(point, dict):
@@ -132,7 +135,7 @@ def age(one: Record) -> float | None:
     """Seconds since it was started."""
     try:
         return time.time() - datetime.fromisoformat(str(one.about.get("started"))).timestamp()
-    except ValueError:
+    except (ValueError, OverflowError):  # no date, or one that no clock here can show
         return None
 
 
@@ -158,4 +161,4 @@ def human_size(count: float) -> str:
 def shown(path: Path) -> str:
     """As one would type it; what a terminal would obey rather than show is replaced."""
     near = os.path.relpath(path)
-    return "".join(c if c.isprintable() else "\ufffd" for c in (str(path) if near.startswith("..") else near))
+    return printable(str(path) if near.startswith("..") else near)

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from attnpred.compare.comparison import Comparison, Row
-from attnpred.compare.record import Value, known
+from attnpred.compare.record import Value, held, known
 from attnpred.compare.statistics import FEW, LEVEL, PAIRED, WELCH, Summary
 from attnpred.config.schema import show
 from attnpred.console import tables
@@ -109,8 +109,8 @@ def records(found: Comparison) -> list[dict[str, Any]]:
     """A plain mapping a row, with every option that differs."""
     return [
         {
-            "config": {name: row.group.config[name] for name in found.options.all if name in row.group.config},
-            "seeds": list(row.group.seeds),
+            "config": {name: held(row.group.config[name]) for name in found.options.all if name in row.group.config},
+            "seeds": list(map(held, row.group.seeds)),
             "runs": [str(run.path) for run in row.group.runs],
             "results": {name: _summary(row, name) for name in found.metrics},
             "difference": _difference(row),

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from attnpred.config import packages, schema
 from attnpred.errors import UserError
-from attnpred.machine.files import path_of
+from attnpred.files import path_of
 
 # In an installed package the files lie inside it, in a checkout beside it.
 CONF = next(p for p in (schema.PACKAGE / "conf", schema.PACKAGE.parent / "conf") if p.is_dir())

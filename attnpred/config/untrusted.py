@@ -16,6 +16,8 @@ from attnpred.errors import UserError
 LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 LARGEST_FILE = 4 * 2**20  # bytes of a config
 MOST_VALUES, DEEPEST = 100_000, 50
+LONGEST_NUMBER = 64  # characters; beyond it no number is meant, and some take hours to read, as those in base 60
+NUMBERS = ("tag:yaml.org,2002:int", "tag:yaml.org,2002:float")
 # Another option's value, as in ${optimizer.epochs}. Whatever else OmegaConf would resolve calls a function.
 OPTION = re.compile(r"\$\{[\w.\[\]]+\}")
 
@@ -28,10 +30,13 @@ def read_yaml(file: Path) -> Any:
         return parse(file.read_text(encoding="utf-8"), file)
 
 
-def parse(text: str, file: Path) -> Any:
-    """What the YAML of a file holds, as plain containers; `reading` tells what is wrong with it."""
+def parse(text: str, file: Path | str) -> Any:
+    """What a text of YAML holds, as plain containers within bounds; raises what `reading` tells."""
     _bound(text, file)
-    return yaml.load(text, LOADER)
+    try:
+        return yaml.load(text, LOADER)
+    except (LookupError, AttributeError, TypeError, OverflowError):  # of a value that is not what its own tag says
+        raise ValueError("a value is not what its tag says") from None
 
 
 @contextmanager
@@ -52,31 +57,45 @@ def reading(file: Path) -> Iterator[None]:
         raise UserError(f"{file}: cannot be read ({error.strerror}); permit reading, or give another file") from None
 
 
-def _bound(text: str, file: Path) -> None:
+def _bound(text: str, file: Path | str) -> None:
     """Refuses what would be too much once its aliases are written out. Events come without recursion."""
-    whole: dict[str, int] = {}  # values under each anchor
-    opened: list[tuple[str | None, int]] = []  # anchor of each collection that is open, and the count at its start
-    count = 0
+    whole: dict[str, tuple[int, int]] = {}  # values and characters under each anchor
+    opened: list[tuple[str | None, int, int]] = []  # of each open collection its anchor, and the counts at its start
+    count = characters = 0
     for event in yaml.parse(text, LOADER):
         if isinstance(event, yaml.AliasEvent):
             if event.anchor not in whole:
                 raise UserError(f"{file}: the alias *{event.anchor} stands inside what it repeats; write the value out")
-            count += whole[event.anchor]
+            count, characters = count + whole[event.anchor][0], characters + whole[event.anchor][1]
         elif isinstance(event, yaml.CollectionStartEvent):
-            opened.append((event.anchor, count))
+            opened.append((event.anchor, count, characters))
             count += 1
         elif isinstance(event, yaml.CollectionEndEvent):
-            anchor, start = opened.pop()
+            anchor, *start = opened.pop()
             if anchor is not None:
-                whole[anchor] = count - start
+                whole[anchor] = count - start[0], characters - start[1]
         elif isinstance(event, yaml.ScalarEvent):
-            count += 1
+            _bound_number(event, file)
+            count, characters = count + 1, characters + len(event.value)
             if event.anchor is not None:
-                whole[event.anchor] = 1
+                whole[event.anchor] = 1, len(event.value)
         if len(opened) > DEEPEST:
             raise UserError(f"{file}: nested more than {DEEPEST} deep, which no config is; mend the file")
-        if count > MOST_VALUES:
-            raise UserError(f"{file}: stands for more than {MOST_VALUES:,} values, which no config has; mend the file")
+        if count > MOST_VALUES or characters > LARGEST_FILE:
+            raise UserError(
+                f"{file}: stands for more than {MOST_VALUES:,} values or {LARGEST_FILE // 2**20} MiB, which no config "
+                "has; mend the file"
+            )
+
+
+def _bound_number(event: yaml.ScalarEvent, file: Path | str) -> None:
+    text = event.value
+    if len(text) <= LONGEST_NUMBER:
+        return
+    forms = yaml.SafeLoader.yaml_implicit_resolvers.get(text[0], []) if event.implicit[0] else []
+    if event.tag in NUMBERS or any(tag in NUMBERS and form.match(text) for tag, form in forms):
+        line = f", line {event.start_mark.line + 1}" if event.start_mark else ""
+        raise UserError(f"{file}{line}: a number of {len(text):,} characters, which no option has; mend the file")
 
 
 def refuse_functions(value: Any, place: str = "") -> None:

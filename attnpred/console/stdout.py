@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from attnpred.console.secrets import printable
+from attnpred.console.streams import is_unicode
 from attnpred.errors import UserError
 
 # What JSON leaves as it is though a terminal may obey it, and halves of characters, which no file can hold
@@ -16,13 +18,19 @@ ODD = re.compile("[\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 
 def write_json(value: Any) -> None:
     """An object a line."""
-    write(ODD.sub(lambda found: f"\\u{ord(found[0]):04x}", json.dumps(value, ensure_ascii=False)))
+    text = json.dumps(value, ensure_ascii=not is_unicode(sys.stdout))
+    write(ODD.sub(lambda found: f"\\u{ord(found[0]):04x}", text))
 
 
 def write(line: str) -> None:
     """Hands a line on at once."""
     with _told():
         print(line, flush=True)
+
+
+def show(text: str) -> None:
+    """Lines for people, of what may come from a stranger: a terminal shows them, and obeys nothing in them."""
+    write("\n".join(map(printable, text.split("\n"))))
 
 
 def flush() -> None:
@@ -38,7 +46,9 @@ def _told() -> Iterator[None]:
         yield
     except OSError as error:
         # what still waits goes nowhere, or the interpreter would complain of it at its end
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, sys.stdout.fileno())
+        os.close(nowhere)
         if isinstance(error, BrokenPipeError):
             raise
         raise UserError(

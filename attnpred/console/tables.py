@@ -18,6 +18,8 @@ import unicodedata
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
+from attnpred.console import secrets
+
 LONGEST_NAME = 32
 METRICS = ("accuracy", "f1", "loss", "calibration_error")
 COUNTS = ("examples", "epoch", "step")
@@ -137,7 +139,7 @@ def _isnumber(value: Any) -> bool:
 
 def align(rows: Iterable[Sequence[str]]) -> str:
     """The first column to the left, the others to the right."""
-    rows = list(rows)
+    rows = [[secrets.printable(cell) for cell in row] for row in rows]
     first = max(_width(row[0]) for row in rows)
     widths = [max(9, *(_width(cell) for cell in column)) for column in zip(*(row[1:] for row in rows), strict=True)]
     lines = []

@@ -16,7 +16,7 @@ from typing import Any
 
 from attnpred.console.say import say
 from attnpred.errors import UserError
-from attnpred.machine.files import path_of, to_disk
+from attnpred.files import path_of, to_disk
 
 USUAL = "~/.cache/attnpred"
 # Marks the directory for backup programs, which leave it out, and as one that was once chosen by this machine's user

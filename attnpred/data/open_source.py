@@ -6,8 +6,8 @@ from attnpred.data.file_source import SUFFIXES, FileSource
 from attnpred.data.places import refuse_place
 from attnpred.data.sources import DatasetSource, Source, refuse_rows
 from attnpred.errors import UserError
+from attnpred.files import path_of
 from attnpred.machine import hub
-from attnpred.machine.files import path_of
 
 
 def open_source(config: DataConfig) -> Source:

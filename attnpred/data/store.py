@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from attnpred.data.targets import Stored
-from attnpred.machine.files import read_json, write_json
+from attnpred.files import read_json, write_json
 
 ABOUT = "about.json"
 

@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 
 from attnpred.errors import UserError
-from attnpred.machine.files import path_of
+from attnpred.files import path_of
 
 ROOT_VARIABLE = "ATTNPRED_DATA"
 PROBE_SECONDS = 10.0  # for the hub to answer at all

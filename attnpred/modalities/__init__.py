@@ -10,6 +10,8 @@ def load_reader(directory: Path) -> Any:
     from attnpred.modalities.reader import damaged, read_specs
 
     inputs, _ = read_specs(directory)
+    if len(inputs) != 1:
+        raise damaged(directory, f"it has {len(inputs)} inputs, models read one")
     (values,) = inputs.values()
     modality = values["spec"].get("modality")
     found = _module(modality)

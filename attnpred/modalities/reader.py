@@ -11,7 +11,7 @@ import numpy as np
 
 from attnpred.contracts import Attention, Batch, Input, InputSpec, TargetSpec
 from attnpred.errors import UserError
-from attnpred.machine.files import read_json
+from attnpred.files import read_json
 from attnpred.pages.pictures import Caption
 
 S = TypeVar("S", bound=InputSpec)

@@ -14,8 +14,8 @@ from transformers.masking_utils import bidirectional_mask_function, sdpa_mask
 from transformers.utils import logging
 
 from attnpred.errors import UserError
+from attnpred.files import read_json
 from attnpred.machine import hub
-from attnpred.machine.files import read_json
 from attnpred.modalities.text.batch import TextSpec
 from attnpred.models.attention import attend
 from attnpred.models.dropout import Dropout

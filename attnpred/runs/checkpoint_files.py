@@ -10,10 +10,10 @@ from typing import Any, BinaryIO, cast
 import torch
 from lightning_fabric.plugins import CheckpointIO
 
+from attnpred import files
 from attnpred.console.say import say
-from attnpred.errors import UserError
-from attnpred.machine import files
-from attnpred.machine.files import read_json, to_disk, write_json
+from attnpred.errors import Interrupted, UserError
+from attnpred.files import read_json, to_disk, write_json
 
 BEST, LAST, BEFORE = "best.ckpt", "last.ckpt", "before.ckpt"
 SUMS = "checksums.json"
@@ -39,6 +39,8 @@ class CheckpointFiles(CheckpointIO):
             draft.replace(path)
             to_disk(path.parent)  # or a loss of power would undo the renaming
         except (OSError, RuntimeError) as error:  # torch turns some of the former into the latter
+            if (signal := _interrupt(error)) is not None:
+                raise signal from None
             raise UserError(_unwritable(path, checkpoint, error)) from error
         finally:
             draft.unlink(missing_ok=True)
@@ -50,6 +52,13 @@ class CheckpointFiles(CheckpointIO):
 
     def remove_checkpoint(self, path: Any) -> None:
         Path(path).unlink(missing_ok=True)
+
+
+def _interrupt(error: BaseException | None) -> BaseException | None:
+    """The signal that came while torch was writing, which complains of the file that it could not end then."""
+    while error is not None and not isinstance(error, Interrupted | KeyboardInterrupt):
+        error = error.__cause__ or error.__context__
+    return error
 
 
 class Summed:
@@ -80,7 +89,8 @@ def load(path: Path, map_location: Any = "cpu") -> dict[str, Any]:
         raise UserError(f"{path}: damaged ({reason}); restore it, or remove it to use the one before") from None
     state = content.get("state_dict") if isinstance(content, dict) else None
     named = isinstance(state, dict) and all(isinstance(k, str) and torch.is_tensor(v) for k, v in state.items())
-    if not named or not isinstance(content.get("global_step"), int):
+    known = isinstance(content, dict) and isinstance(content.get(TASK, {}), dict)
+    if not named or not known or not isinstance(content.get("global_step"), int):
         raise UserError(f"{path}: holds no weights of a run; restore it, or remove it to use the one before")
     return content
 
@@ -108,7 +118,9 @@ def whole(path: Path) -> bool:
     if not sums.is_file():
         return False
     known = read_json(sums)
-    return isinstance(known, list) and _checksum(path) in known
+    if not isinstance(known, list) or not all(isinstance(one, str) for one in known):
+        raise UserError(f"{sums}: holds no list of checksums; restore the file")
+    return _checksum(path) in known
 
 
 def _checksum(path: Path) -> str:
@@ -127,6 +139,7 @@ def _remember(directory: Path, digest: str) -> None:
     """Before the file is in its place: whenever the process dies, whatever lies there is known."""
     sums = directory / SUMS
     known = read_json(sums) if sums.is_file() else []
+    known = known if isinstance(known, list) else []
     there = [name for name in (LAST, BEFORE, BEST) if (directory / name).is_file()]
     if len(known) >= REMEMBERED:
         held = {_checksum(directory / name) for name in there}

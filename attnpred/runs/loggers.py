@@ -4,7 +4,7 @@ import json
 import os
 import time
 from argparse import Namespace
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ from attnpred.config import compose, schema
 from attnpred.config.options import Config, LoggerConfig, OtherLoggerConfig
 from attnpred.console.secrets import scrub, shown
 from attnpred.errors import UserError
-from attnpred.machine.files import to_disk
+from attnpred.files import plain_json, to_disk
 
 METRICS, TENSORBOARD = "metrics.jsonl", "tensorboard"
 # W&B would keep the command line, paths, the state of a repository and what the terminal shows
@@ -49,9 +49,22 @@ class MetricsFile(Logger):
         """config.yaml holds them already."""
 
     def rows(self) -> list[dict[str, Any]]:
-        if not self.path.is_file():
-            return []
-        return [json.loads(line) for line in self.path.read_text(encoding="utf-8").splitlines()]
+        return list(rows(self.path, None))
+
+
+def rows(file: Path, size: int | None) -> Iterator[dict[str, Any]]:
+    """The objects in the first `size` bytes of a file of metrics, or in all of it."""
+    if not file.is_file():
+        return
+    with file.open("rb") as stream:
+        for number, line in enumerate(stream.read(-1 if size is None else size).splitlines(), 1):
+            try:
+                row = plain_json(line)
+            except (ValueError, RecursionError):
+                row = None
+            if not isinstance(row, dict):
+                raise UserError(f"{file}, line {number}: no object of JSON; remove the line, or restore the file")
+            yield row
 
 
 def make(options: LoggerConfig, directory: Path) -> list[Logger]:

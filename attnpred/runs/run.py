@@ -2,18 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
-import os
-import platform
 import secrets
 import shutil
-import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
-from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,7 +18,8 @@ from attnpred.config.options import Config
 from attnpred.console.secrets import scrub
 from attnpred.data import cache
 from attnpred.errors import Untrusted, UserError
-from attnpred.machine.files import path_of, read_json, write_json, write_text
+from attnpred.files import path_of, read_json, write_json, write_text
+from attnpred.runs.described import described_by, digest, now_text, origin
 from attnpred.version import __version__
 
 if TYPE_CHECKING:
@@ -34,16 +29,6 @@ if TYPE_CHECKING:
     from attnpred.tasks.base import Task
 
 PRUNE = "prune"  # a file in the directory that asks the run to end, since it is not worth going on
-PACKAGES = (
-    "torch",
-    "pytorch-lightning",
-    "torchvision",
-    "torchmetrics",
-    "datasets",
-    "tokenizers",
-    "transformers",
-    "numpy",
-)
 
 
 @dataclass(frozen=True)
@@ -56,7 +41,13 @@ class Run:
     def create(cls, config: Config, overrides: list[str], directory: str | None = None) -> Run:
         """Makes the directory, exclusively, and describes the run in it. `directory` names it (a sweep's job does)."""
         text = compose.as_yaml(config)
-        known = {"status": "running", "overrides": overrides, "launched": _digest(text), "started": _now(), **_origin()}
+        known = {
+            "status": "running",
+            "overrides": overrides,
+            "launched": digest(text),
+            "started": now_text(),
+            **origin(),
+        }
         known["packages_used"] = packages.used(compose.plain(config))
         # from here on quickly: who is killed before run.json is there leaves a directory that nobody goes on with
         run = cls(Path(directory) if directory else fresh(config.output_dir, _name(config)))
@@ -121,12 +112,7 @@ class Run:
     def description(self) -> dict[str, Any]:
         """What run.json says."""
         file = self.path / "run.json"
-        content = read_json(file)
-        kinds = {"status": str, "overrides": list, "turns": list, "resumed": list}
-        needed = isinstance(content, dict) and {"status", "overrides"} <= content.keys()
-        if not needed or not all(isinstance(content.get(name, kind()), kind) for name, kind in kinds.items()):
-            raise UserError(f"{file}: does not describe a run; restore the file")
-        return content
+        return described_by(read_json(file), file)
 
     def _made_with(self, package: str) -> str | None:
         """The version of a package that the run says it was made with."""
@@ -155,7 +141,7 @@ class Run:
 
     def finish(self, status: str, error: BaseException | None = None) -> None:
         failure = {"error": f"{type(error).__name__}: {error}"} if error else {}
-        self.describe(status=status, ended=_now(), **failure)
+        self.describe(status=status, ended=now_text(), **failure)
 
     def go_on(self, *, keep_records: bool) -> None:
         """To be trained further: no longer ended; and where it begins anew, without what it recorded."""
@@ -164,7 +150,7 @@ class Run:
                 (self.path / name).unlink(missing_ok=True)
             shutil.rmtree(self.path / "tensorboard", ignore_errors=True)
         known = {key: value for key, value in self.description().items() if key not in ("ended", "error", "pruned")}
-        resumed = [*known.get("resumed", []), _now()]
+        resumed = [*known.get("resumed", []), now_text()]
         self._write({**known, "status": "running", "resumed": resumed})
 
     @classmethod
@@ -176,7 +162,7 @@ class Run:
             places = sorted(
                 (p.parent for p in path_of(config.output_dir, "output_dir=").glob("*/*/run.json")), reverse=True
             )
-        launched = _digest(compose.as_yaml(config))
+        launched = digest(compose.as_yaml(config))
         for run in map(cls, places):
             try:
                 cls.find(str(run.path))
@@ -195,13 +181,12 @@ class Run:
                 return self.checkpoints / name
         if (when := self.description().get("pruned")) is not None:
             raise UserError(f"{self.path}: its checkpoints were pruned on {when[:10]}; use another, or train it again")
+        if self.description()["status"] == "pruned":
+            raise UserError(
+                f"{self.path}: holds no checkpoint, its sweep ended it before its first validation; "
+                f"go on with it by attnpred resume {self.path}"
+            )
         raise UserError(f"{self.path}: holds no checkpoint yet; let the run reach its first validation")
-
-    def give_up_checkpoints(self, files: list[Path]) -> None:
-        """Deletes them; why they are missing is written down before."""
-        self.describe(pruned=_now())
-        for file in files:
-            file.unlink(missing_ok=True)
 
     def reader(self) -> Reader[Any, Any]:
         """What makes batches of new input, as in training."""
@@ -264,6 +249,7 @@ class Run:
             raise self._dated(
                 UserError(f"{self.path}: weights and config do not fit ({reason}); restore them")
             ) from error
+        _refuse_unlimited(model, self.checkpoint())
         return model.eval()
 
     def weights(self) -> dict[str, Any]:
@@ -272,6 +258,17 @@ class Run:
 
         state = checkpoint_files.load(self.checkpoint())["state_dict"]
         return {key.removeprefix("model."): value for key, value in state.items()}
+
+
+def _refuse_unlimited(model: Model, file: Path) -> None:
+    """A weight that is no number would be in every answer; a buffer may be infinite, as masks are."""
+    odd = [name for name, value in model.named_parameters() if not value.isfinite().all()]
+    odd += [name for name, value in model.named_buffers() if value.isnan().any()]
+    if odd:
+        raise UserError(
+            f"{file}: holds weights that are not finite numbers ({odd[0]} is one of {len(odd)}); use an earlier "
+            "checkpoint of the run, or train it again"
+        )
 
 
 def fresh(output_dir: str, name: str) -> Path:
@@ -295,42 +292,9 @@ def _closed(output_dir: str, error: OSError) -> UserError:
     return UserError(f"output_dir={output_dir}: cannot be written ({error.strerror}); choose another directory")
 
 
-def _digest(text: str) -> str:
-    """Stands for a config as it was launched; a run may take another since."""
-    return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
-
-
 def _version(text: str) -> tuple[int, ...]:
     return tuple(int(part) for part in text.split(".")[:3])
 
 
 def _name(config: Config) -> str:
     return f"{compose.file_of(config.model._target_)}-{config.data.name}"
-
-
-def _now() -> str:
-    return datetime.now().astimezone().isoformat(timespec="seconds")
-
-
-def _origin() -> dict[str, Any]:
-    """Where a run came from: host, code and the versions it stands on."""
-    return {
-        "host": platform.node(),
-        "command": sys.argv,
-        "python": platform.python_version(),
-        "attnpred": __version__,
-        "code": _code_version(),
-        "packages": {name: metadata.version(name) for name in PACKAGES},
-        "cpus": os.cpu_count(),
-    }
-
-
-def _code_version() -> str | None:
-    """The commit the code stands at, marked where files differ from it; None for an installed package."""
-    if not (schema.PACKAGE.parent / ".git").exists():
-        return None
-    command = ["git", "-C", str(schema.PACKAGE.parent), "describe", "--always", "--dirty", "--abbrev=12"]
-    try:
-        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
-    except (OSError, subprocess.CalledProcessError):
-        return None

@@ -9,9 +9,10 @@ from typing import Any
 from attnpred.config import compose, packages, schema
 from attnpred.config import overrides as overriding
 from attnpred.config.options import LauncherConfig
+from attnpred.console import stdout
 from attnpred.console.say import say
 from attnpred.errors import Untrusted, UserError
-from attnpred.machine.files import unwritable
+from attnpred.files import unwritable
 from attnpred.sweep import outcome, word
 from attnpred.sweep.executor import Executor
 from attnpred.sweep.kept import kept, key_of, lost
@@ -95,7 +96,7 @@ def _run(sweep: Sweep, launcher: LauncherConfig, executor: Executor, sweeper: Sw
     finally:
         sweep.release()
     sys.stderr.flush()
-    print(sweep.path)
+    stdout.write(str(sweep.path))
     return code
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from attnpred.console.secrets import scrub
 from attnpred.errors import UserError
-from attnpred.machine.files import read_json, write_text
+from attnpred.files import read_json, write_text
 from attnpred.sweep.job import LOG, Job
 from attnpred.sweep.record import text
 

@@ -105,6 +105,8 @@ def _of_integers(dimension: Dimension) -> Dimension:
 
 def _dimension(override: Override) -> Dimension:
     sweep, key = override.value(), override.get_key_element()
+    if not isinstance(sweep, IntervalSweep):
+        swept.count(override)  # refuses what holds no value, or does not end
     assert isinstance(sweep, Sweep)
     for tag in sweep.tags - {"log"}:
         raise UserError(f"{override.input_line}: the tag {tag} means nothing here; there is log")
@@ -119,7 +121,6 @@ def _dimension(override: Override) -> Dimension:
         return made
     if log:
         raise UserError(f"{override.input_line}: log is for intervals and ranges")
-    swept.count(override)
     typed = list(override.sweep_string_iterator())
     raw = [_plain(value, text) for value, text in zip(override.sweep_iterator(), typed, strict=True)]
     return Dimension(key, choices=dict(zip(raw, typed, strict=True)))

@@ -16,7 +16,7 @@ from attnpred.config import untrusted
 from attnpred.config.packages import trusted
 from attnpred.console.say import say
 from attnpred.errors import UserError
-from attnpred.machine.files import write_json
+from attnpred.files import write_json
 from attnpred.runs.run import fresh
 from attnpred.sweep import record, seal
 from attnpred.sweep.job import OVER, Job

@@ -9,6 +9,7 @@ from filelock import FileLock
 from attnpred.errors import UserError
 
 BEGINNING = b'{"op_code":'  # of every line of Optuna's journals
+SQLITE = b"SQLite format 3\0"
 REMEDY = "give a name that is not taken yet"
 LOCKS = {"journal": (".lock", ".turn"), "sqlite": (".turn",)}  # further files, by the ends of their names
 
@@ -46,6 +47,9 @@ def _is_journal(file: Path) -> bool:
 
 def _is_study(file: Path) -> bool:
     """An SQLite file without tables, or with those of a study."""
+    with file.open("rb") as stream:
+        if stream.read(len(SQLITE)) != SQLITE:  # a file of few bytes would be taken for an empty one
+            return False
     try:
         with closing(sqlite3.connect(f"{file.resolve().as_uri()}?mode=ro", uri=True)) as database:
             tables = {name for (name,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}

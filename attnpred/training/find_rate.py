@@ -16,8 +16,8 @@ from attnpred.config.options import Config
 from attnpred.console.say import say
 from attnpred.contracts import Batch
 from attnpred.errors import UserError
+from attnpred.files import write_json, write_text
 from attnpred.machine.device import Chosen
-from attnpred.machine.files import write_json, write_text
 from attnpred.pages.plot import curve
 from attnpred.training import optimizers
 from attnpred.training.learner import Learner

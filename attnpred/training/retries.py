@@ -1,5 +1,6 @@
 """Training that helps itself: back to the last checkpoint with a lower rate, or on with smaller batches."""
 
+from collections import deque
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -49,12 +50,19 @@ def persist(
         parts = prepare(config)
 
 
-def go_back(run: Run) -> Path | None:
-    """Makes a run's records end where it was last saved, and returns that checkpoint; None where it begins anew."""
+def go_back(run: Run, check: Callable[[Path, dict[str, Any]], None] | None = None) -> Path | None:
+    """Makes a run's records end where it was last saved, and returns that checkpoint; None where it begins anew.
+
+    `check` refuses a checkpoint before anything is changed.
+    """
     start = checkpoint_files.newest(run.checkpoints)
+    content = None if start is None else checkpoint_files.load(start)
+    if start is not None and content is not None and check is not None:
+        check(start, content)
+        deque(loggers.rows(run.path / loggers.METRICS, content[KEY]["records"].get(loggers.METRICS, 0)), 0)
     run.go_on(keep_records=start is not None)
-    if start is not None:
-        loggers.cut(run.path, checkpoint_files.load(start)[KEY]["records"])
+    if content is not None:
+        loggers.cut(run.path, content[KEY]["records"])
     return start
 
 

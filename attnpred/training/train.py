@@ -6,6 +6,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +21,9 @@ from attnpred.contracts import ModelSpec
 from attnpred.data import columns
 from attnpred.data.batching import FewBatches
 from attnpred.errors import Interrupted, Pruned, Theirs, UserError
+from attnpred.files import tidy, unwritable, write_json
 from attnpred.machine import processes, ranks
 from attnpred.machine.device import Chosen, choose
-from attnpred.machine.files import tidy, unwritable, write_json
 from attnpred.machine.process_setup import settle
 from attnpred.modalities.reader import save_reader
 from attnpred.models import size
@@ -31,7 +32,7 @@ from attnpred.runs import checkpoint_files, loggers
 from attnpred.runs.checkpoint_files import CheckpointFiles
 from attnpred.runs.run import PRUNE, Run
 from attnpred.tasks.base import Task
-from attnpred.training import extras, find_rate, optimizers, retries
+from attnpred.training import extras, find_rate, optimizers, restored, retries
 from attnpred.training.callbacks.attention_check import AttentionCheck
 from attnpred.training.callbacks.checkpoints import Checkpoints
 from attnpred.training.callbacks.divergence import DivergenceCheck
@@ -76,11 +77,12 @@ def resume(run: Run, lead: ranks.Lead | None = None) -> Run:
     chosen = _ready(config)
     with _writable(run), run.held():
         tidy(run.path)
-        (run.path / PRUNE).unlink(missing_ok=True)
         checkpoint_files.tidy(run.checkpoints)
-        start = retries.go_back(run)
+        parts = prepare(config)
+        start = retries.go_back(run, partial(restored.check, config=config, learner=parts[1], chosen=chosen))
+        (run.path / PRUNE).unlink(missing_ok=True)
         say(f"run: {run.path}, from {'its beginning' if start is None else start.name}")
-        return _train(run, config, chosen, prepare(config), lead)
+        return _train(run, config, chosen, parts, lead)
 
 
 def _ready(config: Config) -> Chosen:
@@ -251,15 +253,13 @@ def fit(config: Config, chosen: Chosen, run: Run, data: Any, learner: Learner, r
         learner.model.save_assets(run.path)
         if start is None:
             loggers.describe(trainer.loggers, config)
-    loaders = {
-        split: data.loader(split, seed=config.seed, rank=trainer.global_rank, world=trainer.world_size)
-        for split in ("train", "val", "test")
-    }
+    shared = {"seed": config.seed, "rank": trainer.global_rank, "world": trainer.world_size}
+    loaders = {split: data.loader(split, **shared) for split in ("train", "val", "test")}
     if options.overfit_batches is not None:
         loaders["train"] = loaders["val"] = FewBatches(loaders["train"], options.overfit_batches)
     if options.compile:
         learner.model.compile()  # in place: no name in a checkpoint tells
-    with learner.in_memory():
+    with restored.restoring(start, lambda: monitor.started > 0), learner.in_memory():
         trainer.fit(learner, loaders["train"], loaders["val"], ckpt_path=start and str(start), weights_only=True)
     if chosen.strategy != "fsdp":  # a part of the model cannot look at an example alone
         trainer.callbacks.append(Drawings(data.reader, chosen))  # type: ignore[attr-defined]

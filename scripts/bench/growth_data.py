@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from attnpred.machine.files import write_json
+from attnpred.files import write_json
 from scripts.bench.results import number
 
 At = dict[str, Any]  # where on the curve a point lies, and what is the same at all of them

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from attnpred.machine.files import write_json
+from attnpred.files import write_json
 
 HEAD = "| work | against | ratio: median (range) | ours | peer | target |\n|" + 6 * "---|"
 

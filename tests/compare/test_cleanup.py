@@ -4,6 +4,7 @@ import io
 import json
 import os
 import platform
+import shutil
 
 import pytest
 
@@ -182,18 +183,18 @@ def test_what_may_not_be_deleted_is_named(tree, capsys):
 
 def test_a_run_half_deleted_is_found_again(tree, monkeypatch, capsys):
     (done,) = (one for one in index.find([str(tree)]).records if one.path.name == "a0")
-    monkeypatch.setattr("attnpred.compare.cleanup.LAST", ("run.json", ".lock", "metrics.json", "config.yaml"))
-    unlink, gone = type(tree).unlink, []
+    (tree / "a0" / "notes").write_text("x")
+    rmtree = shutil.rmtree
 
-    def fail_late(path, missing_ok=False):
-        if path.name in ("run.json", ".lock", "config.yaml", "metrics.json"):
+    def fail_late(name, *args, **more):
+        if name == "checkpoints":
             raise OSError("pulled out")
-        gone.append(path)
-        unlink(path, missing_ok)
+        rmtree(name, *args, **more)
 
-    monkeypatch.setattr("pathlib.Path.unlink", fail_late)
+    monkeypatch.setattr("shutil.rmtree", fail_late)
     with pytest.raises(OSError, match="pulled out"):
         carry_out(done, "runs")
-    monkeypatch.setattr("pathlib.Path.unlink", unlink)
+    assert not (tree / "a0" / "notes").exists()
+    monkeypatch.setattr("shutil.rmtree", rmtree)
     assert main(["prune", str(tree), "--keep", "best:3", "--what", "runs", "--yes"]) == 0
     assert not (tree / "a0").exists()

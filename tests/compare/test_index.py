@@ -192,7 +192,7 @@ def test_foreign_things_are_counted_and_passed_by(tmp_path):
         ("metrics.json", b"[1]"),
         ("metrics.json", b"[" * 100_000),
         ("config.yaml", b"a: ["),
-        ("config.yaml", b"a: &a [1]\nb: [*a, *a]"),
+        ("config.yaml", b"a: &a [1]\nb: &b [" + b"*a, " * 999 + b"]\nc: [" + b"*b, " * 999 + b"]"),
     ],
 )
 def test_what_is_half_written_or_hostile_is_named(tmp_path, name, content):

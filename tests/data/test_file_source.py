@@ -22,6 +22,7 @@ COLUMNS = {"data.text_column": "text", "data.label_column": "label"}
 def opened(file, *options):
     """The source of `data=texts data.source=FILE`, as the command line gives it."""
     chosen = ["model=transformer", "data=texts", f"data.source={file}", f"data.cache_dir={file.parent / 'cache'}"]
+    chosen += ["data.text_column=text", "data.label_column=label"]
     return open_source(compose.compose([*chosen, *options]).data)
 
 
@@ -37,6 +38,7 @@ def rows(file, columns=COLUMNS, size=7):
 
 def text_data(file, target=None, *options):
     chosen = ["model=transformer", "data=texts", f"data.source={file}", f"data.cache_dir={file.parent / 'cache'}"]
+    chosen += ["data.text_column=text", "data.label_column=label"]
     config = compose.compose([*chosen, *options]).data
     return TextData(config, target or ClassTarget(["label"], "data.label_column"))
 

@@ -104,9 +104,9 @@ def hyperparameter(run: Path, name: str) -> float:
     raise AssertionError(f"{files}: no hyperparameters")
 
 
-def test_a_pruned_run_ends_early_as_pruned_and_can_be_gone_on_with(place, tmp_path, capfd, monkeypatch):
-    # only after validations: on a busy machine the first second may end before anything is saved
-    monkeypatch.setattr("attnpred.training.callbacks.stop_pruned.EVERY_SECONDS", float("inf"))
+@pytest.mark.parametrize("looked", [float("inf"), 0], ids=["after a validation", "at the first step"])
+def test_a_pruned_run_ends_early_as_pruned_and_can_be_gone_on_with(looked, place, tmp_path, capfd, monkeypatch):
+    monkeypatch.setattr("attnpred.training.callbacks.stop_pruned.EVERY_SECONDS", looked)
     run = tmp_path / "run"
     run.mkdir()
     (run / "prune").touch()
@@ -114,7 +114,10 @@ def test_a_pruned_run_ends_early_as_pruned_and_can_be_gone_on_with(place, tmp_pa
     assert main(arguments) == 0
     assert json.loads((run / "run.json").read_text())["status"] == "pruned"
     assert not (run / "metrics.json").exists()
-    assert main(["evaluate", str(run)]) == 0  # it was saved
+    saved = bool(list((run / "checkpoints").glob("*.ckpt")))
+    assert saved == (looked > 0)
+    assert main(["evaluate", str(run)]) == (0 if saved else 2)
+    assert saved or "its sweep ended it before its first validation; go on with it by" in capfd.readouterr().err
     assert main(arguments) == 0  # as a job of its sweep it is over
     assert json.loads((run / "run.json").read_text())["status"] == "pruned"
     assert main(["resume", str(run)]) == 0

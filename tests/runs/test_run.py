@@ -9,7 +9,7 @@ import pytest
 
 from attnpred.config import compose
 from attnpred.errors import UserError
-from attnpred.machine.files import write_text
+from attnpred.files import write_text
 from attnpred.runs.run import Run, fresh
 
 MOMENT = datetime(2026, 11, 24, 12)

@@ -1,8 +1,13 @@
+import shutil
+from pathlib import Path
+
 import pytest
 
 from attnpred.cli import main
+from attnpred.sweep import job
 from tests.data.made import make_text_source
-from tests.safety.made import QUICK, Runs, files
+from tests.safety.made import QUICK, Runs, edit_json, files
+from tests.sweep.made import FAKE, Sweeps
 
 
 @pytest.fixture(scope="session")
@@ -78,3 +83,38 @@ def given(refused, tmp_path, monkeypatch):
         return line
 
     return run
+
+
+@pytest.fixture
+def sweeps(tmp_path, monkeypatch, capsys):
+    place = tmp_path / "place"
+    place.mkdir()
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    monkeypatch.setattr(job, "PROGRAM", FAKE)
+    monkeypatch.chdir(place)
+    return Sweeps(place, monkeypatch, capsys)
+
+
+@pytest.fixture
+def theirs(sweeps, tmp_path):
+    """Makes a sweep, all of whose jobs are done but the last, as another user would send it."""
+
+    def make(*overrides, change=lambda values: None):
+        assert sweeps.train(*(overrides or ["seed=1,2"])) == 0
+        place = Path(shutil.move(sweeps.directory, tmp_path / "theirs"))
+        (tmp_path / "config" / "attnpred" / "sweeps.key").unlink()
+
+        def edit(values):
+            values["status"] = "interrupted"
+            values["overrides"] = [one for one in values["overrides"] if not one.startswith("output_dir")]
+            for one in values["jobs"]:
+                one["overrides"] = [text for text in one["overrides"] if not text.startswith("output_dir")]
+            values["jobs"][-1]["status"] = "waiting"
+            change(values)
+
+        edit_json(place / "sweep.json", edit)
+        (place / "1" / "run.json").unlink(missing_ok=True)
+        sweeps.tell()
+        return place
+
+    return make

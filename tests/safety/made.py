@@ -86,3 +86,14 @@ def trust(run: Path, file: Path) -> None:
 
 def files(directory: Path) -> set[Path]:
     return set(directory.rglob("*"))
+
+
+def refused_sweep(sweeps, *arguments):
+    assert sweeps.command(*map(str, arguments)) == 2, sweeps.err
+    assert sweeps.err.count("\n") == 1, sweeps.err
+    assert sweeps.out == ""
+    return sweeps.err
+
+
+def contents(place):
+    return {path: path.read_bytes() for path in place.rglob("*") if path.is_file() and not path.is_symlink()}

@@ -226,6 +226,35 @@ def test_a_directory_that_is_no_run_and_a_run_without_checkpoint(refused, image_
     assert "has no spec.json" in refused("predict", image_run, picture)
 
 
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf")])
+@pytest.mark.parametrize("verb", ["predict", "evaluate", "explain"])
+def test_weights_that_are_no_numbers_answer_nothing(verb, value, attacked, image_run):
+    content = load(image_run / "checkpoints" / "best.ckpt")
+    name = next(name for name, weight in content["state_dict"].items() if weight.dim() > 1)
+    content["state_dict"][name].view(-1)[0] = value
+    save_checkpoint(image_run, content)
+    line = attacked(verb)
+    assert "best.ckpt: holds weights that are not finite numbers" in line
+    assert name.removeprefix("model.") in line
+
+
+def test_another_tokenizer_is_refused(text_run, refused):
+    """Of the same size, it would read every text as others; runs of earlier versions do not say which theirs is."""
+    file = text_run / "tokenizer.json"
+    values = json.loads(file.read_text())
+    vocabulary = values["model"]["vocab"]
+    one, other = sorted(vocabulary, key=vocabulary.get)[-2:]
+    vocabulary[one], vocabulary[other] = vocabulary[other], vocabulary[one]
+    file.write_text(json.dumps(values))
+    for words in (["predict", text_run, "a text"], ["evaluate", text_run], ["explain", text_run, "a text"]):
+        assert "tokenizer.json: is another tokenizer than the run was trained with" in refused(*words)
+    for odd in (7, None, ["x"]):
+        edit_json(text_run / "spec.json", lambda v, odd=odd: v["inputs"]["text"]["reader"].update(tokenizer=odd))
+        assert "spec.json: " in refused("predict", text_run, "a text")
+    edit_json(text_run / "spec.json", lambda v: v["inputs"]["text"]["reader"].pop("tokenizer"))
+    assert main(["predict", str(text_run), "a text"]) == 0
+
+
 def test_everything_a_run_writes_loads_as_tensors_and_plain_containers(runs):
     for run in (runs.text, runs.image):
         found = sorted(run.rglob("*.ckpt"))

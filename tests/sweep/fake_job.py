@@ -1,8 +1,8 @@
 """Stands in for a run: takes its command line, sleeps, writes the records that a sweep reads, and ends as it is told.
 
 ATTNPRED_FAKE holds JSON: `log` (a line is added for every start and end), `seconds`, `fail` (a part of the overrides
-that ends in failure), `code` (its exit code), `say` (on stderr), `overrides` (whether to note them), `curve` (values to be
-measured one after another), `nan`.
+that ends in failure), `code` (its exit code), `say` (on stderr), `overrides` (whether to note them), `curve` (values
+to be measured one after another), `nan`.
 """
 
 import json

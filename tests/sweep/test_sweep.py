@@ -272,3 +272,17 @@ def test_processes_tell_ends_and_pass_a_stop_on(tmp_path):
     executor.stop()
     assert executor.finished(60) == [(jobs[1], -signal.SIGTERM)]
     executor.close()
+
+
+def test_an_interrupted_sweep_that_is_launched_twice_at_once_stays_one(sweeps):
+    sweeps.tell(fail="seed=1")
+    command = ["seed=1,2,3", "hydra.launcher.on_failure=stop"]
+    assert sweeps.train(*command) == 1
+    sweeps.tell(seconds=1)
+    children = [driven(sweeps, *command) for _ in range(2)]
+    told = [child.communicate(timeout=100)[1] for child in children]
+    assert sorted(child.returncode for child in children) == [1, 2], told
+    assert len(list((sweeps.place / "outputs").glob("*/*-sweep-*"))) == 1
+    refusal = next(text for child, text in zip(children, told, strict=True) if child.returncode == 2)
+    assert "by another process" in refusal
+    assert refusal.count("\n") == 1

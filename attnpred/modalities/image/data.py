@@ -17,7 +17,7 @@ from attnpred.data.base import Data
 from attnpred.data.batching import BatchLoader, Integers
 from attnpred.data.splits import Split, carving, source_split
 from attnpred.errors import UserError
-from attnpred.machine.files import read_json, write_json
+from attnpred.files import read_json, write_json
 from attnpred.modalities.image.batch import ImageInput, ImageSpec
 from attnpred.modalities.image.pixels import PixelStore, described, statistics, write_pixels
 from attnpred.modalities.image.reader import ImageReader

@@ -1,5 +1,6 @@
 """Texts in: batches of token ids. Attention on tokens out: attention on words."""
 
+import hashlib
 import html
 import json
 import os
@@ -50,15 +51,17 @@ class TextReader(Reader[TextSpec, TextInput]):
         self.strip_html, self.truncate = strip_html, truncate
 
     def options(self) -> dict[str, Any]:
-        return {"strip_html": self.strip_html, "truncate": self.truncate, "unknown_id": self.vocabulary.unknown_id}
+        chosen = {"strip_html": self.strip_html, "truncate": self.truncate, "unknown_id": self.vocabulary.unknown_id}
+        return {**chosen, "tokenizer": _digest(self.vocabulary.tokenizer_json)}
 
     def save_files(self, directory: Path) -> None:
         (directory / TOKENIZER_FILE).write_text(self.vocabulary.tokenizer_json, encoding="utf-8")
 
     @classmethod
     def load(cls, directory: Path, spec: TextSpec, options: dict[str, Any]) -> "TextReader":
-        kinds = {"strip_html": bool, "truncate": str, "unknown_id": int}
-        if {name: type(value) for name, value in options.items()} != kinds or options["truncate"] not in TRUNCATES:
+        kinds = {"strip_html": bool, "truncate": str, "unknown_id": int, "tokenizer": str}
+        known = {"tokenizer": "", **options}  # earlier versions did not keep its digest
+        if {name: type(value) for name, value in known.items()} != kinds or options["truncate"] not in TRUNCATES:
             raise ValueError("reader has other options")
         file = directory / TOKENIZER_FILE
         unknown_id = options["unknown_id"]
@@ -68,6 +71,8 @@ class TextReader(Reader[TextSpec, TextInput]):
             size = vocabulary.size
         except Exception as error:  # of no type of its own where the library cannot read it
             raise UserError(f"{file}: no tokenizer can be read from there ({error}); restore the file") from None
+        if known["tokenizer"] not in ("", _digest(text)):
+            raise UserError(f"{file}: is another tokenizer than the run was trained with; restore the file")
         if not 0 <= unknown_id < spec.vocab_size or size > spec.vocab_size:
             raise ValueError(f"its tokenizer has {size} entries, the model {spec.vocab_size}")
         return cls(spec, vocabulary, strip_html=options["strip_html"], truncate=options["truncate"])
@@ -272,6 +277,10 @@ class TextReader(Reader[TextSpec, TextInput]):
 
 
 READER = TextReader
+
+
+def _digest(tokenizer: str) -> str:
+    return hashlib.blake2b(tokenizer.encode(), digest_size=16).hexdigest()
 
 
 def _windows(inputs: Iterable[T], size: int) -> Iterator[list[T]]:

@@ -19,8 +19,8 @@ from attnpred.data.splits import Rows
 from attnpred.data.store import Store, save_store
 from attnpred.data.targets import Collector
 from attnpred.errors import UserError
+from attnpred.files import read_json, write_json
 from attnpred.machine import hub
-from attnpred.machine.files import read_json, write_json
 
 TOKENIZER_FILE, VOCABULARY_FILE, IDS_FILE, OFFSETS_FILE = "tokenizer.json", "vocabulary.json", "ids.bin", "offsets.bin"
 CHUNK = 2**16  # rows worked on at once

@@ -10,6 +10,7 @@ from typing import Any
 from attnpred.errors import UserError
 
 LONGEST_SHOWN = 80  # characters of a path that none can have
+LONGEST_WHOLE = 64  # digits of a whole number; beyond them none is meant, and a float could not hold it
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 
 
@@ -103,8 +104,19 @@ def unwritable(directory: Path, error: OSError) -> str | None:
 
 def read_json(path: Path) -> Any:
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        return plain_json(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise UserError(f"{path}: cannot be read ({error.strerror}); restore the file") from None
     except (ValueError, RecursionError) as error:
         raise UserError(f"{path}: not valid JSON ({error}); restore the file") from None
+
+
+def plain_json(content: str | bytes) -> Any:
+    """What JSON holds; ValueError also where a whole number is longer than any that is meant."""
+    return json.loads(content, parse_int=_whole)
+
+
+def _whole(digits: str) -> int:
+    if len(digits) > LONGEST_WHOLE:
+        raise ValueError(f"a number of {len(digits):,} digits")
+    return int(digits)
