@@ -3,7 +3,7 @@
 import os
 import re
 import typing
-from dataclasses import asdict, fields
+from dataclasses import asdict
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -28,12 +28,11 @@ from attnpred.config.options import (
     SweeperConfig,
     TaskConfig,
 )
-from attnpred.config.overrides import parse, steers
+from attnpred.config.overrides import SEVERAL, choice_of, parse, steers
 from attnpred.console.secrets import scrub
 from attnpred.errors import UserError
 
 APART = "explainer"  # a group that commands choose from which read a run; no part of its config
-SEVERAL = "callbacks"  # a group of packages', of which several files may be chosen
 ENGINE = ("launcher", "sweeper")  # what of Hydra's own config is used
 OURS = re.compile(rf"hydra[./]({'|'.join(ENGINE)})\b")
 ENGINE_SHOWN = "hydra/launcher, hydra/sweeper, hydra.launcher.… and hydra.sweeper.…"
@@ -100,7 +99,7 @@ def _merged(parsed: list[Override], extra_dir: str | None) -> dict[str, Any]:
         if not names and key != SEVERAL:
             values.append(override)
             continue
-        choice = _choice(key, override.value(), names)
+        choice = choice_of(key, override.value(), names)
         # of none, as in experiment=null, Hydra wants to hear nothing
         choices = [*choices, choice] if choice else [one for one in choices if not one.startswith(f"{key}=")]
     try:
@@ -128,19 +127,6 @@ def _add_defaults(config: DictConfig) -> None:
             for name, value in schema.defaults(schema.options_of(target, f"{group}._target_", base)).items():
                 if name not in chosen and isinstance(value, str | int | float | list | dict | None):
                     chosen[name] = value
-
-
-def _choice(group: str, value: Any, names: list[str]) -> str | None:
-    """How Hydra is told which file of a group, or which files, to take; refuses what the group does not have."""
-    several = group == SEVERAL and isinstance(value, list)
-    needed = value is None and (group.startswith("hydra/") or group in {field.name for field in fields(Config)})
-    for one in value if several else [value]:
-        if needed or (one is not None and one not in names):
-            wanted = (
-                f"must be one of {', '.join(names)}" if names else "no package has such a file; name it by --package"
-            )
-            raise UserError(f"{group}={schema.show(one)}: {wanted}{schema.suggest(str(one), names)}")
-    return None if value is None else f"{group}={'[' + ','.join(value) + ']' if several else value}"
 
 
 def changed(config: Config, overrides: list[str], allowed: tuple[str, ...]) -> Config:
@@ -271,13 +257,9 @@ def _require_kinds(data: DataConfig, extra_dir: str | None) -> None:
     """Refuses targets of kinds that no task reads: nobody would miss a column that is listed under a mistyped kind."""
     if not data.targets:
         return
-    known = sorted({_described("task", name, extra_dir)[0].reads for name in group_options("task", extra_dir)})
-    for kind in data.targets:
-        if kind not in known:
-            raise UserError(
-                f"data.targets.{kind}: no task reads targets of this kind; use {' or '.join(known)}"
-                f"{schema.suggest(str(kind), known)}"
-            )
+    triple.require_kinds(
+        data.targets, {_described("task", name, extra_dir)[0].reads for name in group_options("task", extra_dir)}
+    )
 
 
 def _described(group: str, name: str, extra_dir: str | None) -> tuple[Any, Any]:

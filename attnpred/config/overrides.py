@@ -3,14 +3,19 @@
 import itertools
 import re
 from collections.abc import Iterator
+from dataclasses import fields
+from typing import Any
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
 from hydra.errors import HydraException
 from omegaconf.errors import OmegaConfBaseException
 
-from attnpred.config import swept
+from attnpred.config import schema, swept
+from attnpred.config.options import Config
 from attnpred.errors import UserError
+
+SEVERAL = "callbacks"  # a group of packages', of which several files may be chosen
 
 
 def parse(overrides: list[str]) -> list[Override]:
@@ -45,3 +50,16 @@ def expand(overrides: list[str]) -> Iterator[list[str]]:
 def steers(override: Override) -> bool:
     """Whether it is meant for Hydra's launcher and sweeper, not for the experiment."""
     return re.split("[./]", override.key_or_group)[0] == "hydra"
+
+
+def choice_of(group: str, value: Any, names: list[str]) -> str | None:
+    """How Hydra is told which file of a group, or which files, to take; refuses what the group does not have."""
+    several = group == SEVERAL and isinstance(value, list)
+    needed = value is None and (group.startswith("hydra/") or group in {field.name for field in fields(Config)})
+    for one in value if several else [value]:
+        if needed or (one is not None and one not in names):
+            wanted = (
+                f"must be one of {', '.join(names)}" if names else "no package has such a file; name it by --package"
+            )
+            raise UserError(f"{group}={schema.show(one)}: {wanted}{schema.suggest(str(one), names)}")
+    return None if value is None else f"{group}={'[' + ','.join(value) + ']' if several else value}"

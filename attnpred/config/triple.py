@@ -4,6 +4,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from attnpred.errors import UserError, suggest
+
 
 @dataclass(frozen=True)
 class Misfit:
@@ -45,3 +47,14 @@ def misfit(model: Any, data: Any, task: Any, targets: Any) -> Misfit | None:
 def has_target(targets: Any, reads: str) -> bool:
     """Whether a dataset that lists these kinds of target has what a task reads. label_column holds a class."""
     return targets is None or reads == "class" or (isinstance(targets, Mapping) and reads in targets)
+
+
+def require_kinds(targets: Mapping[str, Any], known: set[str]) -> None:
+    """Raises for a kind of target that no task reads; `known` are the kinds that some do."""
+    for kind in targets:
+        if kind not in known:
+            several = sorted(known)
+            raise UserError(
+                f"data.targets.{kind}: no task reads targets of this kind; use {' or '.join(several)}"
+                f"{suggest(kind, several)}"
+            )

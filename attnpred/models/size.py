@@ -10,8 +10,11 @@ import torch
 from torch import nn
 from torch.nn.modules.module import register_module_parameter_registration_hook
 
+from attnpred.config import schema
 from attnpred.config.options import ModelConfig
+from attnpred.contracts import ModelSpec
 from attnpred.errors import UserError
+from attnpred.models.predicted import require_predicted
 
 M = TypeVar("M", bound=nn.Module)
 GIB = 2**30
@@ -21,6 +24,15 @@ CGROUP = Path("/sys/fs/cgroup/memory.max")
 
 class _Large(BaseException):
     """The weights made so far are more than may be without a look at the whole; no model's own code may catch it."""
+
+
+def fresh(config: ModelConfig, spec: ModelSpec) -> Any:
+    """A new model, to be trained."""
+    network = schema.load(config._target_)
+    # what brings a tokenizer of its own brings weights with it
+    model = made(lambda: network(config, spec), config, loads=config.tokenizer_source() is not None)
+    require_predicted(model)
+    return model
 
 
 def made(make: Callable[[], M], config: ModelConfig, *, loads: bool = False) -> M:

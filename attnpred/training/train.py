@@ -27,7 +27,6 @@ from attnpred.machine.device import Chosen, choose
 from attnpred.machine.process_setup import settle
 from attnpred.modalities.reader import save_reader
 from attnpred.models import size
-from attnpred.models.predicted import require_predicted
 from attnpred.runs import checkpoint_files, loggers
 from attnpred.runs.checkpoint_files import CheckpointFiles
 from attnpred.runs.run import PRUNE, Run
@@ -157,13 +156,9 @@ def prepare(config: Config) -> tuple[Any, Learner]:
     target = kind.target(config.task, *config.target_columns())
     data = schema.load(config.data._target_)(config.data, target, tokenizer_source=config.model.tokenizer_source())
     task = kind(config.task, data.target_spec)
-    network, spec = schema.load(config.model._target_), ModelSpec(data.specs, task.answer)
-    # what brings a tokenizer of its own brings weights with it
-    loads = config.model.tokenizer_source() is not None
-    model = size.made(lambda: network(config.model, spec), config.model, loads=loads)
+    model = size.fresh(config.model, ModelSpec(data.specs, task.answer))
     if config.model.init_from is not None:
         begin_from(model, config.model.init_from)
-    require_predicted(model)
     model.freeze(config.model.frozen_levels, config.model.frozen)
     optimizers.check(model, config.optimizer)
     soften = None if kind.soften is Task.soften else task.soften
