@@ -15,17 +15,21 @@ WORDS = 3  # a column with more of them, on average, is one of texts
 SAMPLES, LONGEST = 3, 24  # values that a question shows of each column, and their characters
 
 
-def settled(config: DataConfig) -> DataConfig:
-    """The same options with every column named; raises UserError, with what there is, where it cannot be told."""
-    wanted = {"text_column": TEXTS, "label_column": TARGETS}
-    open_ones = [name for name in wanted if getattr(config, name, "") is None]
+def settled(config: DataConfig, reads: str) -> DataConfig:
+    """The same options with every column named that a task needs, which `reads` such a target.
+
+    Raises UserError, with what there is, where it cannot be told.
+    """
+    targets, _ = config.target_columns(reads) or ([], "")
+    open_ones = ["text_column"] if getattr(config, "text_column", "") is None else []
+    open_ones += [] if targets else ["label_column"]
     if not open_ones:
         return config
     columns = open_source(config).sample(config.train_split, "data.train_split", ROWS)
     found: dict[str, Any] = {}
     for name in open_ones:
         text = found.get("text_column", getattr(config, "text_column", None))
-        taken = [text] if isinstance(text, str) else list(text or [])
+        taken = [*([text] if isinstance(text, str) else list(text or [])), *targets]
         rest = {column: values for column, values in columns.items() if column not in taken}
         found[name] = _text(rest) if name == "text_column" else _only(rest, TARGETS)
         if found[name] is None:

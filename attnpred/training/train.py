@@ -56,7 +56,7 @@ def launch(config: Config, overrides: list[str], directory: str | None = None, l
     them of it, where they were started with this one.
     """
     chosen = _ready(config)
-    config = replace(config, data=columns.settled(config.data))
+    config = replace(config, data=columns.settled(config.data, config.task.reads))
     if config.resume == "auto" and (begun := Run.unfinished(config, directory)) is not None:
         return resume(begun, lead)
     parts = prepare(config)

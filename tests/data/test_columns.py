@@ -36,16 +36,16 @@ LONG = ["a film that I liked a lot", "one that was far too long for me"]
     ],
 )
 def test_they_are_found(columns, text, label, config_for, capsys):
-    found = settled(config_for(columns))
+    found = settled(config_for(columns), "class")
     assert (found.text_column, found.label_column) == (text, label)
     assert f"data.text_column={text}, data.label_column={label}" in capsys.readouterr().err
 
 
 def test_what_was_named_is_kept(config_for):
     columns = {"text": ["a", "b"], "other": LONG, "label": [0, 1], "price": [1, 2]}
-    found = settled(config_for(columns, text_column="other", label_column="price"))
+    found = settled(config_for(columns, text_column="other", label_column="price"), "class")
     assert (found.text_column, found.label_column) == ("other", "price")
-    assert settled(config_for(columns, label_column="price")).text_column == "text"
+    assert settled(config_for(columns, label_column="price"), "class").text_column == "text"
 
 
 @pytest.mark.parametrize(
@@ -58,10 +58,17 @@ def test_what_was_named_is_kept(config_for):
 )
 def test_what_cannot_be_told_is_asked_for_in_one_line(columns, expected, config_for):
     with pytest.raises(UserError, match=expected) as error:
-        settled(config_for(columns))
+        settled(config_for(columns), "class")
     assert "\n" not in str(error.value)
 
 
 def test_a_dataset_that_names_its_columns_is_not_opened():
     config = compose.compose(["model=transformer", "data=imdb", "data.source=/nowhere"]).data
-    assert settled(config) is config
+    assert settled(config, "class") is config
+
+
+def test_a_target_that_is_listed_by_its_kind_is_not_asked_for(config_for):
+    columns = {"said": LONG, "other": LONG, "length": [1.5, 2.5], "colour": ["red", "blue"]}
+    found = settled(config_for(columns, text_column="said", targets="{number: length}"), "number")
+    assert (found.text_column, found.label_column) == ("said", None)
+    assert found.target_columns("number") == (["length"], "data.targets.number")
