@@ -103,6 +103,7 @@ def pair(tmp_path_factory):
     return run
 
 
+@pytest.mark.slow
 def test_two_machines_learn_as_one_with_the_doubled_batch(pair, tmp_path, capsys):
     assert main(["train", *SMALL, *ONE, f"output_dir={tmp_path}", f"data.cache_dir={tmp_path / 'cache'}"]) == 0
     (single,) = runs(tmp_path)
@@ -115,6 +116,7 @@ def test_two_machines_learn_as_one_with_the_doubled_batch(pair, tmp_path, capsys
     assert losses > 5
 
 
+@pytest.mark.slow
 def test_a_run_of_two_machines_says_so(pair, capsys):
     described = json.loads((pair / "run.json").read_text())
     assert described["status"] == "done"
@@ -188,6 +190,7 @@ def network():
 
 @pytest.mark.slow
 @pytest.mark.skipif(shutil.which("ip") is None or os.geteuid() != 0, reason="network namespaces need root and ip")
+@pytest.mark.slow
 def test_two_networks_make_one_run(pair, tmp_path):
     with network() as (names, cable, addresses):
         prefix = [

@@ -10,7 +10,7 @@ BATCH, HEADS, QUERIES, KEYS, SIZE = 3, 2, 10, 9, 8
 KEEP = (torch.arange(KEYS) < torch.tensor([9, 4, 1])[:, None])[:, None, None]  # (batch, 1, 1, key)
 
 
-@pytest.fixture(params=["short", pytest.param("long", marks=pytest.mark.slow), "long in blocks"])
+@pytest.fixture(params=["short", *(pytest.param(kind, marks=pytest.mark.slow) for kind in ("long", "long in blocks"))])
 def kind(request, monkeypatch):
     if request.param != "short":
         monkeypatch.setattr(cpu_attention, "SHORT", 0)

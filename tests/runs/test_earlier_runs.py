@@ -33,7 +33,7 @@ def test_a_run_is_evaluated(name, home, capsys):
     assert found["confusion"] == known["confusion"]
 
 
-@pytest.mark.parametrize("name", DONE)
+@pytest.mark.parametrize("name", [DONE[0], *(pytest.param(name, marks=pytest.mark.slow) for name in DONE[1:])])
 def test_a_run_is_explained(name, home, capsys):
     asked = [word for explainer in EXPLAINERS for word in ("--explainer", explainer)]
     assert main(["explain", str(MADE / name), "--split", "test", "--limit", "3", "--json", *asked]) == 0

@@ -140,6 +140,7 @@ def test_the_same_seed_gives_the_same_weights_and_another_seed_others(train):
     assert not torch.equal(first, other)
 
 
+@pytest.mark.slow
 def test_deterministic_and_debug_modes_train(train):
     assert (train("trainer.deterministic=true") / "metrics.json").is_file()
     assert (train("debug=fast") / "metrics.json").is_file()
