@@ -12,6 +12,7 @@ from torch import Tensor
 from attnpred.config.options import TaskConfig
 from attnpred.contracts import AnswerSpec, Batch, ModelOutput, TargetSpec
 from attnpred.data.targets import Target
+from attnpred.errors import UserError
 
 
 @dataclass(frozen=True)
@@ -169,3 +170,12 @@ def known(batch: Batch, name: str) -> Tensor:
     """A batch's target; new input has none."""
     assert name in batch.targets, f"a batch without {name} cannot be scored"
     return batch.targets[name]
+
+
+def listed_weights(asked: list[float], names: Sequence[str]) -> Tensor:
+    """The weights that `task.class_weights` lists: one for each class or label, in their order."""
+    if len(asked) != len(names):
+        raise UserError(
+            f"task.class_weights={asked}: holds {len(asked)} weights; give {len(names)}, for {', '.join(names)}"
+        )
+    return torch.tensor(asked)

@@ -16,7 +16,7 @@ from attnpred.config.schema import Invalid, option
 from attnpred.contracts import AnswerSpec, Batch, ModelOutput, pick
 from attnpred.data.class_target import Classes, ClassTarget
 from attnpred.errors import UserError
-from attnpred.tasks.base import Task, known
+from attnpred.tasks.base import Task, known, listed_weights
 from attnpred.tasks.class_report import per_class, table
 
 
@@ -180,12 +180,7 @@ class Classification(Task):
 def _weights(asked: str | list[float], spec: Classes) -> Tensor:
     """A weight a class; balanced ones have the mean 1 over the train part's examples."""
     if isinstance(asked, list):
-        if len(asked) != len(spec.classes):
-            names = ", ".join(spec.classes)
-            raise UserError(
-                f"task.class_weights={asked}: holds {len(asked)} weights; give {len(spec.classes)}, for {names}"
-            )
-        return torch.tensor(asked)
+        return listed_weights(asked, spec.classes)
     counts = torch.tensor(spec.counts, dtype=torch.float32)
     if not len(counts) or not counts.all():
         missing = [name for name, count in zip(spec.classes, spec.counts, strict=False) if not count]

@@ -15,7 +15,7 @@ from attnpred.config.schema import option
 from attnpred.contracts import AnswerSpec, Batch, ModelOutput, pick
 from attnpred.data.labels_target import LabelSet, LabelsTarget
 from attnpred.errors import UserError
-from attnpred.tasks.base import Task, known
+from attnpred.tasks.base import Task, known, listed_weights
 from attnpred.tasks.class_report import report, table
 from attnpred.tasks.collected import Collected
 
@@ -156,12 +156,7 @@ class Multilabel(Task):
 
 def _weights(asked: str | list[float], spec: LabelSet) -> Tensor:
     if isinstance(asked, list):
-        if len(asked) != len(spec.labels):
-            names = ", ".join(spec.labels)
-            raise UserError(
-                f"task.class_weights={asked}: holds {len(asked)} weights; give {len(spec.labels)}, for {names}"
-            )
-        return torch.tensor(asked)
+        return listed_weights(asked, spec.labels)
     if not all(0 < count < spec.rows for count in spec.counts):
         bad = [n for n, count in zip(spec.labels, spec.counts, strict=True) if not 0 < count < spec.rows]
         raise UserError(
