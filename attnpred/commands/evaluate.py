@@ -24,7 +24,8 @@ def main(args: argparse.Namespace) -> int:
     from attnpred.console import tables
     from attnpred.inference.evaluate import evaluate
 
-    result = evaluate(run, config, args.split)
-    print(tables.evaluation_table(result, args.split, run.task().tables), file=sys.stderr)
+    task = run.task()
+    result = evaluate(run, config, args.split, task)
+    print(tables.evaluation_table(result, args.split, task.tables), file=sys.stderr)
     stdout.write_json({"run": str(run.path), "split": args.split, **result})
     return 0

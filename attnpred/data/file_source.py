@@ -43,7 +43,8 @@ class FileSource(Source):
         read = {".csv": self._csv, ".tsv": self._csv, ".parquet": self._parquet}
         try:
             yield from read.get(self._file.suffix.lower(), self._json_lines)(size)
-        except (OSError, ValueError, LookupError, TypeError, NotImplementedError) as error:  # pyarrow's own among them
+        # pyarrow's own errors are subclasses of these
+        except (OSError, ValueError, LookupError, TypeError, NotImplementedError) as error:
             raise self._unreadable(" ".join(str(error).split())) from error
 
     def _csv(self, size: int) -> Iterator[dict[str, list[Any]]]:

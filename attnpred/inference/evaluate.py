@@ -7,15 +7,16 @@ import pytorch_lightning as lightning
 from attnpred.config.options import Config
 from attnpred.machine.device import choose
 from attnpred.runs.run import Run
+from attnpred.tasks.base import Task
 from attnpred.training.callbacks.monitor import measured
 from attnpred.training.learner import Learner
 
 
-def evaluate(run: Run, config: Config, split: Literal["val", "test"]) -> dict[str, Any]:
-    """Scalars and details of the split; on one device, since one pass needs no more."""
+def evaluate(run: Run, config: Config, split: Literal["val", "test"], task: Task) -> dict[str, Any]:
+    """Scalars and details of the split by the run's `task`; on one device, since one pass needs no more."""
     chosen = choose(config.trainer)
     data = run.data(config)
-    learner = Learner(run.load_model(), run.task(), mirror=config.data.mirrors())
+    learner = Learner(run.load_model(), task, mirror=config.data.mirrors())
     trainer = lightning.Trainer(
         accelerator=chosen.accelerator,
         devices=1,

@@ -64,7 +64,7 @@ def evaluation_rate(run: Run, count: int, total: int) -> float:
     def work(examples: int) -> None:
         # a smaller share, not fewer batches: those would be the shortest texts
         data = replace(config.data, val_fraction=config.data.val_fraction * examples / total)
-        assert evaluate(run, replace(config, data=data), "val")["examples"] == examples
+        assert evaluate(run, replace(config, data=data), "val", run.task())["examples"] == examples
 
     return timing.rate(work, count)
 
