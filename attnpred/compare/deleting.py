@@ -136,7 +136,13 @@ def _is_locked(directory: int, name: str) -> bool:
         handle = os.open(name, os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=directory)
     except OSError:
         return False
+    return is_locked(handle)
+
+
+def is_locked(handle: int) -> bool:
+    """True where another process holds the lock of this open file. Closes the file."""
     try:
+        # shared: two that look at once do not see one another
         fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except OSError:
         return True

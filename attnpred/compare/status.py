@@ -21,21 +21,14 @@ TAIL = 2**16  # bytes at the end of metrics.jsonl: some hundred points
 def at_work(run: Path) -> bool:
     """Whether a process holds the run. Nothing is made or changed; where that cannot be told, the answer is yes."""
     try:
-        import fcntl
+        from attnpred.compare.deleting import is_locked  # needs fcntl, which Windows lacks
 
         handle = os.open(run / ".lock", os.O_RDWR)
     except FileNotFoundError:
         return False
     except (ImportError, OSError):
         return True
-    try:
-        # shared: two that look at once do not see one another
-        fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except OSError:
-        return True
-    finally:
-        os.close(handle)
-    return False
+    return is_locked(handle)
 
 
 def living(one: Record) -> Record:
