@@ -97,3 +97,9 @@ def refused_sweep(sweeps, *arguments):
 
 def contents(place):
     return {path: path.read_bytes() for path in place.rglob("*") if path.is_file() and not path.is_symlink()}
+
+
+def train_with(encoder, runs, tmp_path):
+    place = [f"data.cache_dir={tmp_path / 'cache'}", f"output_dir={tmp_path / 'outputs'}", "logger=none"]
+    data = ["data=imdb", f"data.source={runs.source}", "data.max_length=24", "trainer.attention_examples=0"]
+    return ["train", "model=bert", f"model.source={encoder}", *data, *place]

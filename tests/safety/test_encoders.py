@@ -7,7 +7,7 @@ import torch
 
 from attnpred.cli import main
 from tests.models.made import make_encoder
-from tests.safety.made import edit_json, pickled
+from tests.safety.made import edit_json, pickled, train_with
 
 
 @pytest.fixture
@@ -66,12 +66,6 @@ def test_a_strangers_tokenizer_runs_no_code(runs, tmp_path):
 def bring_code(file, names, ran):
     (file.parent / "code.py").write_text(f"open({str(ran)!r}, 'w')\n")
     edit_json(file, lambda values: values.update(auto_map=names, tokenizer_class="Foreign", model_type="foreign"))
-
-
-def train_with(encoder, runs, tmp_path):
-    place = [f"data.cache_dir={tmp_path / 'cache'}", f"output_dir={tmp_path / 'outputs'}", "logger=none"]
-    data = ["data=imdb", f"data.source={runs.source}", "data.max_length=24", "trainer.attention_examples=0"]
-    return ["train", "model=bert", f"model.source={encoder}", *data, *place]
 
 
 def test_weights_of_an_older_kind_are_read_without_unpickling(tmp_path):

@@ -21,6 +21,7 @@ from attnpred.data.evidence import Marks
 from attnpred.errors import BadInput, UserError
 from attnpred.modalities.reader import Describe, Reader, Reading
 from attnpred.modalities.text.batch import TextInput, TextSpec
+from attnpred.modalities.text.tokenizer_check import check
 from attnpred.modalities.text.tokens import TOKENIZER_FILE, Vocabulary, clean
 from attnpred.modalities.text.words import by_word, shares_of, spell
 from attnpred.pages import pictures
@@ -67,8 +68,11 @@ class TextReader(Reader[TextSpec, TextInput]):
         unknown_id = options["unknown_id"]
         try:
             text = file.read_text(encoding="utf-8")
+            check(text, str(file))
             vocabulary = Vocabulary(text, spec.pad_id, unknown_id, spec.prefix, spec.suffix, between=spec.between)
             size = vocabulary.size
+        except UserError:
+            raise
         except Exception as error:  # of no type of its own where the library cannot read it
             raise UserError(f"{file}: no tokenizer can be read from there ({error}); restore the file") from None
         if known["tokenizer"] not in ("", _digest(text)):

@@ -4,6 +4,7 @@ import hashlib
 import html
 import re
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from itertools import pairwise
@@ -21,6 +22,7 @@ from attnpred.data.targets import Collector
 from attnpred.errors import UserError
 from attnpred.files import read_json, write_json
 from attnpred.machine import hub
+from attnpred.modalities.text.tokenizer_check import check, panics_told
 
 TOKENIZER_FILE, VOCABULARY_FILE, IDS_FILE, OFFSETS_FILE = "tokenizer.json", "vocabulary.json", "ids.bin", "offsets.bin"
 CHUNK = 2**16  # rows worked on at once
@@ -74,12 +76,14 @@ class Vocabulary:
 
     def ids(self, texts: list[str]) -> list[list[int]]:
         """Token ids without special tokens; an empty text becomes one unknown token."""
-        encoded = self.tokenizer.encode_batch_fast(texts, add_special_tokens=False)
+        with panics_told():
+            encoded = self.tokenizer.encode_batch_fast(texts, add_special_tokens=False)
         return [e.ids or [self.unknown_id] for e in encoded]
 
     def ids_and_spans(self, texts: list[str]) -> list[tuple[list[int], list[tuple[int, int]]]]:
         """`ids`, and where in its text each token begins and ends; the unknown token of an empty text is nowhere."""
-        encoded = self.tokenizer.encode_batch(texts, add_special_tokens=False)
+        with panics_told():
+            encoded = self.tokenizer.encode_batch(texts, add_special_tokens=False)
         return [(e.ids or [self.unknown_id], e.offsets) for e in encoded]
 
     def save(self, directory: Path) -> None:
@@ -96,9 +100,12 @@ class Vocabulary:
 
 def checkpoint_vocabulary(source: str) -> Vocabulary:
     """The tokenizer that belongs to a checkpoint, from a directory, the hub's cache, or the hub."""
+    from huggingface_hub import hf_hub_download
+    from huggingface_hub.errors import EntryNotFoundError
     from transformers import AutoTokenizer
 
     local = hub.locate(source, place=PLACE)
+    _check_file(source, local)
     try:
         found = AutoTokenizer.from_pretrained(str(local or source), local_files_only=True, trust_remote_code=False)
     except Exception as error:  # of many types, by what is missing
@@ -107,6 +114,9 @@ def checkpoint_vocabulary(source: str) -> Vocabulary:
                 f"{PLACE}={source}: no tokenizer can be read there: {' '.join(str(error).split())}"
             ) from error
         hub.require(source, None, place=PLACE, kind="model")
+        with suppress(EntryNotFoundError):
+            hf_hub_download(source, TOKENIZER_FILE)
+        _check_file(source, local)
         found = AutoTokenizer.from_pretrained(source, trust_remote_code=False)
     backend = getattr(found, "backend_tokenizer", None)
     if backend is None:
@@ -132,6 +142,15 @@ def checkpoint_vocabulary(source: str) -> Vocabulary:
         mask_id=found.mask_token_id,
         between=tuple(between),
     )
+
+
+def _check_file(source: str, local: Path | None) -> None:
+    """Checks the checkpoint's tokenizer.json where it has one; else its tokenizer is made of plain lists of words."""
+    from huggingface_hub import try_to_load_from_cache
+
+    file = local / TOKENIZER_FILE if local else try_to_load_from_cache(source, TOKENIZER_FILE)
+    if isinstance(file, str | Path) and Path(file).is_file():
+        check(Path(file).read_text(encoding="utf-8", errors="replace"), f"{PLACE}={source}")
 
 
 def _around(whole: list[int], own: list[int]) -> tuple[list[int], list[int]]:
