@@ -1,6 +1,8 @@
 """Where data and weights are found: one rule for both, that needs no network once they are there."""
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from attnpred.errors import UserError
@@ -66,3 +68,19 @@ def require(name: str, revision: str | None, *, place: str, kind: str) -> None:
         raise UserError(f"{place}={name}: the hub refuses: {' '.join(str(error).split())}") from error
     except Exception as error:  # its HTTP library's own errors, which differ between versions
         raise absent(name, place=place) from error
+
+
+@contextmanager
+def quiet_transformers() -> Iterator[None]:
+    """Without the library's loading report, its warnings, and the progress bar over tensors."""
+    from transformers.utils import logging
+
+    level, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        logging.set_verbosity(level)
+        if bars:
+            logging.enable_progress_bar()

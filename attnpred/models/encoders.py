@@ -1,7 +1,5 @@
 """Encoders of the `transformers` library: found, loaded quietly, checked, and made to attend with our own function."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from pickle import UnpicklingError
 from typing import Any, Protocol
@@ -11,7 +9,6 @@ from safetensors import SafetensorError
 from torch import Tensor, nn
 from transformers import AttentionInterface, AttentionMaskInterface, AutoConfig, AutoModel
 from transformers.masking_utils import bidirectional_mask_function, sdpa_mask
-from transformers.utils import logging
 
 from attnpred.errors import UserError
 from attnpred.files import read_json
@@ -96,7 +93,7 @@ def _load_from(source: str, config: Wanted, *, local_files_only: bool) -> Any:
     try:
         architecture = AutoConfig.from_pretrained(source, **where)
         _set_dropout(architecture, config)
-        with _quiet_transformers():
+        with hub.quiet_transformers():
             encoder, report = AutoModel.from_pretrained(
                 source,
                 config=architecture,
@@ -200,20 +197,6 @@ def check_fit(encoder: Any, config: Wanted, spec: TextSpec) -> None:
         raise UserError(
             f"model.pooling=cls: the tokenizer of {config.source} puts no token first; take mean or attention"
         )
-
-
-@contextmanager
-def _quiet_transformers() -> Iterator[None]:
-    """Without the loading report and the progress bar over tensors."""
-    level, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
-    logging.set_verbosity_error()
-    logging.disable_progress_bar()
-    try:
-        yield
-    finally:
-        logging.set_verbosity(level)
-        if bars:
-            logging.enable_progress_bar()
 
 
 def _transformers_attention(

@@ -6,6 +6,7 @@ import json
 import pytest
 
 from attnpred.errors import UserError
+from attnpred.modalities.text import tokenizer_check
 from attnpred.modalities.text.tokenizer_check import check
 from attnpred.modalities.text.tokens import Vocabulary
 from tests.models.made import make_encoder
@@ -63,12 +64,15 @@ def test_what_is_no_tokenizer_is_named(text):
         check(text, "here")
 
 
-def test_one_that_takes_all_memory_is_stopped():
+@pytest.mark.parametrize("limit", ["MEMORY", "SECONDS"])
+def test_one_that_takes_all_memory_or_time_is_stopped(limit, monkeypatch):
     """Each step writes a letter's bytes as letters, of which each has two bytes."""
     many = {
         "type": "Sequence",
         "pretokenizers": [{"type": "ByteLevel", "add_prefix_space": True, "trim_offsets": True}] * 30,
     }
+    monkeypatch.setattr(tokenizer_check, "MEMORY", 2**29 if limit == "MEMORY" else 2**36)
+    monkeypatch.setattr(tokenizer_check, "SECONDS", 60 if limit == "MEMORY" else 1)
     with pytest.raises(UserError, match="it needs too much memory or time"):
         check(made(pre_tokenizer=many), "here")
 

@@ -107,7 +107,8 @@ def checkpoint_vocabulary(source: str) -> Vocabulary:
     local = hub.locate(source, place=PLACE)
     _check_file(source, local)
     try:
-        found = AutoTokenizer.from_pretrained(str(local or source), local_files_only=True, trust_remote_code=False)
+        with hub.quiet_transformers():
+            found = AutoTokenizer.from_pretrained(str(local or source), local_files_only=True, trust_remote_code=False)
     except Exception as error:  # of many types, by what is missing
         if local is not None:
             raise UserError(
@@ -117,7 +118,8 @@ def checkpoint_vocabulary(source: str) -> Vocabulary:
         with suppress(EntryNotFoundError):
             hf_hub_download(source, TOKENIZER_FILE)
         _check_file(source, local)
-        found = AutoTokenizer.from_pretrained(source, trust_remote_code=False)
+        with hub.quiet_transformers():
+            found = AutoTokenizer.from_pretrained(source, trust_remote_code=False)
     backend = getattr(found, "backend_tokenizer", None)
     if backend is None:
         raise UserError(
