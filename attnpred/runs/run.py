@@ -249,7 +249,7 @@ class Run:
             raise self._dated(
                 UserError(f"{self.path}: weights and config do not fit ({reason}); restore them")
             ) from error
-        _refuse_unlimited(model, self.checkpoint())
+        refuse_not_finite(model, self.checkpoint())
         return model.eval()
 
     def weights(self) -> dict[str, Any]:
@@ -260,8 +260,8 @@ class Run:
         return {key.removeprefix("model."): value for key, value in state.items()}
 
 
-def _refuse_unlimited(model: Model, file: Path) -> None:
-    """A weight that is no number would be in every answer; a buffer may be infinite, as masks are."""
+def refuse_not_finite(model: Model, file: Path) -> None:
+    """Raises for a NaN or infinite weight, which would spoil every answer. A buffer may be infinite, as masks are."""
     odd = [name for name, value in model.named_parameters() if not value.isfinite().all()]
     odd += [name for name, value in model.named_buffers() if value.isnan().any()]
     if odd:

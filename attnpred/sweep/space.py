@@ -11,6 +11,7 @@ from hydra.core.override_parser.types import IntervalSweep, Override, QuotedStri
 from attnpred.config import compose, schema, swept
 from attnpred.config import overrides as overriding
 from attnpred.config.options import Config
+from attnpred.console.secrets import hide
 from attnpred.errors import UserError
 
 Value = str | int | float | bool | None
@@ -122,6 +123,8 @@ def _dimension(override: Override) -> Dimension:
     if log:
         raise UserError(f"{override.input_line}: log is for intervals and ranges")
     typed = list(override.sweep_string_iterator())
+    if any(hide(text) != text for text in typed):
+        raise UserError(f"{key}: one of its choices holds a secret, which a search would write down; give it by itself")
     raw = [_plain(value, text) for value, text in zip(override.sweep_iterator(), typed, strict=True)]
     return Dimension(key, choices=dict(zip(raw, typed, strict=True)))
 

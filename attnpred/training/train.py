@@ -29,7 +29,7 @@ from attnpred.modalities.reader import save_reader
 from attnpred.models import size
 from attnpred.runs import checkpoint_files, loggers
 from attnpred.runs.checkpoint_files import CheckpointFiles
-from attnpred.runs.run import PRUNE, Run
+from attnpred.runs.run import PRUNE, Run, refuse_not_finite
 from attnpred.tasks.base import Task
 from attnpred.training import extras, find_rate, optimizers, restored, retries
 from attnpred.training.callbacks.attention_check import AttentionCheck
@@ -178,6 +178,7 @@ def begin_from(model: Any, name: str) -> None:
     if not fitting:
         raise UserError(f"model.init_from={name}: no weight there has a name and shape of one here; give another")
     model.load_state_dict({**own, **fitting})
+    refuse_not_finite(model, source.checkpoint())
     left = [key for key in own if key not in fitting]
     rest = f"; fresh: {', '.join(left[:5])}{' …' if len(left) > 5 else ''}" if left else ""
     say(f"{len(fitting)} of {len(own)} weights from {name}{rest}")

@@ -227,7 +227,7 @@ def test_a_directory_that_is_no_run_and_a_run_without_checkpoint(refused, image_
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf")])
-@pytest.mark.parametrize("verb", ["predict", "evaluate", "explain"])
+@pytest.mark.parametrize("verb", ["predict", "evaluate", "explain", "init_from"])
 def test_weights_that_are_no_numbers_answer_nothing(verb, value, attacked, image_run):
     content = load(image_run / "checkpoints" / "best.ckpt")
     name = next(name for name, weight in content["state_dict"].items() if weight.dim() > 1)

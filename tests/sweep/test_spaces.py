@@ -5,6 +5,7 @@ import pytest
 pytest.importorskip("optuna", reason="needs the extra optuna")
 
 from attnpred.config import compose
+from attnpred.errors import UserError
 from attnpred.sweep import space
 from attnpred.sweep.space import Dimension
 from tests.sweep.made import LR, OPTUNA
@@ -99,3 +100,9 @@ def test_a_missing_package_is_named(sweeps, monkeypatch, missing):
     monkeypatch.setattr("attnpred.sweep.sweepers.optuna.find_spec", lambda name: None if name == missing else name)
     assert sweeps.train(OPTUNA, LR, "hydra.sweeper.sampler=cmaes") == 2
     assert f"{missing} is not installed; pip install 'attnpred[optuna]'" in sweeps.err
+
+
+def test_a_secret_is_no_choice():
+    """Studies are files in which every choice stands."""
+    with pytest.raises(UserError, match=r"logger\.project: one of its choices holds a secret"):
+        space.split(["logger.project=plain,hf_abcdefghijklmnopqrstuvwx"])
