@@ -126,7 +126,22 @@ class AugmentConfig:
 
     crop: int = option("Pixels of padding from which a shifted crop is taken.", ge=0, le=MOST_FEATURES, default=0)
     flip: bool = option("Mirror left and right, in every other epoch; half of the images in each.", default=False)
+    random_crop: float = option(
+        "Least share of an image's area that a random crop of random shape keeps, brought to the full size.",
+        ge=0,
+        lt=1,
+        default=0.0,
+    )
+    rand_ops: int = option("RandAugment: how many changes, drawn at random, each image gets.", ge=0, le=20, default=0)
+    rand_magnitude: int = option("RandAugment: how strong they are.", ge=0, le=30, default=9)
+    jitter: float = option(
+        "Largest share by which brightness, contrast and saturation change; hue by a quarter of it.",
+        ge=0,
+        le=1,
+        default=0.0,
+    )
     cutout: int = option("Side in pixels of the square that is blanked.", ge=0, le=MOST_FEATURES, default=0)
+    erasing: float = option("Share of the images of which a random rectangle is blanked.", ge=0, le=1, default=0.0)
     mixup: float = option("Strength alpha of blending two images and their targets.", ge=0, default=0.0)
     cutmix: float = option("Strength alpha of pasting a patch of another image.", ge=0, default=0.0)
     small_share: float = option(
@@ -135,6 +150,10 @@ class AugmentConfig:
     small_side: int | None = option(
         "Their smaller side in pixels: fewer take less time.", ge=4, le=MOST_FEATURES, default=None
     )
+
+    def any(self) -> bool:
+        """Whether anything is switched on."""
+        return any(value for name, value in vars(self).items() if name != "rand_magnitude")
 
     def check(self) -> None:
         if self.small_share and self.small_side is None:

@@ -1,7 +1,7 @@
 """Which examples come together, in which order, and on which of several processes."""
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from itertools import islice, pairwise
 from typing import Any
 
@@ -92,9 +92,14 @@ class BatchLoader:
         else:
             order, mine, share = in_order(self._lengths, 0.0), np.arange(self._rank, count, self._world), slice(None)
         start, self._start = self._start, 0
-        for place, batch in enumerate(mine[start:], start):
+        chosen = (order[self._bounds[batch] : self._bounds[batch + 1]][share] for batch in mine[start:])
+        for place, made in enumerate(self._made(chosen), start):
             self._position = place + 1
-            yield self._make(order[self._bounds[batch] : self._bounds[batch + 1]][share])
+            yield made
+
+    def _made(self, chosen: Iterable[Integers]) -> Iterator[Batch]:
+        """Batches of the examples at these positions, one after the other."""
+        return map(self._make, chosen)
 
     def _training_order(self, random: np.random.Generator) -> Integers:
         if self._chances is None:

@@ -8,7 +8,7 @@ from PIL import Image
 
 from attnpred.data.places import Reach
 from attnpred.modalities.image.batch import ImageSpec
-from attnpred.modalities.image.pixels import decode
+from attnpred.modalities.image.decoding import decode
 from attnpred.modalities.image.reader import ImageReader
 
 RAMP = np.linspace(0, 1, 64).reshape(8, 8)

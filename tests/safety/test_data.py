@@ -12,7 +12,7 @@ from PIL import Image
 
 from attnpred.data.open_source import open_source
 from attnpred.errors import UserError
-from attnpred.modalities.image.pixels import FORMATS, open_image
+from attnpred.modalities.image.decoding import FORMATS, open_image
 from tests.data.made import image_config, image_data, make_image_source, png, text_config
 from tests.safety.made import Touch, pickled
 

@@ -278,12 +278,14 @@ def started(place):
         *("trainer.log_every_steps=3", "checkpoint.every_steps=1", "trainer.attention_examples=8"),
         *(f"output_dir={place / 'outputs'}", f"data.cache_dir={place / 'cache'}"),
     ]
-    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "start_new_session": True}
-    return subprocess.Popen([sys.executable, "-m", "attnpred", "train", *overrides], **quiet)
+    place.mkdir(exist_ok=True)
+    with (place / "said").open("wb") as said:
+        command = [sys.executable, "-m", "attnpred", "train", *overrides]
+        return subprocess.Popen(command, stdout=said, stderr=said, start_new_session=True)
 
 
 def finished(place):
-    assert started(place).wait(300) == 0
+    assert started(place).wait(300) == 0, (place / "said").read_text()
     return the_run(place)
 
 

@@ -1,5 +1,6 @@
 """Changes to training images: whole batches, on the device where they are, by torch's generator and the epoch."""
 
+import math
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -13,12 +14,15 @@ from attnpred.contracts import Batch
 from attnpred.data.hashing import scattered
 from attnpred.errors import UserError
 from attnpred.modalities.image.batch import ImageSpec
+from attnpred.modalities.image.fit import random_boxes
+
+ALIKE = 16  # images that share one draw of RandAugment and of jitter: one call takes a fraction of so many calls' time
 
 
 class Augment:
-    """What `config` switches on in training of so many epochs, in order: crop and flip, cutout, smaller size, mixing.
+    """What `config` switches on in training of so many epochs, in the order of `__call__`.
 
-    Evidence moves with the pixels; cutout leaves it as it is, and mixed images have none.
+    Evidence moves with crops and flips. RandAugment and mixing move pixels elsewhere and leave no evidence.
     """
 
     def __init__(
@@ -32,6 +36,7 @@ class Augment:
         self._config = config
         self._small_epochs = int(config.small_share * epochs)
         self._mean = torch.tensor(spec.mean).round().to(torch.uint8)
+        self._recolour = recolourings(config)
         self._mix, self._soften = mixer(config), soften
         if self._mix is not None and soften is None:
             name = "mixup" if config.mixup else "cutmix"
@@ -42,15 +47,24 @@ class Augment:
     def __call__(self, batch: Batch, epoch: int) -> Batch:
         images, targets = batch.input, batch.targets
         pixels, evidence = images.pixels, images.evidence
+        moves = self._config.crop or self._config.flip or self._config.random_crop
+        if moves and evidence is not None:  # as one more channel it moves with the others
+            pixels = torch.cat((pixels, evidence[:, None].to(pixels.dtype)), 1)
+        if self._config.random_crop:
+            pixels = crop_at_random(pixels, self._config.random_crop)
         if self._config.crop or self._config.flip:
-            if evidence is not None:  # as one more channel it moves with the others
-                pixels = torch.cat((pixels, evidence[:, None].to(pixels.dtype)), 1)
             mirrored = turn(batch.ids, epoch) if self._config.flip else None
             pixels = shift_and_flip(pixels, self._config.crop, mirrored)
-            if evidence is not None:
-                pixels, evidence = pixels[:, :-1], pixels[:, -1].bool()
+        if moves and evidence is not None:
+            pixels, evidence = pixels[:, :-1], pixels[:, -1] > 0
+        for change in self._recolour:
+            pixels = torch.cat([change(some) for some in pixels.split(ALIKE)])
+        if self._config.rand_ops:
+            evidence = None
         if self._config.cutout:
             pixels = cut_out(pixels, self._config.cutout, self._mean.to(pixels.device))
+        if self._config.erasing:
+            pixels = erase(pixels, self._config.erasing, self._mean.to(pixels.device))
         if epoch < self._small_epochs and self._config.small_side is not None:
             pixels, evidence = shrink(pixels, evidence, self._config.small_side)
         if self._mix is not None and self._soften is not None:
@@ -87,6 +101,47 @@ def shift_and_flip(pixels: Tensor, crop: int, mirrored: Tensor | None) -> Tensor
 
 def reflected(place: Tensor, size: int) -> Tensor:
     return (size - 1) - ((size - 1) - place.abs()).abs()
+
+
+def crop_at_random(pixels: Tensor, smallest: float) -> Tensor:
+    """Of each image a part of random place, shape and area, at least the share `smallest`, at the images' full size."""
+    boxes = torch.from_numpy(random_boxes(torch.rand(len(pixels), 4, dtype=torch.float64).numpy(), smallest)).float()
+    left, top, right, bottom = boxes.to(pixels.device).unbind(1)
+    across, down, zero = right - left, bottom - top, torch.zeros_like(left)
+    # from the crop's coordinates to the image's, both of -1 to 1: (batch, 2, 3)
+    place = torch.stack((across, zero, left + right - 1, zero, down, top + bottom - 1), 1).unflatten(1, (2, 3))
+    grid = F.affine_grid(place, list(pixels.shape), align_corners=False)
+    cropped = F.grid_sample(pixels.float(), grid, padding_mode="border", align_corners=False)
+    return cropped.round().to(pixels.dtype)
+
+
+def erase(pixels: Tensor, share: float, colour: Tensor) -> Tensor:
+    """Of that share of the images a random rectangle, of 2 to 33 % of the area, in the given colour."""
+    count, _, height, width = pixels.shape
+    drawn = torch.rand(count, 5)
+    area, shape = 0.02 + 0.31 * drawn[:, 0], torch.exp((drawn[:, 1] * 2 - 1) * math.log(3.3))
+    down, across = (area * shape).sqrt().clamp(max=1) * height, (area / shape).sqrt().clamp(max=1) * width
+    top, left = drawn[:, 2] * (height - down), drawn[:, 3] * (width - across)
+    down = torch.where(drawn[:, 4] < share, down, 0.0)  # of the others nothing
+    y, x = torch.arange(height), torch.arange(width)
+    inside_y = (y >= top[:, None]) & (y < (top + down)[:, None])  # (batch, height)
+    inside_x = (x >= left[:, None]) & (x < (left + across)[:, None])
+    gone = (inside_y[:, None, :, None] & inside_x[:, None, None, :]).to(pixels.device)
+    return torch.where(gone, colour[:, None, None], pixels)
+
+
+def recolourings(config: AugmentConfig) -> list[Callable[[Tensor], Tensor]]:
+    """torchvision's RandAugment and jitter of colours, those that are switched on; each call makes one draw."""
+    if not config.rand_ops and not config.jitter:
+        return []
+    from torchvision.transforms import v2
+
+    changes: list[Callable[[Tensor], Tensor]] = []
+    if config.rand_ops:
+        changes.append(v2.RandAugment(config.rand_ops, config.rand_magnitude, fill=128))
+    if config.jitter:
+        changes.append(v2.ColorJitter(config.jitter, config.jitter, config.jitter, config.jitter / 4))
+    return changes
 
 
 def cut_out(pixels: Tensor, side: int, colour: Tensor) -> Tensor:

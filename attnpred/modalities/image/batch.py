@@ -78,5 +78,7 @@ class ImageInput(Input):
         from torchvision.transforms.v2.functional import gaussian_blur
 
         side = min(self.pixels.shape[2:]) // BLUR
-        blurred: Tensor = gaussian_blur(self.pixels.float(), [2 * side + 1, 2 * side + 1], [side / 2, side / 2])
+        size, deviation = 2 * side + 1, side / 2
+        across: Tensor = gaussian_blur(self.pixels.float(), [size, 1], [deviation, deviation])
+        blurred: Tensor = gaussian_blur(across, [1, size], [deviation, deviation])  # apart, they take a fraction
         return blurred

@@ -1,16 +1,17 @@
 """Image data: its options and the dataset."""
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 import torch
 
-from attnpred.config.data_options import AugmentConfig
+from attnpred.config.data_options import MOST_FEATURES, AugmentConfig
 from attnpred.config.options import DataConfig, Modality
-from attnpred.config.schema import option
+from attnpred.config.schema import Invalid, option
 from attnpred.console.say import counted
 from attnpred.contracts import Batch, InputSpec
 from attnpred.data.base import Data
@@ -19,11 +20,14 @@ from attnpred.data.splits import Split, carving, source_split
 from attnpred.errors import UserError
 from attnpred.files import read_json, write_json
 from attnpred.modalities.image.batch import ImageInput, ImageSpec
-from attnpred.modalities.image.pixels import PixelStore, described, statistics, write_pixels
+from attnpred.modalities.image.decoding import Pixels
+from attnpred.modalities.image.fit import Fit, random_boxes
+from attnpred.modalities.image.loader import DecodingLoader
+from attnpred.modalities.image.pixels import FileStore, PixelStore, described, statistics, write_files, write_pixels
 from attnpred.modalities.image.reader import ImageReader
 
 # raised when the code makes other files of the same input
-PIXELS_VERSION, STATISTICS_VERSION = 4, 3
+PIXELS_VERSION, FILES_VERSION, STATISTICS_VERSION = 5, 1, 4
 CHUNK = 256  # images in memory at once
 
 
@@ -34,10 +38,51 @@ class ImageDataConfig(DataConfig):
     modality: ClassVar[Modality] = "image"
 
     image_column: str = option("Column that holds the image.")
+    size: int | list[int] | None = option(
+        "Size that images are brought to: one side, or [height, width]. null: they are all of one size already.",
+        ge=1,
+        le=MOST_FEATURES,
+        default=None,
+    )
+    fit: Literal["crop", "pad", "stretch"] = option(
+        "How: crop the middle, pad with black to keep the whole, or stretch to the new shape.", default="crop"
+    )
+    crop_share: float = option(
+        "Share of the largest crop's sides that fit=crop keeps: 0.875 is 224 of 256.",
+        gt=0,
+        le=1,
+        default=1.0,
+    )
+    channels: Literal[1, 3] | None = option(
+        "Colours: 1 for grey, 3 for RGB. null: RGB where a size is given, else the images' own.", default=None
+    )
+    decode: Literal["once", "always"] = option(
+        "once keeps pixels of the final size in the cache; always keeps the files there, and decodes them at each use.",
+        default="once",
+    )
     test_flip: bool = option(
         "Answer by the mean for an image and its mirror, in validation, test and prediction.", default=False
     )
     augment: AugmentConfig
+
+    def check(self) -> None:
+        super().check()
+        if isinstance(self.size, list) and len(self.size) != 2:
+            raise Invalid("size", "must be one side, or [height, width]")
+        if self.decode == "always" and self.size is None:
+            raise Invalid("decode", "needs data.size, to which images are brought; set it, or take data.decode=once")
+        if self.evidence_column is not None and self.size is not None:
+            raise Invalid("evidence_column", "holds places in images as they are; leave data.size=null")
+
+    def fitted(self) -> Fit | None:
+        """How images are brought to the size that is asked for; None where they stay as they are."""
+        if self.size is None:
+            return None
+        height, width = self.size if isinstance(self.size, list) else (self.size, self.size)
+        return Fit(height, width, self.fit, self.crop_share)
+
+    def colours(self) -> int | None:
+        return self.channels or (None if self.size is None else 3)
 
     def mirrors(self) -> bool:
         return self.test_flip
@@ -46,8 +91,8 @@ class ImageDataConfig(DataConfig):
         return self.augment.small_share > 0
 
 
-class ImageData(Data[ImageDataConfig, ImageReader, PixelStore]):
-    """A dataset of images, all of one size."""
+class ImageData(Data[ImageDataConfig, ImageReader, PixelStore | FileStore]):
+    """A dataset of images, which are all of one size or are brought to one."""
 
     @property
     def specs(self) -> dict[str, InputSpec]:
@@ -56,18 +101,18 @@ class ImageData(Data[ImageDataConfig, ImageReader, PixelStore]):
     def loader(self, split: Split, *, seed: int = 0, rank: int = 0, world: int = 1) -> BatchLoader:
         reader, target, spec = self.reader, self.target, self.reader.spec
         store, rows, values = self._part(split)
-        if store.pixels.shape[1:] != (spec.channels, spec.height, spec.width):
+        if store.shape != (spec.channels, spec.height, spec.width):
             name, option = source_split(self.config, split)
-            found, known = described(store.pixels.shape[1:]), described((spec.channels, spec.height, spec.width))
+            found, known = described(store.shape), described((spec.channels, spec.height, spec.width))
             raise UserError(
                 f"{option}={name}: its images are {found}, the model's are {known}; use images of that kind"
             )
 
-        def make(positions: Integers) -> Batch:
+        def batch(positions: Integers, read: Callable[[Integers], Pixels]) -> Batch:
             chosen = rows[positions].astype(np.int64)
             evidence = store.evidence(chosen)
             images = ImageInput(
-                pixels=torch.from_numpy(store.pixels[chosen]),
+                pixels=torch.from_numpy(read(chosen)),
                 evidence=None if evidence is None else torch.from_numpy(evidence),
             )
             return Batch(
@@ -75,61 +120,92 @@ class ImageData(Data[ImageDataConfig, ImageReader, PixelStore]):
             )
 
         train = split == "train"
-        return BatchLoader(
-            make,
-            np.ones(len(rows), np.uint8),
-            batch_size=self.config.batch_size if train else self.config.eval_batch_size,
-            train=train,
-            drop_last=train,
-            weights=self._draw_weights(split, values),
-            seed=seed,
-            rank=rank,
-            world=world,
-        )
+        options: dict[str, Any] = {
+            "batch_size": self.config.batch_size if train else self.config.eval_batch_size,
+            "train": train,
+            "drop_last": train,
+            "weights": self._draw_weights(split, values),
+            "seed": seed,
+            "rank": rank,
+            "world": world,
+        }
+        alike = np.ones(len(rows), np.uint8)
+        if isinstance(store, PixelStore):
+            return BatchLoader(partial(batch, read=store.read), alike, **options)
+        cropping = self.config.augment.random_crop
+
+        def decoded(positions: Integers, epoch: int | None) -> Batch:
+            if epoch is None or not cropping:
+                return batch(positions, store.read)
+            return batch(positions, lambda chosen: store.read(chosen, _crops(chosen, seed, epoch, cropping)))
+
+        return DecodingLoader(decoded, alike, **options)
 
     def augment(self, epochs: int, soften: Callable[[Any], Any] | None = None) -> Callable[[Batch, int], Batch] | None:
-        if not any(asdict(self.config.augment).values()):
+        config = self.config.augment
+        if self.config.decode == "always":
+            config = replace(config, random_crop=0.0)  # which the decoder has done
+        if not config.any():
             return None
         from attnpred.modalities.image.augment import Augment
 
-        return Augment(self.config.augment, self.reader.spec, epochs, soften)
+        return Augment(config, self.reader.spec, epochs, soften)
 
     def _make_reader(self) -> ImageReader:
         store = self._store("train")
-        key = {"version": STATISTICS_VERSION, "carving": carving(self.config), **self._key()}
+        key = {"version": STATISTICS_VERSION, "carving": carving(self.config), **self._image_key(), **self._key()}
         train, columns = source_split(self.config, "train"), self._columns() | self._target_columns()
 
         def build(directory: Path) -> None:
             _, rows, _ = self._rows_of("train")
-            mean, std = statistics(store.pixels, rows)
+            mean, std = statistics(store, rows)
             write_json(directory / "statistics.json", {"mean": mean, "std": std})
 
         found = read_json(
             self._entry("statistics", train, columns, key, "mean and deviation", build) / "statistics.json"
         )
-        channels, height, width = store.pixels.shape[1:]
-        return ImageReader(
-            ImageSpec(
-                channels=channels,
-                height=height,
-                width=width,
-                mean=tuple(found["mean"]),
-                std=tuple(found["std"]),
-            )
+        channels, height, width = store.shape
+        spec = ImageSpec(
+            channels=channels, height=height, width=width, mean=tuple(found["mean"]), std=tuple(found["std"])
         )
+        return ImageReader(spec, self.config.fitted())
+
+    def _image_key(self) -> dict[str, Any]:
+        """What the pixels depend on; nothing where images stay as they are."""
+        fit, channels = self.config.fitted(), self.config.colours()
+        return {"fit": None if fit is None else asdict(fit), "channels": channels} if fit or channels else {}
 
     def _columns(self) -> dict[str, str]:
         return {"data.image_column": self.config.image_column}
 
-    def _prepare(self, name: str, option: str) -> PixelStore:
+    def _prepare(self, name: str, option: str) -> PixelStore | FileStore:
         config, columns = self.config, self._all_columns()
+        fit, channels = config.fitted(), config.colours()
+        always = config.decode == "always"
 
         def build(directory: Path) -> None:
             targets = self._collector(name, option)
             rows = counted(f"reading {name} of {config.source}", self.source.chunks(name, option, columns, CHUNK))
-            evidence = self._evidence(name, option)
-            reach, skip, place = self.source.reach, config.on_bad_row == "skip", f"{option}={name}"
-            write_pixels(directory, rows, targets, config.image_column, place, evidence, reach=reach, skip=skip)
+            found: dict[str, Any] = {"reach": self.source.reach, "skip": config.on_bad_row == "skip"}
+            place = f"{option}={name}"
+            if always:
+                write_files(directory, rows, targets, config.image_column, place, **found)
+            else:
+                evidence = self._evidence(name, option)
+                found |= {"fit": fit, "channels": channels}
+                write_pixels(directory, rows, targets, config.image_column, place, evidence, **found)
 
-        key = {"version": PIXELS_VERSION, **self._key()}
-        return PixelStore(self._entry("pixels", (name, option), columns, key, f"split {name}", build))
+        what = f"split {name}"
+        if always:
+            assert fit is not None
+            assert channels is not None
+            key = {"version": FILES_VERSION, **self._key()}
+            return FileStore(self._entry("files", (name, option), columns, key, what, build), fit, channels)
+        key = {"version": PIXELS_VERSION, **self._image_key(), **self._key()}
+        return PixelStore(self._entry("pixels", (name, option), columns, key, what, build))
+
+
+def _crops(rows: Integers, seed: int, epoch: int, smallest: float) -> Any:
+    """Of each row its random crop, which depends on nothing but these numbers: (rows, 4), of 0 to 1."""
+    drawn = np.stack([np.random.default_rng((seed, epoch, int(row))).random(4) for row in rows])
+    return random_boxes(drawn, smallest)

@@ -1,16 +1,14 @@
-"""Image files become one array of bytes: decoding, and the store of a split's pixels."""
+"""A split's images in the cache: their pixels, decoded once, or their files, decoded at each use."""
 
 import io
 import os
-import stat
-import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
-from numpy.typing import NDArray
 
 from attnpred.data.batching import Integers
 from attnpred.data.evidence import EvidenceColumn, Marks, append_evidence, stored_evidence
@@ -19,14 +17,15 @@ from attnpred.data.splits import Rows
 from attnpred.data.store import Store, save_store
 from attnpred.data.targets import Collector
 from attnpred.errors import BadRow
+from attnpred.modalities.image.decoding import Pixels, content, decode, fitted, open_image
+from attnpred.modalities.image.fit import Fit
 
-Pixels = NDArray[np.uint8]
-PIXELS_FILE = "pixels.bin"
+PIXELS_FILE, FILES_FILE, OFFSETS_FILE = "pixels.bin", "files.bin", "offsets.bin"
 SHOWN = 3  # bad rows that a warning describes
-# All that pictures come in. Pillow reads more, by programs that it starts (EPS) or decoders that few files test.
-FORMATS = ("PNG", "JPEG", "GIF", "BMP", "TIFF", "WEBP", "AVIF", "JPEG2000", "PPM", "ICO", "TGA")
-GREY_MODES = {"1", "L", "LA"}
-WIDE, FLOAT = ("I", "I;16", "I;16L", "I;16B", "I;16N"), "F"  # modes of more than a byte a pixel
+SAMPLE = 2_000  # images whose pixels are counted, where images are large
+LARGE = 64 * 64  # pixels
+
+T = TypeVar("T")
 
 
 class PixelStore(Store):
@@ -34,10 +33,15 @@ class PixelStore(Store):
 
     def __init__(self, directory: Path) -> None:
         super().__init__(directory)
-        shape = (len(self.targets.values), *self.about["shape"])
+        self.shape = tuple(self.about["shape"])  # of an image
+        shape = (len(self.targets.values), *self.shape)
         self.pixels: Pixels = np.memmap(directory / PIXELS_FILE, np.uint8, mode="r", shape=shape)
         # eight pixels a byte, and every line begins one
         self._evidence = stored_evidence(directory, (shape[0], shape[2], -(-shape[3] // 8)), np.uint8)
+
+    def read(self, rows: Integers) -> Pixels:
+        """(rows, channels, height, width)"""
+        return self.pixels[rows]
 
     def evidence(self, rows: Integers) -> Marks | None:
         """Which of these images' pixels decided the label, (rows, height, width); None where none is known."""
@@ -46,76 +50,60 @@ class PixelStore(Store):
         return np.unpackbits(self._evidence[rows], axis=2, count=self.pixels.shape[3]).view(np.bool_)
 
 
-def open_image(source: str | Path | io.BytesIO) -> Any:
-    """The image upright, as a camera's note in the file says; OSError or ValueError where there is none to be read."""
-    from PIL import Image, ImageOps
+class FileStore(Store):
+    """A split's image files, one after the other in a flat file, which threads decode as they are needed."""
 
-    if not isinstance(source, io.BytesIO) and not stat.S_ISREG(Path(source).stat().st_mode):
-        raise ValueError("not a file")
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            Image.init()
-            image = Image.open(source, formats=[one for one in FORMATS if one in Image.OPEN])
-        most = Image.MAX_IMAGE_PIXELS
-        if most is not None and image.width * image.height > most:
-            image.close()
-            raise ValueError(f"{image.width:,} × {image.height:,} pixels are more than {most:,}")
-        image.load()
-        ImageOps.exif_transpose(image, in_place=True)
-        return in_bytes(image)
-    except OSError:
-        raise
-    except Exception as error:  # of any type, by where the file is damaged
-        raise ValueError(str(error)) from error
+    def __init__(self, directory: Path, fit: Fit, channels: int) -> None:
+        super().__init__(directory)
+        self.shape = (channels, fit.height, fit.width)
+        self._fit, self._channels = fit, channels
+        self._files = np.memmap(directory / FILES_FILE, np.uint8, mode="r")
+        self._offsets = np.memmap(directory / OFFSETS_FILE, np.int64, mode="r")
 
+    @cached_property
+    def _threads(self) -> ThreadPoolExecutor:
+        return ThreadPoolExecutor(os.cpu_count())
 
-def in_bytes(image: Any) -> Any:
-    """The PIL image with a byte a pixel and colour: 16 bits and numbers are scaled, not cut off, or else refused."""
-    from PIL import Image
+    def read(self, rows: Integers, boxes: Any = None) -> Pixels:
+        """(rows, channels, height, width), of the whole images or of the `boxes` of them, (rows, 4) of 0 to 1."""
+        given = boxes.tolist() if boxes is not None else [None] * len(rows)
+        return np.stack(list(self._threads.map(self._one, rows.tolist(), given)))
 
-    if image.mode in WIDE:
-        values = np.asarray(image).astype(np.int64)
-        if values.min() < 0 or values.max() > 65_535:
-            raise ValueError(f"has pixels of {values.min()} to {values.max()}; bring them into 16 bits, 0 to 65535")
-        scaled = values / 257
-    elif image.mode == FLOAT:
-        scaled = np.asarray(image).astype(np.float64)
-        if not np.isfinite(scaled).all():
-            raise ValueError("has pixels that are no numbers")
-        if scaled.min() < 0 or scaled.max() > 255:
-            raise ValueError(f"has pixels of {scaled.min():g} to {scaled.max():g}; bring them into 0 to 1, or 0 to 255")
-        if scaled.max() <= 1:
-            scaled = scaled * 255
-    else:
-        return image
-    return Image.fromarray(np.rint(scaled).astype(np.uint8))
+    def _one(self, row: int, box: Any) -> Pixels:
+        held = self._files[self._offsets[row] : self._offsets[row + 1]].tobytes()
+        return fitted(open_image(io.BytesIO(held), self._fit, box), self._channels, self._fit, box)
+
+    def evidence(self, rows: Integers) -> None:
+        return None
 
 
-def in_colours(image: Any, channels: int) -> Any:
-    """The PIL image with so many channels."""
-    mode = "L" if channels == 1 else "RGB"
-    return image if image.mode == mode else image.convert(mode)
+class _Attempts:
+    """Rows turned into something by threads, with what is said of those that cannot be; counts from the first row."""
 
+    def __init__(self, column: str, place: str, reach: Reach) -> None:
+        self._column, self._place = column, place
+        self.reach, self.start = reach, 0
+        self.bad: list[str] = []
 
-def as_pixels(image: Any, channels: int) -> Pixels:
-    """(channels, height, width) of a PIL image, converted to so many channels."""
-    values = np.asarray(in_colours(image, channels))
-    return values[None] if channels == 1 else values.transpose(2, 0, 1)
+    def all(self, threads: ThreadPoolExecutor, convert: Callable[[Any], T], values: list[Any]) -> list[T | str]:
+        """What `convert` makes of each value, or what is wrong with it."""
 
+        def one(row: int, value: Any) -> T | str:
+            try:
+                return convert(value)
+            except Outside as error:  # is never passed over
+                named = f"row {row} of {self._place} names the file {value['path']}, {error}"
+                raise BadRow(f"data.image_column={self._column}: {named}", row) from None
+            except (OSError, ValueError) as error:
+                return f"row {row} of {self._place} cannot be decoded: {error}"
 
-def decode(value: Any, reach: Reach) -> Pixels:
-    """One image of a source, an array or a file as `datasets` keeps it: (1 or 3, height, width)."""
-    if isinstance(value, np.ndarray):
-        return value[None] if value.ndim == 2 else value.transpose(2, 0, 1)
-    content, path = (value.get("bytes"), value.get("path")) if isinstance(value, dict) else (None, None)
-    if content and isinstance(content, bytes):
-        image = open_image(io.BytesIO(content))
-    elif path and isinstance(path, str):
-        image = open_image(reach.file(path))
-    else:
-        raise ValueError("is no image")
-    return as_pixels(image, 1 if image.mode in GREY_MODES else 3)
+        return list(threads.map(one, range(self.start, self.start + len(values)), values))
+
+    def passed_over(self, row: int, what: str, skip: bool) -> None:
+        """Takes down a bad row, or raises."""
+        if not skip:
+            raise BadRow(f"data.image_column={self._column}: {what}; or set data.on_bad_row=skip", row)
+        self.bad.append(what)
 
 
 def write_pixels(
@@ -128,6 +116,8 @@ def write_pixels(
     *,
     reach: Reach,
     skip: bool = False,
+    fit: Fit | None = None,
+    channels: int | None = None,
 ) -> None:
     """Decodes chunks as they come; `column` and `place` (the split) say where a bad image is.
 
@@ -135,39 +125,28 @@ def write_pixels(
     becomes a black one without target, but not one that is a file out of `reach`: that is never passed over.
     """
     shape: tuple[int, ...] | None = None
-    start = first = 0
-    bad: list[str] = []
-
-    def one(numbered: tuple[int, Any]) -> Pixels | str:
-        """The image, or what is wrong with it."""
-        row, value = numbered
-        try:
-            return decode(value, reach)
-        except Outside as error:
-            named = f"row {row} of {place} names the file {value['path']}, {error}"
-            raise BadRow(f"data.image_column={column}: {named}", row) from None
-        except (OSError, ValueError) as error:
-            return f"row {row} of {place} cannot be decoded: {error}"
-
+    first = 0
+    attempts = _Attempts(column, place, reach)
     with (directory / PIXELS_FILE).open("wb") as file, ThreadPoolExecutor(os.cpu_count()) as threads:
         for values, *rest in rows:
-            found = list(threads.map(one, enumerate(values, start)))
+            found = attempts.all(threads, lambda value: decode(value, reach, fit, channels), values)
             if shape is None:
-                good = ((row, image.shape) for row, image in enumerate(found, start) if not isinstance(image, str))
+                good = (
+                    (row, image.shape) for row, image in enumerate(found, attempts.start) if not isinstance(image, str)
+                )
                 first, shape = next(good, (0, None))
             images, usable = [], [True] * len(values)
-            for row, image in enumerate(found, start):
+            for row, image in enumerate(found, attempts.start):
                 if not isinstance(image, str) and image.shape != shape:
                     assert shape is not None
                     image = (
                         f"row {row} of {place} is {described(image.shape)}, row {first} is {described(shape)}; "
-                        "bring all images to one size and number of colours"
+                        "bring all images to one size and number of colours by data.size"
                     )
                 if isinstance(image, str):
-                    if not skip or shape is None:
-                        raise BadRow(f"data.image_column={column}: {image}; or set data.on_bad_row=skip", row)
-                    bad.append(image)
-                    usable[row - start] = False
+                    attempts.passed_over(row, image, skip and shape is not None)
+                    assert shape is not None
+                    usable[row - attempts.start] = False
                     image = np.zeros(shape, np.uint8)
                 images.append(image)
             assert shape is not None
@@ -176,8 +155,47 @@ def write_pixels(
                 marks = np.stack(evidence.on_pixels(rest.pop(), shape[1], shape[2]))
                 append_evidence(directory, np.packbits(marks, axis=2))
             targets.add(rest, usable)
-            start += len(values)
-    save_store(directory, targets.finish(), shape=shape, bad=bad[:SHOWN])
+            attempts.start += len(values)
+    save_store(directory, targets.finish(), shape=shape, bad=attempts.bad[:SHOWN])
+
+
+def write_files(
+    directory: Path,
+    rows: Iterator[list[list[Any]]],
+    targets: Collector,
+    column: str,
+    place: str,
+    *,
+    reach: Reach,
+    skip: bool = False,
+) -> None:
+    """Copies the image files of chunks as they come; each is decoded once, coarsely, to know that it can be."""
+    tiny, end, attempts = Fit(1, 1), 0, _Attempts(column, place, reach)
+
+    def checked(value: Any) -> bytes:
+        held = content(value, reach)
+        held = held if isinstance(held, bytes) else held.read_bytes()
+        open_image(io.BytesIO(held), tiny)
+        return held
+
+    with (
+        (directory / FILES_FILE).open("wb") as file,
+        (directory / OFFSETS_FILE).open("wb") as offsets,
+        ThreadPoolExecutor(os.cpu_count()) as threads,
+    ):
+        offsets.write(np.int64(end).tobytes())
+        for values, *rest in rows:
+            usable = [True] * len(values)
+            for place_in_chunk, held in enumerate(attempts.all(threads, checked, values)):
+                if isinstance(held, str):
+                    attempts.passed_over(attempts.start + place_in_chunk, held, skip)
+                    usable[place_in_chunk], held = False, b""
+                file.write(held)
+                end += len(held)
+                offsets.write(np.int64(end).tobytes())
+            targets.add(rest, usable)
+            attempts.start += len(values)
+    save_store(directory, targets.finish(), bad=attempts.bad[:SHOWN])
 
 
 def described(shape: tuple[int, ...]) -> str:
@@ -185,13 +203,18 @@ def described(shape: tuple[int, ...]) -> str:
     return f"{height} × {width} {'grey' if channels == 1 else 'RGB'}"
 
 
-def statistics(pixels: Pixels, rows: Rows) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """Mean and standard deviation a channel over the images at `rows`, in units of 0 to 255."""
-    levels = np.arange(256)
-    counts = np.zeros((pixels.shape[1], 256), np.int64)
+def statistics(store: PixelStore | FileStore, rows: Rows) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Mean and standard deviation a channel over the images at `rows`, in units of 0 to 255.
+
+    Of large images a sample is enough: its pixels are many.
+    """
+    levels, (channels, height, width) = np.arange(256), store.shape
+    if height * width > LARGE and len(rows) > SAMPLE:
+        rows = rows[np.linspace(0, len(rows) - 1, SAMPLE).astype(np.int64)]
+    counts = np.zeros((channels, 256), np.int64)
     for start in range(0, len(rows), 1000):
-        chunk = pixels[rows[start : start + 1000]]
-        for channel in range(len(counts)):
+        chunk = store.read(rows[start : start + 1000])
+        for channel in range(channels):
             counts[channel] += np.bincount(chunk[:, channel].ravel(), minlength=256)
     share = counts / counts.sum(1, keepdims=True)
     mean = share @ levels

@@ -17,7 +17,8 @@ from torch.nn import functional as F
 from attnpred.contracts import Attention, Batch
 from attnpred.errors import BadInput
 from attnpred.modalities.image.batch import ImageInput, ImageSpec
-from attnpred.modalities.image.pixels import Pixels, as_pixels, in_colours, open_image
+from attnpred.modalities.image.decoding import Pixels, fitted, open_image
+from attnpred.modalities.image.fit import WAYS, Fit
 from attnpred.modalities.reader import Describe, Reader, Reading
 from attnpred.pages import pictures
 from attnpred.pages.pictures import Caption
@@ -31,12 +32,20 @@ class ImageReader(Reader[ImageSpec, ImageInput]):
 
     name = "image"
 
-    def __init__(self, spec: ImageSpec) -> None:
+    def __init__(self, spec: ImageSpec, fit: Fit | None = None) -> None:
+        """`fit`: how training brought images to the model's size; None where they had it."""
         self.spec = spec
+        self._fit = fit or Fit(spec.height, spec.width)
+
+    def options(self) -> dict[str, Any]:
+        return self._fit.options()
 
     @classmethod
     def load(cls, directory: Path, spec: ImageSpec, options: dict[str, Any]) -> "ImageReader":
-        return cls(spec)
+        way, share = options.get("fit", "stretch"), options.get("crop_share", 1.0)  # earlier versions knew no other
+        if way not in WAYS or type(share) is not float or not 0 < share <= 1:
+            raise ValueError("reader has other options")
+        return cls(spec, Fit(spec.height, spec.width, way, share))
 
     def readings(self, inputs: Iterable[str], size: int) -> Iterator[Reading]:
         """Batches of `size` image files, in the order given, brought to the model's size and colours."""
@@ -61,15 +70,8 @@ class ImageReader(Reader[ImageSpec, ImageInput]):
 
     def _read(self, path: str) -> Pixels | str:
         """The file's pixels, or what is wrong with it."""
-        from PIL import Image
-
         try:
-            size = (self.spec.width, self.spec.height)
-            # colours first: a palette's numbers can't be averaged
-            image = in_colours(open_image(path), self.spec.channels)
-            return as_pixels(
-                image if image.size == size else image.resize(size, Image.Resampling.BILINEAR), self.spec.channels
-            )
+            return fitted(open_image(path, self._fit), self.spec.channels, self._fit)
         except (OSError, ValueError) as error:
             reason = "no such file" if isinstance(error, FileNotFoundError) else f"no image that can be read ({error})"
             return f"{path}: {reason}; give the path of an image file"
@@ -104,7 +106,7 @@ class ImageReader(Reader[ImageSpec, ImageInput]):
         """The image beside its map."""
         attention = np.maximum(np.array(answer["attention"]), 0)  # (height, width)
         height, width = answer["size"]
-        pixels = as_pixels(open_image(answer["input"]).convert("RGB").resize((width, height)), 3)
+        pixels = fitted(open_image(answer["input"], self._fit), 3, self._fit)
         picture = pictures.image_grid(pixels[None], attention.reshape(1, -1), (height, width), [caption])
         return f'<br><img alt="the image, and beside it what decided" src="{_as_png(picture)}">'
 

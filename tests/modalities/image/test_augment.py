@@ -1,6 +1,7 @@
 import re
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -151,3 +152,47 @@ def test_nothing_on_is_none_and_imports_no_torchvision(image_source, cache_dir):
     modules = "attnpred.modalities.image.augment, attnpred.modalities.image.data"
     code = f"import sys, {modules}; assert 'torchvision' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], cwd=Path(__file__).parents[3], check=True)
+
+
+def colours(count=64):
+    """Images of noise, 32 × 32 RGB, and their specification."""
+    pixels = torch.randint(0, 256, (count, 3, 32, 32), dtype=torch.uint8)
+    spec = ImageSpec(channels=3, height=32, width=32, mean=(100.0,) * 3, std=(1.0,) * 3)
+    return as_batch(ImageInput(pixels=pixels), "image"), spec
+
+
+@pytest.mark.parametrize("change", [{"rand_ops": 2}, {"jitter": 0.4}, {"random_crop": 0.3}, {"erasing": 1.0}], ids=str)
+@pytest.mark.parametrize("channels", [1, 3])
+def test_changes_of_whole_images(change, channels):
+    given, spec = colours()
+    pixels = given.input.pixels[:, :channels]
+    given = given.reading(ImageInput(pixels=pixels))
+    make = Augment(AugmentConfig(**change), replace(spec, channels=channels, mean=spec.mean[:channels]), 9)
+    torch.manual_seed(1)
+    changed = make(given, 0).input.pixels
+    assert (changed.shape, changed.dtype) == (pixels.shape, torch.uint8)
+    differ = (changed != pixels).flatten(1).any(1)
+    assert differ.float().mean() > 0.5
+    torch.manual_seed(1)
+    assert torch.equal(make(given, 0).input.pixels, changed)  # by torch's generator alone, which a checkpoint keeps
+
+
+def test_erasing_blanks_one_rectangle_of_so_many_images():
+    given, spec = colours(400)
+    changed = Augment(AugmentConfig(erasing=0.5), spec, 9)(given, 0).input.pixels
+    gone = (changed == 100).all(1)
+    some = gone.flatten(1).float().mean(1)
+    assert 0.4 < (some > 0.01).float().mean() < 0.6
+    for image in gone[some > 0.01][:20]:
+        rows, columns = image.float().mean(1) > 0.05, image.float().mean(0) > 0.05
+        assert image[rows][:, columns].float().mean() > 0.95
+
+
+def test_evidence_moves_with_a_random_crop_and_ends_with_randaugment():
+    given, spec = colours(16)
+    marks = given.input.pixels[:, 0] > 128
+    pixels = torch.where(marks[:, None], 255, 0).expand(-1, 3, -1, -1).to(torch.uint8)
+    given = given.reading(ImageInput(pixels=pixels, evidence=marks))
+    cropped = Augment(AugmentConfig(random_crop=0.3), spec, 9)(given, 0).input
+    assert ((cropped.pixels[:, 0] > 127) == cropped.evidence).float().mean() > 0.99
+    assert Augment(AugmentConfig(rand_ops=1), spec, 9)(given, 0).input.evidence is None

@@ -1,0 +1,138 @@
+"""An image file, or an array, becomes pixels: upright, a byte a pixel and colour, of the size that is asked for."""
+
+import io
+import stat
+import warnings
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from attnpred.data.places import Reach
+from attnpred.modalities.image.fit import Box, Fit
+
+Pixels = NDArray[np.uint8]
+# All that pictures come in. Pillow reads more, by programs that it starts (EPS) or decoders that few files test.
+FORMATS = ("PNG", "JPEG", "GIF", "BMP", "TIFF", "WEBP", "AVIF", "JPEG2000", "PPM", "ICO", "TGA")
+GREY_MODES = {"1", "L", "LA"}
+WIDE, FLOAT = ("I", "I;16", "I;16L", "I;16B", "I;16N"), "F"  # modes of more than a byte a pixel
+ORIENTATION, LYING = 0x0112, (5, 6, 7, 8)  # the camera's note in a file, and its values that swap width and height
+
+
+def open_image(source: str | Path | io.BytesIO, fit: Fit | None = None, box: Box | None = None) -> Any:
+    """The image upright, as a camera's note in the file says; OSError or ValueError where there is none to be read.
+
+    A JPEG is decoded to no more than what `fit` and `box` (left, top, right, bottom, of 0 to 1) need.
+    """
+    from PIL import Image, ImageOps
+
+    if not isinstance(source, io.BytesIO) and not stat.S_ISREG(Path(source).stat().st_mode):
+        raise ValueError("not a file")
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+            Image.init()
+            image = Image.open(source, formats=[one for one in FORMATS if one in Image.OPEN])
+        most = Image.MAX_IMAGE_PIXELS
+        if most is not None and image.width * image.height > most:
+            image.close()
+            raise ValueError(f"{image.width:,} × {image.height:,} pixels are more than {most:,}")
+        if fit is not None and image.format == "JPEG":
+            _decode_smaller(image, fit, box)
+        image.load()
+        ImageOps.exif_transpose(image, in_place=True)
+        return in_bytes(image)
+    except OSError:
+        raise
+    except Exception as error:  # of any type, by where the file is damaged
+        raise ValueError(str(error)) from error
+
+
+def _decode_smaller(image: Any, fit: Fit, box: Box | None) -> None:
+    """Has the decoder leave out detail that would be averaged away, which takes a fraction of the time."""
+    lying = image.getexif().get(ORIENTATION) in LYING
+    width, height = reversed(image.size) if lying else image.size
+    least = fit.needed(width, height, None if box is None else scaled(box, width, height))
+    image.draft(None, least[::-1] if lying else least)
+
+
+def scaled(box: Box, width: int, height: int) -> Box:
+    """A box of 0 to 1 in an image's pixels."""
+    left, top, right, bottom = box
+    return left * width, top * height, right * width, bottom * height
+
+
+def in_bytes(image: Any) -> Any:
+    """The PIL image with a byte a pixel and colour: 16 bits and numbers are scaled, not cut off, or else refused."""
+    from PIL import Image
+
+    if image.mode in WIDE:
+        values = np.asarray(image).astype(np.int64)
+        if values.min() < 0 or values.max() > 65_535:
+            raise ValueError(f"has pixels of {values.min()} to {values.max()}; bring them into 16 bits, 0 to 65535")
+        levels = values / 257
+    elif image.mode == FLOAT:
+        levels = np.asarray(image).astype(np.float64)
+        if not np.isfinite(levels).all():
+            raise ValueError("has pixels that are no numbers")
+        if levels.min() < 0 or levels.max() > 255:
+            raise ValueError(f"has pixels of {levels.min():g} to {levels.max():g}; bring them into 0 to 1, or 0 to 255")
+        if levels.max() <= 1:
+            levels = levels * 255
+    else:
+        return image
+    return Image.fromarray(np.rint(levels).astype(np.uint8))
+
+
+def in_colours(image: Any, channels: int) -> Any:
+    """The PIL image with so many channels; what is transparent shows white."""
+    from PIL import Image
+
+    mode = "L" if channels == 1 else "RGB"
+    if image.mode == mode:
+        return image
+    if image.has_transparency_data:
+        seen = image.convert("RGBA")
+        image = Image.alpha_composite(Image.new("RGBA", seen.size, "white"), seen)
+    return image.convert(mode)
+
+
+def as_pixels(image: Any, channels: int) -> Pixels:
+    """(channels, height, width) of a PIL image, converted to so many channels."""
+    values = np.asarray(in_colours(image, channels))
+    return values[None] if channels == 1 else values.transpose(2, 0, 1)
+
+
+def fitted(image: Any, channels: int, fit: Fit, box: Box | None = None) -> Pixels:
+    """(channels, height, width) of a PIL image brought to a size; of the `box` of it, of 0 to 1, where one is given."""
+    image = in_colours(image, channels)  # colours first: a palette's numbers can't be averaged
+    return as_pixels(fit.apply(image, None if box is None else scaled(box, *image.size)), channels)
+
+
+def content(value: Any, reach: Reach) -> bytes | Path:
+    """The bytes of a source's image as `datasets` keeps it, or the file that holds them."""
+    held, path = (value.get("bytes"), value.get("path")) if isinstance(value, dict) else (None, None)
+    if held and isinstance(held, bytes):
+        return held
+    if path and isinstance(path, str):
+        return reach.file(path)
+    raise ValueError("is no image")
+
+
+def decode(value: Any, reach: Reach, fit: Fit | None = None, channels: int | None = None) -> Pixels:
+    """One image of a source, an array or a file: (1 or 3, height, width), of its own size and colours unless told."""
+    if isinstance(value, np.ndarray) and fit is None and channels is None:
+        return value[None] if value.ndim == 2 else value.transpose(2, 0, 1)
+    image = opened(value, reach, fit)
+    channels = channels or (1 if image.mode in GREY_MODES else 3)
+    return as_pixels(image, channels) if fit is None else fitted(image, channels, fit)
+
+
+def opened(value: Any, reach: Reach, fit: Fit | None) -> Any:
+    from PIL import Image
+
+    if isinstance(value, np.ndarray):
+        return Image.fromarray(value)
+    held = content(value, reach)
+    return open_image(io.BytesIO(held) if isinstance(held, bytes) else held, fit)

@@ -1,0 +1,65 @@
+"""Images of any size become images of one size, by cropping, padding or stretching."""
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+WAYS = ("crop", "pad", "stretch")
+Box = tuple[float, float, float, float]  # left, top, right, bottom in pixels
+NARROWEST, WIDEST = 3 / 4, 4 / 3  # width by height of a random crop
+
+
+@dataclass(frozen=True)
+class Fit:
+    """The size that images are brought to, and how."""
+
+    height: int
+    width: int
+    way: str = "stretch"
+    share: float = 1.0  # of the largest crop's sides that is kept
+
+    def options(self) -> dict[str, Any]:
+        """Beside the size, which the specification has."""
+        return {"fit": self.way, "crop_share": self.share}
+
+    def crop(self, width: int, height: int) -> Box:
+        """The part of an image of this size that is shown."""
+        if self.way != "crop":
+            return 0.0, 0.0, float(width), float(height)
+        scale = min(width / self.width, height / self.height) * self.share
+        across, down = self.width * scale, self.height * scale
+        left, top = (width - across) / 2, (height - down) / 2
+        return left, top, left + across, top + down
+
+    def needed(self, width: int, height: int, box: Box | None = None) -> tuple[int, int]:
+        """The least size that an image of this size can be decoded to and lose nothing of what is shown."""
+        left, top, right, bottom = box or self.crop(width, height)
+        scale = max(self.width / max(right - left, 1), self.height / max(bottom - top, 1))
+        return math.ceil(width * scale), math.ceil(height * scale)
+
+    def apply(self, image: Any, box: Box | None = None) -> Any:
+        """The PIL image at the size, of the `box` of it where one is given. Its mode must have colours, not numbers."""
+        from PIL import Image, ImageOps
+
+        size = (self.width, self.height)
+        if box is None and self.way == "pad":
+            return image if image.size == size else ImageOps.pad(image, size, Image.Resampling.BILINEAR)
+        box = box or self.crop(*image.size)
+        if image.size == size and box == (0, 0, *size):
+            return image
+        return image.resize(size, Image.Resampling.BILINEAR, box=box)
+
+
+def random_boxes(drawn: NDArray[np.float64], smallest: float) -> NDArray[np.float64]:
+    """Crops of at least the share `smallest` of an image's area: (images, 4) left, top, right, bottom, of 0 to 1.
+
+    `drawn` holds four random numbers of 0 to 1 for each: for area, shape, and the two places.
+    """
+    area = smallest + (1 - smallest) * drawn[:, 0]
+    shape = np.exp(math.log(NARROWEST) + (math.log(WIDEST) - math.log(NARROWEST)) * drawn[:, 1])
+    across, down = np.minimum(np.sqrt(area * shape), 1), np.minimum(np.sqrt(area / shape), 1)
+    left, top = (1 - across) * drawn[:, 2], (1 - down) * drawn[:, 3]
+    return np.stack((left, top, left + across, top + down), 1)
