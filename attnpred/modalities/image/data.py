@@ -20,8 +20,7 @@ from attnpred.data.splits import Split, carving, source_split
 from attnpred.errors import UserError
 from attnpred.files import read_json, write_json
 from attnpred.modalities.image.batch import ImageInput, ImageSpec
-from attnpred.modalities.image.decoding import Pixels
-from attnpred.modalities.image.fit import Fit, random_boxes
+from attnpred.modalities.image.fit import Fit, Pixels, random_boxes
 from attnpred.modalities.image.loader import DecodingLoader
 from attnpred.modalities.image.pixels import FileStore, PixelStore, described, statistics, write_files, write_pixels
 from attnpred.modalities.image.reader import ImageReader

@@ -7,12 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from attnpred.data.places import Reach
-from attnpred.modalities.image.fit import Box, Fit
+from attnpred.modalities.image.fit import Box, Fit, Pixels
 
-Pixels = NDArray[np.uint8]
 # All that pictures come in. Pillow reads more, by programs that it starts (EPS) or decoders that few files test.
 FORMATS = ("PNG", "JPEG", "GIF", "BMP", "TIFF", "WEBP", "AVIF", "JPEG2000", "PPM", "ICO", "TGA")
 GREY_MODES = {"1", "L", "LA"}
@@ -106,8 +104,8 @@ def as_pixels(image: Any, channels: int) -> Pixels:
 
 def fitted(image: Any, channels: int, fit: Fit, box: Box | None = None) -> Pixels:
     """(channels, height, width) of a PIL image brought to a size; of the `box` of it, of 0 to 1, where one is given."""
-    image = in_colours(image, channels)  # colours first: a palette's numbers can't be averaged
-    return as_pixels(fit.apply(image, None if box is None else scaled(box, *image.size)), channels)
+    pixels = as_pixels(image, channels)  # colours first: a palette's numbers can't be averaged
+    return fit.apply(pixels, None if box is None else scaled(box, *image.size))
 
 
 def content(value: Any, reach: Reach) -> bytes | Path:

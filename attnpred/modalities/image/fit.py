@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 WAYS = ("crop", "pad", "stretch")
+Pixels = NDArray[np.uint8]
 Box = tuple[float, float, float, float]  # left, top, right, bottom in pixels
 NARROWEST, WIDEST = 3 / 4, 4 / 3  # width by height of a random crop
 
@@ -40,17 +41,33 @@ class Fit:
         scale = max(self.width / max(right - left, 1), self.height / max(bottom - top, 1))
         return math.ceil(width * scale), math.ceil(height * scale)
 
-    def apply(self, image: Any, box: Box | None = None) -> Any:
-        """The PIL image at the size, of the `box` of it where one is given. Its mode must have colours, not numbers."""
-        from PIL import Image, ImageOps
-
-        size = (self.width, self.height)
+    def apply(self, pixels: Pixels, box: Box | None = None) -> Pixels:
+        """(channels, height, width) at the size, of the `box` of it where one is given."""
+        _, height, width = pixels.shape
         if box is None and self.way == "pad":
-            return image if image.size == size else ImageOps.pad(image, size, Image.Resampling.BILINEAR)
-        box = box or self.crop(*image.size)
-        if image.size == size and box == (0, 0, *size):
-            return image
-        return image.resize(size, Image.Resampling.BILINEAR, box=box)
+            return self._padded(pixels)
+        left, top, right, bottom = map(round, box or self.crop(width, height))
+        return _resized(pixels[:, top : max(bottom, top + 1), left : max(right, left + 1)], self.height, self.width)
+
+    def _padded(self, pixels: Pixels) -> Pixels:
+        channels, height, width = pixels.shape
+        scale = min(self.height / height, self.width / width)
+        down, across = max(1, round(height * scale)), max(1, round(width * scale))
+        top, left = (self.height - down) // 2, (self.width - across) // 2
+        whole = np.zeros((channels, self.height, self.width), np.uint8)
+        whole[:, top : top + down, left : left + across] = _resized(pixels, down, across)
+        return whole
+
+
+def _resized(pixels: Pixels, height: int, width: int) -> Pixels:
+    """By torch, which takes half of Pillow's time."""
+    if pixels.shape[1:] == (height, width):
+        return pixels
+    import torch
+    from torch.nn.functional import interpolate
+
+    given = torch.from_numpy(np.array(pixels))[None]
+    return interpolate(given, (height, width), mode="bilinear", antialias=True)[0].numpy()
 
 
 def random_boxes(drawn: NDArray[np.float64], smallest: float) -> NDArray[np.float64]:

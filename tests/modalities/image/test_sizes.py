@@ -48,7 +48,7 @@ def steps():
     ids=str,
 )
 def test_the_part_that_is_shown(fit, expected):
-    pixels = as_pixels(fit.apply(steps()), 1)
+    pixels = fit.apply(as_pixels(steps(), 1))
     assert pixels.shape == (1, 20, 20)
     row = pixels[0, 0 if fit.way == "pad" else 10]
     assert (int(row[1]), int(row[-2])) == expected
