@@ -105,13 +105,13 @@ class Bert(Model):
         answer = self.head(self.dropout(pooled))
         if share is None:
             return ModelOutput(answer)
+        attentions = encoders.attentions(self.encoder, encoded)
         if self.predicted is not None:
             importance = self.predicted((self.entrance()(texts.tokens), features), pooled, answer, own, choice=choice)
         else:
-            flowed = share if self.pool.kind == "attention" else pass_through(share, encoded.attentions[-1])
+            flowed = share if self.pool.kind == "attention" else pass_through(share, attentions[-1])
             importance = normalise(flowed, own)
-        layers: tuple[Tensor, ...] = tuple(encoded.attentions) if need_layers else ()
-        return ModelOutput(answer, Attention(importance, layers, read=share))
+        return ModelOutput(answer, Attention(importance, attentions if need_layers else (), read=share))
 
     def save_assets(self, directory: Path) -> None:
         values = self.encoder.config.to_dict()

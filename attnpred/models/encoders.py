@@ -77,6 +77,9 @@ def _adapted(encoder: Any) -> Any:
         encoder.set_attn_implementation(INTERFACE)
     if getattr(encoder, "pooler", None) is not None:
         encoder.pooler = None  # parameters that get no gradient would stop training on several devices
+    for name, parameter in encoder.named_parameters():
+        if "_global." in name:  # of Longformer, for tokens that read the whole text: here none does
+            parameter.requires_grad_(False)
     table = encoder.get_input_embeddings()
     if type(table) is nn.Embedding:
         encoder.set_input_embeddings(Embedding.of(table))
@@ -145,6 +148,21 @@ def last_layer(encoder: Any) -> set[nn.Module] | bool:
     """
     layers = _layers(encoder)
     return set(layers[-1].modules()) if layers else True
+
+
+def attentions(encoder: Any, encoded: Any) -> tuple[Tensor, ...]:
+    """The weights of every layer, (batch, heads, query, key); empty where they were not asked for."""
+    found: tuple[Tensor, ...] = tuple(encoded.attentions or ())
+    return tuple(map(_from_windows, found)) if encoder.config.model_type == "longformer" else found
+
+
+def _from_windows(weights: Tensor) -> Tensor:
+    """Longformer's weights say how much each token reads of its neighbours: (batch, heads, query, window + 1)."""
+    batch, heads, length, around = weights.shape
+    wide = weights.new_zeros(batch, heads, length, length + around - 1)
+    places = torch.arange(length, device=weights.device)[:, None] + torch.arange(around, device=weights.device)
+    wide = wide.scatter(3, places.expand_as(weights), weights)
+    return wide[..., around // 2 : around // 2 + length]
 
 
 def levels(encoder: Any) -> list[list[nn.Module]]:

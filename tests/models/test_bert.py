@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 from transformers import (
+    AlbertConfig,
     AutoModel,
     BertConfig,
     BertModel,
@@ -13,9 +14,12 @@ from transformers import (
     DistilBertConfig,
     ElectraConfig,
     EuroBertConfig,
+    LongformerConfig,
     ModernBertConfig,
+    MPNetConfig,
     RobertaConfig,
     T5Config,
+    XLMRobertaConfig,
 )
 
 from attnpred.errors import UserError
@@ -41,12 +45,17 @@ FAMILIES = {
         **SMALL, local_attention=4, global_attn_every_n_layers=2, cls_token_id=2, sep_token_id=3
     ),
     "eurobert": EuroBertConfig(**SMALL, num_key_value_heads=2),  # heads that share keys
-    "deberta": DebertaV2Config(**SMALL),  # attends with its own code
+    "xlm-roberta": XLMRobertaConfig(**SMALL, max_position_embeddings=40),
+    "albert": AlbertConfig(**SMALL, embedding_size=8),  # all layers share their weights
+    # these attend with their own code
+    "deberta": DebertaV2Config(**SMALL),
+    "mpnet": MPNetConfig(**SMALL, max_position_embeddings=40),
+    "longformer": LongformerConfig(**SMALL, max_position_embeddings=40, attention_window=8),
 }
 
 
 @pytest.mark.parametrize("family", FAMILIES)
-def test_other_families_keep_the_contract(family, encoder):
+def test_other_families_keep_the_contract(family, encoder, tmp_path):
     torch.manual_seed(0)
     model = Bert(make_config("bert", source=str(encoder)), wrapped(TEXT), architecture=FAMILIES[family]).eval()
     batch = text_batch()
@@ -59,15 +68,21 @@ def test_other_families_keep_the_contract(family, encoder):
         torch.testing.assert_close(real.sum(-1), torch.ones(real.shape[:2]), atol=1e-4, rtol=1e-4)
         assert (weights.mean(1)[0].diagonal() > 0).all()
         assert (weights[1, :, :3, 3:] == 0).all()
-        windowed = family == "modernbert" and weights is asked.attention.layers[1]
+        windowed = family == "longformer" or (family == "modernbert" and weights is asked.attention.layers[1])
         assert (weights[0, :, 0, 6] == 0).all() == windowed
     lean, last = (
         model.encoder(input_ids=batch.input.tokens, output_attentions=o) for o in (last_layer(model.encoder), True)
     )
     torch.testing.assert_close(lean.attentions[-1], last.attentions[-1])
-    assert len(lean.attentions) == (2 if family == "deberta" else 1)
+    own_code = family in ("deberta", "mpnet", "longformer") or family == "albert"  # whose one layer is asked twice
+    assert len(lean.attentions) == (2 if own_code else 1)
     silent.answer.sum().backward()
-    assert [key for key, parameter in model.named_parameters() if parameter.grad is None] == []
+    idle = [key for key, parameter in model.named_parameters() if parameter.grad is None]
+    assert idle == [key for key in idle if family == "longformer" and "_global." in key]
+    model.save_assets(tmp_path)
+    restored = Bert.restore(model.config, wrapped(TEXT), tmp_path).eval()
+    restored.load_state_dict(model.state_dict())
+    assert torch.equal(restored(batch).answer, silent.answer)
     ours = model.encoder(input_ids=batch.input.tokens, attention_mask=valid).last_hidden_state
     model.encoder.set_attn_implementation("eager")
     theirs = model.encoder(input_ids=batch.input.tokens, attention_mask=valid).last_hidden_state
