@@ -64,7 +64,7 @@ def read(path: Path) -> Record:
 
     def load(name: str, parse: Any) -> Any:
         try:
-            status = (path / name).stat()
+            status = (path / name).lstat()  # no run links to what is its own; a stranger's would lead elsewhere
             if not stat.S_ISREG(status.st_mode) or status.st_size > LARGEST:
                 raise ValueError
             return parse((path / name).read_bytes())

@@ -3,6 +3,7 @@
 import math
 import os
 import platform
+import stat
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -89,6 +90,8 @@ def _left(points: list[dict[str, Any]], total: int | None) -> float | None:
 def _tail(file: Path) -> Iterator[dict[str, Any]]:
     """The last points, whatever is half written among them."""
     try:
+        if not stat.S_ISREG(file.lstat().st_mode):  # a pipe would be waited for
+            return
         with file.open("rb") as stream:
             start = max(0, stream.seek(0, os.SEEK_END) - TAIL)
             stream.seek(start)

@@ -96,6 +96,18 @@ def test_chosen_by_what_they_are_and_by_the_status_they_have(tmp_path, capsys):
     assert "dead, to go on with by attnpred resume: 1" in capsys.readouterr().err
 
 
+def test_a_pipe_is_not_waited_for_and_a_link_not_followed(tmp_path, capsys):
+    run = make_run(tmp_path / "runs" / "0", points=2)
+    (run / "metrics.jsonl").unlink()
+    os.mkfifo(run / "metrics.jsonl")
+    (run / "metrics.json").rename(tmp_path / "elsewhere.json")
+    (run / "metrics.json").symlink_to(tmp_path / "elsewhere.json")
+    (one,) = index.find([str(tmp_path / "runs")]).records
+    assert (one.problem, one.results) == ("metrics.json cannot be read", {})
+    assert progress(one).step is None
+    assert main(["runs", str(tmp_path / "runs"), "--json"]) == 0
+
+
 def test_no_runs(tmp_path, capsys):
     assert main(["runs", str(tmp_path)]) == 0
     assert capsys.readouterr() == ("", "no runs\n")
