@@ -70,7 +70,16 @@ def _odd_state(found: Any, fresh: Optimizer) -> str | None:
             return f".state[{key}]"
         if (name := _odd_moment(kept, parameters[key], type(fresh).__name__)) is not None:
             return f".state[{key}].{name}"
+    if type(fresh).__name__ == "SGD" and (key := _without_momentum(found["state"], parameters)) is not None:
+        return f".state[{key}].momentum_buffer"
     return None
+
+
+def _without_momentum(state: dict[int, dict[str, Any]], parameters: list[Tensor]) -> int | None:
+    """A trained parameter that has no momentum while others have; SGD's fused step makes all of them anew, or none."""
+    has = [state.get(key, {}).get("momentum_buffer") is not None for key in range(len(parameters))]
+    missing = (key for key, one in enumerate(parameters) if one.requires_grad and not has[key])
+    return next(missing, None) if any(has) else None
 
 
 def _odd_option(group: dict[str, Any], own: dict[str, Any]) -> str | None:

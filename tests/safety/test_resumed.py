@@ -212,6 +212,12 @@ def test_moments_of_another_form(kind, path, name, odd, unresumed):
     assert "last.ckpt: cannot be gone on from (optimizer_states[0]." in line
 
 
+def test_momentum_that_one_parameter_lacks(unresumed):
+    """Made anew where none has any: the fused step makes all of them, or none."""
+    line = unresumed("sgd", lambda run: change(run, (*MOMENTS, "state", 1), DELETED))
+    assert "last.ckpt: cannot be gone on from (optimizer_states[0].state[1].momentum_buffer" in line
+
+
 DESCRIBED = {
     "turns": ["x", 7, {}, [1], [{}], [{"turn": "x"}], [{"turn": 1}], None],
     "pruned": [7, [], {}],
