@@ -181,7 +181,7 @@ class Data(ABC, Generic[C, R, S]):
     def _tell_skipped(self, place: str, store: S, count: int) -> None:
         whole = len(store.targets.values)
         if count == whole:
-            raise UserError(f"{place}: every row is bad; see what data.on_bad_row=fail says of the first")
+            raise none_good(place)
         if count and place not in self._told:
             self._told.add(place)
             known = "; ".join(store.about.get("bad", []))
@@ -191,3 +191,7 @@ class Data(ABC, Generic[C, R, S]):
         """What an entry of the cache is known by, beside its inputs."""
         skipping = {} if self.config.on_bad_row == "fail" else {"on_bad_row": "skip"}
         return {"target": self.target.key(), **skipping}
+
+
+def none_good(place: str) -> UserError:
+    return UserError(f"{place}: every row is bad; see what data.on_bad_row=fail says of the first")

@@ -177,6 +177,13 @@ def test_rows_none_at_all(kind, tmp_path):
         data(config(source, tmp_path / "cache")).loader("test")
 
 
+def test_a_text_source_of_bad_rows_alone(tmp_path):
+    """Told before a tokenizer is learned of them."""
+    source = make_text_source(tmp_path / "source", rows={"train": ([""] * 30, [0, 1] * 15)})
+    with pytest.raises(UserError, match=r"data\.train_split=train: every row is bad"):
+        text_data(text_config(source, tmp_path / "cache", on_bad_row="skip")).loader("train")
+
+
 @pytest.mark.parametrize("kind", ["text", "image"])
 def test_a_source_of_other_classes_than_the_models(kind, tmp_path):
     make, config, data = (

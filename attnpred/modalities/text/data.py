@@ -17,7 +17,7 @@ from attnpred.config.schema import Invalid, option
 from attnpred.console.say import counted
 from attnpred.contracts import Batch, InputSpec
 from attnpred.data import cache
-from attnpred.data.base import Data
+from attnpred.data.base import Data, none_good
 from attnpred.data.batching import BatchLoader, Integers, tokens_at_once
 from attnpred.data.places import files_digest
 from attnpred.data.splits import Split, carving, rows_of, source_split
@@ -248,6 +248,8 @@ class TextData(Data[TextDataConfig, TextReader, TokenStore]):
         if config.on_bad_row == "fail":
             self.target.require(stored, f"data.train_split={config.train_split}")
         good = np.flatnonzero(self.target.usable(stored))
+        if not len(good):
+            raise none_good(f"data.train_split={config.train_split}")
         strata = self.target.strata(stored, good)
         wanted = np.zeros(len(stored.values), bool)
         wanted[good[rows_of(config, "train", np.zeros(len(good), np.uint8) if strata is None else strata)]] = True
