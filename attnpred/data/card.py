@@ -9,6 +9,7 @@ from attnpred.errors import UserError
 
 CARD, OTHER = "README.md", ".huggingface.yaml"
 LARGEST_HEAD = untrusted.LARGEST_FILE
+PLACES = ("data_files", "data_dir")  # of a configuration: where its files are
 
 
 def check(directory: Path) -> None:
@@ -24,6 +25,17 @@ def check(directory: Path) -> None:
         for key, one_will_do in (("configs", False), ("dataset_info", True)):
             if key in known and not _mappings(known[key], one_will_do):
                 raise _odd(file, key, "a list of mappings")
+        for one in known.get("configs") or ():
+            _refuse_addresses(file, [one.get(key) for key in PLACES])
+
+
+def _refuse_addresses(file: Path, named: Any) -> None:
+    """The library asks whatever server is named, with the user's passwords for it, before it says which files it found."""
+    if isinstance(named, dict | list):
+        for inner in named.values() if isinstance(named, dict) else named:
+            _refuse_addresses(file, inner)
+    elif isinstance(named, str) and ("://" in named or "::" in named):
+        raise UserError(f"{file}: names {named}, which is no file of the directory; put the file there")
 
 
 def _head(file: Path) -> Any:

@@ -1,6 +1,7 @@
 """A dataset from a stranger runs no code and reads no file but its own; what is no picture is none."""
 
 import pickle
+import socket
 import subprocess
 import sys
 from contextlib import suppress
@@ -41,6 +42,24 @@ def test_a_card_names_no_file_of_elsewhere(path, tmp_path):
     message = refusal(source, tmp_path)
     assert "names a file outside of the directory" in message or "cannot be read" in message
     assert "a secret" not in message
+
+
+@pytest.mark.parametrize("path", ["http://127.0.0.1:{port}/a.csv", "zip://*.csv::http://127.0.0.1:{port}/a.zip"])
+@pytest.mark.parametrize(
+    "key", ["data_files: {{split: train, path: '{path}'}}", "data_files: ['{path}']", "data_dir: '{path}'"]
+)
+def test_a_card_has_no_server_asked(path, key, tmp_path):
+    source = tmp_path / "theirs"
+    source.mkdir()
+    (source / "train.csv").write_text("text\na\n")
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        where = path.format(port=server.getsockname()[1])
+        (source / "README.md").write_text(f"---\nconfigs:\n- config_name: default\n  {key.format(path=where)}\n---\n")
+        message = refusal(source, tmp_path)
+        server.settimeout(0.1)
+        with pytest.raises(TimeoutError):
+            server.accept()
+    assert "which is no file of the directory; put the file there" in message
 
 
 @pytest.mark.parametrize("name", ["theirs.py", "data.pkl", "data.pickle", "data.h5", "data.xml"])
