@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup train test test-all coverage test-postgres lint check fuzz audit bench tensorboard clean
+.PHONY: help setup train test test-all coverage test-postgres lint check siege audit bench tensorboard clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -39,8 +39,9 @@ lint: .venv/ready ## check style, format and types
 check: .venv/ready ## validate every shipped config
 	$(BIN)/attnpred check
 
-fuzz: .venv/ready ## try 2,000 malformed command lines, and 200 as processes of their own
-	ATTNPRED_FUZZ=2000 $(BIN)/python -m pytest tests/commands/test_fuzz.py $(ARGS)
+siege: .venv/ready ## try 20,000 hostile and malformed inputs, in an hour at most (ARGS="--kind tables --seconds 600 --seed 3")
+	$(BIN)/python -m pip install --quiet --editable '.[siege]'
+	$(BIN)/python -m tests.siege $(ARGS)
 
 audit: .venv/ready ## ask whether holes are known in the packages of .venv (3: nobody could be asked)
 	$(BIN)/python -m pip install --quiet --editable '.[audit]'

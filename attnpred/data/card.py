@@ -30,7 +30,7 @@ def check(directory: Path) -> None:
 
 
 def _refuse_addresses(file: Path, named: Any) -> None:
-    """The library asks whatever server is named, with the user's passwords for it, before it says which files it found."""
+    """The library asks whatever server is named, with the user's passwords for it, before it says what it found."""
     if isinstance(named, dict | list):
         for inner in named.values() if isinstance(named, dict) else named:
             _refuse_addresses(file, inner)
