@@ -13,6 +13,7 @@ import sys
 from pathlib import Path
 from types import ModuleType
 
+from attnpred import files
 from attnpred.config import packages
 from attnpred.console import stdout, streams
 from attnpred.console.secrets import hide, shown
@@ -47,6 +48,9 @@ def _answer(arguments: list[str]) -> int:
     except KeyboardInterrupt:
         return 130
     except Exception as error:
+        if isinstance(error, OSError) and (reason := files.of_the_disk(error)) is not None:
+            print(f"error: {shown(reason)}", file=sys.stderr)
+            return UserError.exit_code
         if (text := packages.told(error)) is None:
             raise
         print(hide(text), end="", file=sys.stderr)

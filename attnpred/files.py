@@ -4,6 +4,8 @@ import errno
 import json
 import os
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +13,8 @@ from attnpred.errors import UserError
 
 LONGEST_SHOWN = 80  # characters of a path that none can have
 LONGEST_WHOLE = 64  # digits of a whole number; beyond them none is meant, and a float could not hold it
-FULL = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
+# what a disk answers that is full, closed, broken, or out of reach: never a mistake of the program's
+OF_THE_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.ESTALE)
 
 
 def path_of(text: str, place: str = "") -> Path:
@@ -60,14 +63,33 @@ def write_json(path: Path, value: Any) -> None:
 def write_text(path: Path, text: str) -> None:
     """Replaces the file in one step, on disk before the old content is let go."""
     draft = path.with_name(f".{path.name}.{os.getpid()}")
-    draft.unlink(missing_ok=True)
+    with named(path):
+        draft.unlink(missing_ok=True)
+        try:
+            with draft.open("x", encoding="utf-8") as stream:
+                stream.write(text)
+                stream.flush()
+                os.fsync(stream.fileno())
+            draft.replace(path)
+        except BaseException:
+            remove(draft)
+            raise
+
+
+@contextmanager
+def named(path: Path) -> Iterator[None]:
+    """Has an error of the disk name the file, which it does not where the file was open already, or a draft of it."""
     try:
-        with draft.open("x", encoding="utf-8") as stream:
-            stream.write(text)
-            stream.flush()
-            os.fsync(stream.fileno())
-        draft.replace(path)
-    finally:
+        yield
+    except OSError as error:
+        if error.errno in OF_THE_DISK:
+            error.filename, error.filename2 = str(path), None
+        raise
+
+
+def remove(draft: Path) -> None:
+    """Removes what was only half written, if the disk lets go of it; what failed before is what counts."""
+    with suppress(OSError):
         draft.unlink(missing_ok=True)
 
 
@@ -80,17 +102,18 @@ def tidy(directory: Path) -> None:
 
 def to_disk(path: Path) -> None:
     """Waits until a file's content, or a directory's names, are where a loss of power leaves them."""
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+    with named(path):
+        handle = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
 
 
 def unwritable(directory: Path, error: OSError) -> str | None:
     """What to tell where a write below the directory failed; None where the error is of another kind."""
     place = Path(error.filename) if isinstance(error.filename, str) else directory
-    if error.errno not in FULL and not place.is_relative_to(directory):
+    if error.errno not in OF_THE_DISK and not place.is_relative_to(directory):
         return None
     try:
         free = f", {shutil.disk_usage(directory).free / 2**20:,.0f} MiB are free"
@@ -100,6 +123,14 @@ def unwritable(directory: Path, error: OSError) -> str | None:
         f"{place}: cannot be written ({error.strerror}{free}). What was saved before is whole: "
         f"mend that, and go on with attnpred resume {directory}"
     )
+
+
+def of_the_disk(error: OSError) -> str | None:
+    """What to tell of an error that nobody knew more about; None where it may be a mistake of the program's."""
+    if error.errno not in OF_THE_DISK:
+        return None
+    place = os.fsdecode(error.filename) if isinstance(error.filename, str | bytes) else "a file"
+    return f"{place}: {error.strerror}; mend the disk or make room, and give the command again"
 
 
 def read_json(path: Path) -> Any:

@@ -14,7 +14,8 @@ from attnpred.errors import UserError
 from attnpred.files import plain_json
 
 # to go of a run directory, in this order: until then it is known as a run, and held
-LAST = ("checkpoints", "metrics.json", "config.yaml", "run.json", ".lock")
+LAST = ("checkpoints", "metrics.json", "config.yaml", "run.json", ".ranks.lock", ".lock")
+FURTHER = (".job.lock", ".ranks.lock")  # of a sweep's job, and of ranks whose launch was killed
 DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 LARGEST = 2**22  # bytes of a run.json
 
@@ -60,7 +61,7 @@ class Opened:
                 fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except OSError:
                 raise self._at_work() from None
-            if _is_locked(self.own, ".job.lock"):
+            if any(_is_locked(self.own, name) for name in FURTHER):
                 raise self._at_work()
             yield
         finally:
@@ -128,7 +129,7 @@ def others_below(run: Opened) -> Path | None:
 
 
 def _is_held(directory: int, names: set[str]) -> bool:
-    return any(_is_locked(directory, name) for name in names & {".lock", ".job.lock"})
+    return any(_is_locked(directory, name) for name in names & {".lock", *FURTHER})
 
 
 def _is_locked(directory: int, name: str) -> bool:

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from attnpred.errors import BadRow
+from attnpred.files import named
 
 EVIDENCE_FILE = "evidence.bin"
 Marks = NDArray[np.bool_]
@@ -22,7 +23,8 @@ def append_evidence(directory: Path, marks: NDArray[Any]) -> None:
 def stored_evidence(directory: Path, shape: tuple[int, ...], dtype: type[np.generic]) -> NDArray[Any] | None:
     """The marks that `append_evidence` left, read as they are needed; None where there are none."""
     path = directory / EVIDENCE_FILE
-    return np.memmap(path, dtype, mode="r", shape=shape) if path.exists() else None
+    with named(path):
+        return np.memmap(path, dtype, mode="r", shape=shape) if path.exists() else None
 
 
 class EvidenceColumn:

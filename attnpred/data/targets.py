@@ -12,6 +12,7 @@ from torch import Tensor
 
 from attnpred.contracts import TargetSpec
 from attnpred.errors import BadRow, UserError
+from attnpred.files import named
 
 TARGETS = "targets.npy"
 S = TypeVar("S", bound=TargetSpec)
@@ -29,7 +30,8 @@ class Stored:
 
     @classmethod
     def load(cls, directory: Path, about: dict[str, Any]) -> "Stored":
-        return cls(np.load(directory / TARGETS, allow_pickle=False, mmap_mode="r"), about)
+        with named(directory / TARGETS):
+            return cls(np.load(directory / TARGETS, allow_pickle=False, mmap_mode="r"), about)
 
 
 class Collector(ABC):

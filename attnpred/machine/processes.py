@@ -1,12 +1,16 @@
-"""Child processes: several ranks of one run, or the jobs of a sweep. They never get our command line."""
+"""Child processes: several ranks of one run, or the jobs of a sweep. They never get our command line.
 
-import ctypes
+Each has a guard (guard.py) between itself and us, so that none outlives its parent by more than some seconds.
+"""
+
+from __future__ import annotations
+
 import os
 import signal
 import sys
-from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
-from subprocess import DEVNULL, Popen
+from subprocess import DEVNULL, PIPE, Popen
 from types import FrameType
 from typing import IO
 
@@ -14,8 +18,38 @@ from attnpred.config import packages
 from attnpred.config.schema import PACKAGE
 from attnpred.errors import Interrupted, UserError
 
-PR_SET_PDEATHSIG = 1  # of Linux
+BEGUN = 18  # where /proc tells when a process began, counted behind its state
+GUARD = [sys.executable, "-I", "-S", str(Path(__file__).with_name("guard.py"))]
 UNTOLD = 3  # exit code of a rank in which a package's code failed; run.json says how
+
+
+@dataclass(frozen=True)
+class Known:
+    """A process of this machine, which is not mistaken for a later one of its number."""
+
+    number: int
+    begun: str
+
+    @classmethod
+    def this(cls) -> Known:
+        return cls(os.getpid(), cls._begun(os.getpid()))
+
+    def lives(self) -> bool:
+        return self._begun(self.number) == self.begun
+
+    @staticmethod
+    def _begun(number: int) -> str:
+        """Empty where it has ended, or the system does not tell."""
+        try:
+            state, *rest = Path(f"/proc/{number}/stat").read_text().rpartition(")")[2].split()
+        except OSError:
+            return ""
+        return "" if state in "ZX" else rest[BEGUN]
+
+
+def guarded(command: list[str]) -> list[str]:
+    """The command as a child of this process alone, to be started at once; it has a session of its own."""
+    return [*GUARD, str(os.getpid()), *command]
 
 
 def spread(module: str, arguments: list[str], count: int) -> int:
@@ -25,30 +59,11 @@ def spread(module: str, arguments: list[str], count: int) -> int:
     """
     allowed = os.environ.get("OMP_NUM_THREADS", "").partition(",")[0]  # of a sweep's job, its share of the cores
     threads = max(1, int(allowed or os.cpu_count() or 1) // count)
-    launcher = ["-m", "attnpred.machine.torchrun", "--standalone", f"--nproc-per-node={count}", "-m", module]
-    code = run([sys.executable, *launcher, *arguments], {"OMP_NUM_THREADS": str(threads)})
+    command = [sys.executable, "-m", "attnpred.machine.torchrun", str(count), module, *arguments]
+    code = run(command, {"OMP_NUM_THREADS": str(threads)})
     if code not in (0, UserError.exit_code, UNTOLD):
         raise RuntimeError(f"a rank of the run failed (exit code {code}); its error stands above")
     return code
-
-
-def leave_with_parent(parent: int | None = None) -> Callable[[], None]:
-    """To be called in a child before its program begins: it ends in order when its parent, this process, is killed.
-
-    Left alone it would train on, and nobody would know.
-    """
-    parent = parent or os.getpid()
-    prctl = ctypes.CDLL(None).prctl if sys.platform == "linux" else None
-
-    def leave_with() -> None:
-        if hasattr(signal, "SIGUSR1"):
-            signal.signal(signal.SIGUSR1, signal.SIG_IGN)  # until training knows what it means; torchrun never does
-        if prctl is not None:
-            prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
-            if os.getppid() != parent:  # which died meanwhile
-                os.kill(os.getpid(), signal.SIGTERM)
-
-    return leave_with
 
 
 def environment() -> dict[str, str]:
@@ -64,38 +79,34 @@ def environment() -> dict[str, str]:
 def start(command: list[str], directory: str, env: dict[str, str], log: IO[bytes] | None) -> Popen[bytes]:
     """A child that says nothing but in the log, or where we do; it ends with us.
 
-    It has a session of its own: an interrupt at the terminal reaches it once, through us.
+    Neither it nor its guard hears an interrupt at the terminal: that reaches it once, through us.
     """
     return Popen(
-        command,
+        guarded(command),
         env=env,
         cwd=directory,
         stdin=DEVNULL,
         stdout=DEVNULL,
         stderr=log,
         start_new_session=True,
-        preexec_fn=leave_with_parent(),
     )
 
 
 def run(command: list[str], further: dict[str, str] | None = None) -> int:
     """Runs a child to its end, with `further` environment, hands signals on to it, and returns its exit code.
 
-    An interrupt at the terminal reaches the child by itself; a termination reaches only us, so it is passed on, as is
+    An interrupt at the terminal reaches its guard by itself; a termination reaches only us, so it is passed on, as is
     the wish that all that trains be saved.
     """
     received: list[int] = []
 
     def note(number: int, frame: FrameType | None) -> None:
-        if number not in (signal.SIGINT, signal.SIGTERM):
-            for process in (child.pid, *_children(child.pid)):
-                os.kill(process, number)
-            return
-        received.append(number)
-        if number == signal.SIGTERM:
-            child.terminate()
+        if number != signal.SIGINT:
+            child.send_signal(number)
+        if number in (signal.SIGINT, signal.SIGTERM):
+            received.append(number)
 
-    child = Popen(command, env={**environment(), **(further or {})}, preexec_fn=leave_with_parent())
+    child = Popen(guarded(command), env={**environment(), **(further or {})})
     handed_on = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGUSR1") if hasattr(signal, name)]
     previous = {number: signal.signal(number, note) for number in handed_on}
     try:
@@ -108,9 +119,8 @@ def run(command: list[str], further: dict[str, str] | None = None) -> int:
     return code
 
 
-def _children(process: int) -> list[int]:
-    """Those it started itself, where the system tells."""
-    try:
-        return [int(number) for number in Path(f"/proc/{process}/task/{process}/children").read_text().split()]
-    except OSError:
-        return []
+def answer(command: list[str]) -> str | None:
+    """What a program writes to stdout; None where it is not there, or fails."""
+    with Popen(guarded(command), stdin=DEVNULL, stdout=PIPE, stderr=DEVNULL, text=True) as child:
+        told, _ = child.communicate()
+    return told if child.returncode == 0 else None

@@ -43,7 +43,7 @@ class CheckpointFiles(CheckpointIO):
                 raise signal from None
             raise UserError(_unwritable(path, checkpoint, error)) from error
         finally:
-            draft.unlink(missing_ok=True)
+            files.remove(draft)
 
     def load_checkpoint(
         self, path: Any, map_location: Any = lambda storage, loc: storage, weights_only: bool | None = True

@@ -3,7 +3,6 @@
 import hashlib
 import os
 import platform
-import subprocess
 import sys
 from datetime import datetime
 from importlib import metadata
@@ -12,6 +11,7 @@ from typing import Any
 
 from attnpred.config import schema
 from attnpred.errors import UserError
+from attnpred.machine import processes
 from attnpred.runs.forms import Form, misfit, one_of, text
 from attnpred.version import __version__
 
@@ -72,7 +72,5 @@ def _code_version() -> str | None:
     if not (schema.PACKAGE.parent / ".git").exists():
         return None
     command = ["git", "-C", str(schema.PACKAGE.parent), "describe", "--always", "--dirty", "--abbrev=12"]
-    try:
-        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
-    except (OSError, subprocess.CalledProcessError):
-        return None
+    told = processes.answer(command)
+    return None if told is None else told.strip()

@@ -2,6 +2,7 @@
 
 import json
 import os
+import threading
 import time
 from argparse import Namespace
 from collections.abc import Iterator, Mapping
@@ -16,7 +17,7 @@ from attnpred.config import compose, schema
 from attnpred.config.options import Config, LoggerConfig, OtherLoggerConfig
 from attnpred.console.secrets import scrub, shown
 from attnpred.errors import UserError
-from attnpred.files import plain_json, to_disk
+from attnpred.files import named, plain_json, to_disk
 
 METRICS, TENSORBOARD = "metrics.jsonl", "tensorboard"
 # W&B would keep the command line, paths, the state of a repository and what the terminal shows
@@ -42,7 +43,7 @@ class MetricsFile(Logger):
     def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
         values = {key: value for key, value in metrics.items() if key != "epoch"}
         line = {"step": step, "epoch": int(metrics.get("epoch", 0)), "time": round(time.time(), 3), **values}
-        with self.path.open("a", encoding="utf-8") as stream:
+        with named(self.path), self.path.open("a", encoding="utf-8") as stream:
             stream.write(json.dumps(line) + "\n")
 
     def log_hyperparams(self, params: dict[str, Any] | Namespace, *args: Any, **kwargs: Any) -> None:
@@ -73,6 +74,7 @@ def make(options: LoggerConfig, directory: Path) -> list[Logger]:
     if options.csv:
         loggers.append(CSVLogger(directory, name="", version=""))
     if options.tensorboard:
+        _hush_writer()
         loggers.append(TensorBoardLogger(directory, name="", version=TENSORBOARD, default_hp_metric=False))
     if options.wandb:
         from pytorch_lightning.loggers import WandbLogger
@@ -104,6 +106,20 @@ def _other(name: str, options: OtherLoggerConfig) -> Any:
     if not issubclass(found, Logger):
         raise UserError(f"{place}={options._target_}: is no Logger of Lightning's; derive it from that")
     return found
+
+
+def _hush_writer() -> None:
+    """TensorBoard's thread tells an error of the disk to whoever logs next; its traceback would come on top."""
+    usual = threading.excepthook
+    if getattr(usual, "hushes_writer", False):
+        return
+
+    def hook(met: threading.ExceptHookArgs) -> None:
+        if not (isinstance(met.exc_value, OSError) and type(met.thread).__name__ == "_AsyncWriterThread"):
+            usual(met)
+
+    hook.hushes_writer = True  # type: ignore[attr-defined]
+    threading.excepthook = hook
 
 
 def check(options: LoggerConfig) -> None:

@@ -60,7 +60,7 @@ class Run:
             run._write(known)
         except OSError as error:
             shutil.rmtree(run.path, ignore_errors=True)
-            raise _closed(config.output_dir, error) from None
+            raise closed(config.output_dir, error) from None
         return run
 
     def rewrite(self, config: Config) -> None:
@@ -285,10 +285,10 @@ def fresh(output_dir: str, name: str) -> Path:
             except FileExistsError:
                 continue
     except OSError as error:
-        raise _closed(output_dir, error) from None
+        raise closed(output_dir, error) from None
 
 
-def _closed(output_dir: str, error: OSError) -> UserError:
+def closed(output_dir: str, error: OSError) -> UserError:
     return UserError(f"output_dir={output_dir}: cannot be written ({error.strerror}); choose another directory")
 
 

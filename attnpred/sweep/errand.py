@@ -18,16 +18,19 @@ LOST = -signal.SIGKILL  # the exit code of a job whose machine was lost, as ofte
 class Errand:
     """Runs the command, once or again after it was lost; needs nothing but storage that it shares with the parent."""
 
-    def __init__(self, command: list[str], directory: str, place: Path) -> None:
-        """`directory` is where the command runs, `place` the job's own."""
-        self.command, self.directory, self.place = command, directory, place
+    def __init__(self, command: list[str], directory: str, place: Path, parent: processes.Known | None = None) -> None:
+        """`directory` is where the command runs, `place` the job's own; with `parent` it ends, if that is here."""
+        self.command, self.directory, self.place, self.parent = command, directory, place, parent
         self.child: Popen[bytes] | None = None
 
     def run(self) -> int:
         """To its end; its exit code."""
+        starter = os.getppid()
         with (self.place / LOG).open("ab") as log:
             self.child = processes.start(self.command, self.directory, processes.environment(), log)
         while (code := self.child.poll()) is None:
+            if self.parent is not None and not (os.getppid() == starter and self.parent.lives()):
+                os._exit(1)  # the command's guard ends with this process, and the command with that
             try:
                 time.sleep(PAUSE)
             except KeyboardInterrupt:  # how Ray, and on this machine submitit, take a job back
@@ -50,7 +53,7 @@ class Errand:
             with suppress(ChildProcessError):
                 # not `wait`, within which this signal may have come, and which holds a lock
                 os.waitid(os.P_PID, self.child.pid, os.WEXITED | os.WNOWAIT)
-        return DelayedSubmission(Errand(self.command, self.directory, self.place))
+        return DelayedSubmission(Errand(self.command, self.directory, self.place, self.parent))
 
 
 def note(job: Job, error: Exception) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 
 from attnpred.config import allowed
 from attnpred.errors import UserError
+from attnpred.files import remove
 
 LENGTH = 32  # bytes of the key
 
@@ -51,7 +52,7 @@ def key() -> bytes | None:
     except OSError:
         return None
     finally:
-        draft.unlink(missing_ok=True)
+        remove(draft)
     return _read()
 
 

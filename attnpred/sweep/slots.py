@@ -2,7 +2,8 @@
 
 import os
 import shutil
-import subprocess
+
+from attnpred.machine import processes
 
 
 def cores() -> int:
@@ -18,9 +19,9 @@ def visible() -> list[str]:
         return names[: names.index("-1")] if "-1" in names else names  # what CUDA makes of it
     if shutil.which("nvidia-smi") is None:
         return []
-    listed = subprocess.run(["nvidia-smi", "--list-gpus"], capture_output=True, text=True, check=False)
-    found = [line for line in listed.stdout.splitlines() if line.startswith("GPU ")]
-    return [str(number) for number in range(len(found))] if listed.returncode == 0 else []
+    listed = processes.answer(["nvidia-smi", "--list-gpus"]) or ""
+    found = [line for line in listed.splitlines() if line.startswith("GPU ")]
+    return [str(number) for number in range(len(found))]
 
 
 class Slots:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import platform
 import re
+import shutil
 import time
 from dataclasses import asdict, dataclass, field, fields
 from datetime import datetime
@@ -17,7 +18,7 @@ from attnpred.config.packages import trusted
 from attnpred.console.say import say
 from attnpred.errors import UserError
 from attnpred.files import write_json
-from attnpred.runs.run import fresh
+from attnpred.runs.run import closed, fresh
 from attnpred.sweep import record, seal
 from attnpred.sweep.job import OVER, Job
 from attnpred.sweep.kept import at_home, kept, variables
@@ -61,8 +62,13 @@ class Sweep:
         seal.key()  # a fault of the key shows before anything is made
         asked["variables"] = variables(asked["overrides"])
         sweep = cls(path=fresh(output_dir, "sweep"), started=now(), host=platform.node(), **asked)
-        sweep._lock = held(sweep.path)
-        sweep.save()
+        try:
+            sweep._lock = held(sweep.path)
+            sweep.save()
+        except OSError as error:
+            sweep.release()
+            shutil.rmtree(sweep.path, ignore_errors=True)
+            raise closed(output_dir, error) from None
         return sweep
 
     @classmethod

@@ -1,6 +1,5 @@
 """Training, one linear story: config, data, model, run directory, fit, test, result."""
 
-import os
 import signal
 import sys
 from collections.abc import Iterator
@@ -17,6 +16,7 @@ from attnpred.config import compose, packages, schema
 from attnpred.config.options import Config
 from attnpred.console import tables
 from attnpred.console.say import say
+from attnpred.console.secrets import shown
 from attnpred.contracts import ModelSpec
 from attnpred.data import columns
 from attnpred.data.batching import FewBatches
@@ -27,7 +27,7 @@ from attnpred.machine.device import Chosen, choose
 from attnpred.machine.process_setup import settle
 from attnpred.modalities.reader import save_reader
 from attnpred.models import size
-from attnpred.runs import checkpoint_files, loggers
+from attnpred.runs import checkpoint_files, loggers, ranks_lock
 from attnpred.runs.checkpoint_files import CheckpointFiles
 from attnpred.runs.run import PRUNE, Run, refuse_not_finite
 from attnpred.tasks.base import Task
@@ -75,6 +75,7 @@ def resume(run: Run, lead: ranks.Lead | None = None) -> Run:
         return run
     chosen = _ready(config)
     with _writable(run), run.held():
+        ranks_lock.await_end(run.path)
         tidy(run.path)
         checkpoint_files.tidy(run.checkpoints)
         parts = prepare(config)
@@ -118,7 +119,7 @@ def _train(run: Run, config: Config, chosen: Chosen, parts: tuple[Any, Learner],
             del parts  # each process has its own
             code = processes.spread("attnpred.training.train", [str(run.path)], chosen.devices)
             if code:
-                said = run.description()["error"]
+                said = run.description().get("error") or f"{run.path}: a rank failed; its error stands above"
                 raise Theirs(said, exit_code=1) if code == processes.UNTOLD else UserError(said)
     except Interrupted:
         run.finish("interrupted")
@@ -278,7 +279,8 @@ def main(path: str) -> None:
     config = run.config()
     crew = ranks.crew()
     try:
-        fit(config, choose(config.trainer, crew), run, *prepare(config))
+        with _writable(run):
+            fit(config, choose(config.trainer, crew), run, *prepare(config))
     except Interrupted as error:
         ranks.leave(error)
     except Pruned:
@@ -287,11 +289,14 @@ def main(path: str) -> None:
 
 
 if __name__ == "__main__":
-    processes.leave_with_parent(os.getppid())()  # torchrun, which may be killed alone
     try:
-        main(sys.argv[1])
+        with ranks_lock.at_work(Path(sys.argv[1])):
+            main(sys.argv[1])
     except UserError as mistake:
-        Run(Path(sys.argv[1])).describe(error=str(mistake))
+        try:
+            Run(Path(sys.argv[1])).describe(error=str(mistake))
+        except (OSError, UserError):  # the disk may be what failed
+            print(f"error: {shown(str(mistake))}", file=sys.stderr)
         sys.exit(mistake.exit_code)
     except Exception as error:
         if (text := packages.told(error)) is None:

@@ -1,5 +1,7 @@
 """Disks that fill up, vanish or refuse: what was saved stays whole, and one line says what to do."""
 
+import errno
+import io
 import os
 import shutil
 import subprocess
@@ -156,6 +158,46 @@ def test_a_directory_that_vanishes(tmp_path, monkeypatch, capsys):
     message = capsys.readouterr().err.splitlines()[-1]
     assert "metrics.jsonl: cannot be written (No such file or directory" in message
     assert "attnpred resume" in message
+
+
+@pytest.mark.parametrize("at", ["metrics.jsonl", "run.json", "events.out", "pixels.bin"])
+def test_a_disk_that_breaks_is_named_in_one_line(at, tmp_path, monkeypatch, capsys):
+    real, met, number = io.open, [], errno.EIO
+
+    def opened(file, mode="r", *args, **named):
+        if at in str(file) and set(mode) & set("wax") and not met:
+            met.append(file)
+            raise OSError(number, os.strerror(number))  # without a name, as of a file that was open already
+        return real(file, mode, *args, **named)
+
+    command = [
+        *SMALL,
+        f"output_dir={tmp_path / 'o'}",
+        f"data.cache_dir={tmp_path / 'cache'}",
+        "trainer.limit_batches=4",
+    ]
+    with monkeypatch.context() as patched:
+        patched.setattr(io, "open", opened)
+        assert main([*command, "resume=auto"]) == 2
+    (line,) = [line for line in capsys.readouterr().err.splitlines() if "error" in line.lower()]
+    assert line.startswith("error: ")
+    assert str(tmp_path) in line
+    assert os.strerror(number) in line
+    assert main([*command, "resume=auto"]) == 0
+    assert len(list(tmp_path.rglob("run.json"))) == 1
+
+
+def test_an_error_of_the_disk_is_no_mistake_of_ours(monkeypatch, capsys):
+    from attnpred.commands import check
+
+    def breaks(args):
+        raise OSError(errno.EIO, os.strerror(errno.EIO), "/some/file")
+
+    monkeypatch.setattr(check, "main", breaks)
+    assert main(["check"]) == 2
+    assert capsys.readouterr().err == (
+        "error: /some/file: Input/output error; mend the disk or make room, and give the command again\n"
+    )
 
 
 def test_errors_that_are_ours_stay_ours(tmp_path, monkeypatch):

@@ -52,11 +52,10 @@ def server():
     settings = [f"-cport={port}", "-clisten_addresses=127.0.0.1", f"-cunix_socket_directories={home}", "-cfsync=off"]
     with (home / "log").open("w") as log:
         running = subprocess.Popen(
-            [place / "postgres", "-D", home / "data", *settings],
+            processes.guarded([str(place / "postgres"), "-D", str(home / "data"), *settings]),
             stdout=log,
             stderr=log,
             cwd=home,
-            preexec_fn=processes.leave_with_parent(),
             **own,
         )
     address = f"postgresql://me:{PASSWORD}@127.0.0.1:{port}/postgres"

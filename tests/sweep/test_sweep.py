@@ -2,6 +2,7 @@
 
 import errno
 import json
+import os
 import signal
 import sys
 import time
@@ -286,3 +287,16 @@ def test_an_interrupted_sweep_that_is_launched_twice_at_once_stays_one(sweeps):
     refusal = next(text for child, text in zip(children, told, strict=True) if child.returncode == 2)
     assert "by another process" in refusal
     assert refusal.count("\n") == 1
+
+
+def test_a_sweep_that_cannot_be_written_leaves_nothing(sweeps, monkeypatch):
+    def fails(handle):
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "fsync", fails)
+        assert sweeps.train("seed=0,1") == 2
+    assert "output_dir=" in sweeps.err.splitlines()[-1]
+    assert "Input/output error" in sweeps.err.splitlines()[-1]
+    assert not list((sweeps.place / "outputs").rglob("*-sweep-*"))
+    assert sweeps.train("seed=0,1") == 0

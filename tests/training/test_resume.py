@@ -259,7 +259,7 @@ def test_two_processes_go_on_too(tmp_path):
     try:
         wait_for(lambda: list(directory.rglob("before.ckpt")), child, seconds=300)
         run = the_run(directory)
-        os.kill(ranks_of(run)[1], signal.SIGKILL)
+        os.kill(ranks_of(run)[-1], signal.SIGKILL)
         assert child.wait(60) == 1  # the other rank, torchrun and the launching process do not wait for it
     finally:
         child.kill()
@@ -290,7 +290,7 @@ def finished(place):
 
 
 def ranks_of(run):
-    """The processes that train it, torchrun among them, which comes first."""
+    """The processes that train it: torchrun and the ranks, and before each its guard."""
     found = subprocess.run(
         ["pgrep", "-f", f"attnpred.training.train {run.path}"], capture_output=True, text=True, check=False
     )

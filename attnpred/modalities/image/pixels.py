@@ -17,6 +17,7 @@ from attnpred.data.splits import Rows
 from attnpred.data.store import Store, save_store
 from attnpred.data.targets import Collector
 from attnpred.errors import BadRow
+from attnpred.files import named
 from attnpred.modalities.image.decoding import Pixels, content, decode, fitted, open_image
 from attnpred.modalities.image.fit import Fit
 
@@ -35,7 +36,8 @@ class PixelStore(Store):
         super().__init__(directory)
         self.shape = tuple(self.about["shape"])  # of an image
         shape = (len(self.targets.values), *self.shape)
-        self.pixels: Pixels = np.memmap(directory / PIXELS_FILE, np.uint8, mode="r", shape=shape)
+        with named(directory / PIXELS_FILE):
+            self.pixels: Pixels = np.memmap(directory / PIXELS_FILE, np.uint8, mode="r", shape=shape)
         # eight pixels a byte, and every line begins one
         self._evidence = stored_evidence(directory, (shape[0], shape[2], -(-shape[3] // 8)), np.uint8)
 
@@ -57,8 +59,9 @@ class FileStore(Store):
         super().__init__(directory)
         self.shape = (channels, fit.height, fit.width)
         self._fit, self._channels = fit, channels
-        self._files = np.memmap(directory / FILES_FILE, np.uint8, mode="r")
-        self._offsets = np.memmap(directory / OFFSETS_FILE, np.int64, mode="r")
+        with named(directory):
+            self._files = np.memmap(directory / FILES_FILE, np.uint8, mode="r")
+            self._offsets = np.memmap(directory / OFFSETS_FILE, np.int64, mode="r")
 
     @cached_property
     def _threads(self) -> ThreadPoolExecutor:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from attnpred.errors import UserError
-from attnpred.machine.processes import leave_with_parent
+from attnpred.machine.processes import guarded
 
 LARGEST_FILE = 256 * 2**20  # bytes; those of known models take up to 35 MiB
 MOST_GROWTH = 1024  # characters that one may become; known tokenizers stay below 100
@@ -86,12 +86,11 @@ def _try_out(text: str, literals: list[str], place: str) -> None:
     quiet = {**os.environ, "RUST_BACKTRACE": "0", "TOKENIZERS_PARALLELISM": "false"}
     try:
         ended = subprocess.run(
-            [sys.executable, "-I", str(TRIAL)],
+            guarded([sys.executable, "-I", str(TRIAL)]),
             input=json.dumps(given).encode(),
             capture_output=True,
             timeout=10 * SECONDS,  # on a machine that does other work
             env=quiet,
-            preexec_fn=leave_with_parent(),
             check=False,
         )
         code, said = ended.returncode, ended.stdout.decode(errors="replace").strip()

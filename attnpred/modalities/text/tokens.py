@@ -20,7 +20,7 @@ from attnpred.data.splits import Rows
 from attnpred.data.store import Store, save_store
 from attnpred.data.targets import Collector
 from attnpred.errors import UserError
-from attnpred.files import read_json, write_json
+from attnpred.files import named, read_json, write_json
 from attnpred.machine import hub
 from attnpred.modalities.text.tokenizer_check import check, panics_told
 
@@ -170,8 +170,9 @@ class TokenStore(Store):
     def __init__(self, directory: Path) -> None:
         super().__init__(directory)
         self._texts: int = self.about["texts"]  # a row
-        self._ids = np.memmap(directory / IDS_FILE, self.about["dtype"], mode="r")
-        self._offsets = np.memmap(directory / OFFSETS_FILE, np.int64, mode="r")
+        with named(directory):
+            self._ids = np.memmap(directory / IDS_FILE, self.about["dtype"], mode="r")
+            self._offsets = np.memmap(directory / OFFSETS_FILE, np.int64, mode="r")
         self._evidence = stored_evidence(directory, (self._ids.size,), np.bool_)
 
     def lengths(self, rows: Rows) -> NDArray[np.uint32]:

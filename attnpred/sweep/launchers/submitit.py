@@ -9,6 +9,7 @@ from typing import Any, Literal
 from attnpred.config.options import LauncherConfig
 from attnpred.config.schema import option
 from attnpred.errors import UserError
+from attnpred.machine import processes
 from attnpred.sweep.errand import LOST, Errand, note
 from attnpred.sweep.job import Job
 
@@ -57,7 +58,9 @@ class Submitit:
         self.stopping = False
 
     def start(self, job: Job, command: list[str], directory: str) -> None:
-        errand = Errand(command, directory, job.directory)
+        # submitit's own processes on this machine would outlive us; SLURM's are SLURM's
+        parent = processes.Known.this() if self.config.cluster == "local" else None
+        errand = Errand(command, directory, job.directory, parent)
         self.queued.append(Queued(job, errand, self._submit(job, errand)))
 
     def _submit(self, job: Job, errand: Errand) -> Any:
