@@ -41,6 +41,13 @@ class Input(ABC):
     def described(self) -> str:
         """What the batch holds and how large it is, for an error message."""
 
+    def answered(self) -> Tensor | None:
+        """Of each part the number of what it gives the answer for, where each has one; None for every own part.
+
+        (batch, parts) int64, rising from 0; -1 on parts without an answer, such as a word's second token.
+        """
+        return None
+
     def mirrored(self) -> Self | None:
         """Left and right exchanged; None where that makes no sense."""
         return None
@@ -137,6 +144,7 @@ class InputSpec(Specification):
     """What a model must know of one input."""
 
     removals: ClassVar[tuple[str, ...]] = ("mask",)  # ways to take a part away, the usual one first
+    moving: ClassVar[tuple[str, ...]] = ()  # those of them after which other parts stand at other places
 
     modality: str
 
@@ -150,18 +158,46 @@ class TargetSpec(Specification):
 class AnswerSpec:
     """The shape of a task's answer, from which a model makes its last layer."""
 
-    width: int
+    width: int  # numbers of an answer, or of each part's
     shape: Shape = "whole"
     exclusive: bool = True  # numbers compete, as classes do, so that only their differences say something
     # Numbers around 0: the one that is farthest off is explained, in its own direction. Otherwise the largest is.
     centred: bool = False
+    nothing: int | None = None  # of an answer a part, the number that says that there is nothing to tell of it
+    chained: bool = False  # neighbours' answers depend on one another; see `models.chain`
 
-    def choose(self, answer: Tensor) -> Tensor:
-        """(batch, width) -> (batch,) int64: which number of each answer is explained. See `pick`."""
-        if not self.centred:
-            return answer.argmax(1)
-        column = answer.abs().argmax(1)
-        return torch.where(answer.gather(1, column[:, None])[:, 0] < 0, ~column, column)
+    def choose(self, answer: Tensor, answered: Tensor | None = None) -> Tensor:
+        """(batch, width) -> (batch,) int64: which number of each answer is explained. See `pick`.
+
+        Where each part has an answer, (batch, parts, width), it is a number of a part (see `place`): of the one that
+        tells most, among those that `answered`, (batch, parts), does not leave out.
+        """
+        numbers = answer.abs() if self.centred else answer
+        column = numbers.argmax(-1)  # (batch,) or (batch, parts)
+        column = torch.where(self.centred & (answer.gather(-1, column[..., None])[..., 0] < 0), ~column, column)
+        if self.shape != "parts":
+            return column
+        telling = self._telling(numbers)
+        part = (telling if answered is None else telling.masked_fill(answered < 0, -torch.inf)).argmax(1, keepdim=True)
+        found = column.gather(1, part)[:, 0]
+        against = found < 0
+        flat = part[:, 0] * self.width + torch.where(against, ~found, found)
+        return torch.where(against, ~flat, flat)
+
+    def _telling(self, numbers: Tensor) -> Tensor:
+        """(batch, parts, width) -> (batch, parts): how much each part has to tell; those with nothing come last."""
+        sure = numbers.float().softmax(-1) if self.exclusive else numbers.float()
+        if self.nothing is None:
+            return sure.amax(-1)
+        others = sure.index_fill(-1, torch.tensor([self.nothing], device=sure.device), -torch.inf)
+        return others.amax(-1) + (sure.argmax(-1) != self.nothing)
+
+    def place(self, choice: Tensor) -> tuple[Tensor, Tensor]:
+        """(batch,) -> the part and the number of its answer that are chosen, (batch,) each; the latter as in `pick`."""
+        against = choice < 0
+        flat = torch.where(against, ~choice, choice)
+        column = flat % self.width
+        return flat // self.width, torch.where(against, ~column, column)
 
 
 def pick(numbers: Tensor, choice: Tensor) -> Tensor:
@@ -171,6 +207,11 @@ def pick(numbers: Tensor, choice: Tensor) -> Tensor:
     place = column.view(-1, *[1] * (numbers.ndim - 1)).expand(*numbers.shape[:-1], 1)
     found = numbers.gather(-1, place)[..., 0]
     return torch.where(against.view(-1, *[1] * (found.ndim - 1)), -found, found)
+
+
+def pick_of(answer: Tensor, choice: Tensor) -> Tensor:
+    """(batch, width) or (batch, parts, width), (batch,) -> (batch,): what was chosen of each answer. See `pick`."""
+    return pick(answer.flatten(1), choice)
 
 
 @dataclass(frozen=True)
@@ -214,3 +255,6 @@ class Attention:
 class ModelOutput:
     answer: Tensor  # (batch, width), or (batch, parts, width) where each part has an answer
     attention: Attention | None = None
+    # Where each part has an answer: (batch, parts) int64, what it is for; see `Input.answered`
+    answered: Tensor | None = None
+    chain: Any = None  # of a chained answer, a `models.chain.Chain`

@@ -242,11 +242,12 @@ def _check_triple(plain: dict[Any, Any], extra_dir: str | None) -> None:
         "data": str(plain["data"].get("name")),
         "task": file_of(plain["task"]["_target_"]),
     }
-    fault = triple.misfit(model, data, task, plain["data"].get("targets"))
+    kinds = triple.kinds_of(plain["data"].get("targets"), plain["data"].get("label_column"))
+    fault = triple.misfit(model, data, task, kinds)
     if fault is None:
         return
     able = [
-        name for name in group_options(fault.group, extra_dir) if fault.suits(*_described(fault.group, name, extra_dir))
+        name for name in group_options(fault.group, extra_dir) if fault.suits(_described(fault.group, name, extra_dir))
     ]
     others = " ".join(f"{group}={shown[group]}" for group in fault.shown)
     remedy = f"; use {fault.group}={f' or {fault.group}='.join(able)}" if able else ""
@@ -258,22 +259,21 @@ def _require_kinds(data: DataConfig, extra_dir: str | None) -> None:
     if not data.targets:
         return
     triple.require_kinds(
-        data.targets, {_described("task", name, extra_dir)[0].reads for name in group_options("task", extra_dir)}
+        data.targets, {_described("task", name, extra_dir).reads for name in group_options("task", extra_dir)}
     )
 
 
-def _described(group: str, name: str, extra_dir: str | None) -> tuple[Any, Any]:
-    """The options class of a file of a group, and the kinds of target that it lists where it is a dataset."""
+def _described(group: str, name: str, extra_dir: str | None) -> Any:
+    """The options class of a file of a group."""
     place = f"{group}={name}: _target_"
-    options = schema.options_of(_value(group, name, "_target_", extra_dir), place, TRIPLE[group])
-    return options, _value(group, name, "targets", extra_dir) if group == "data" else None
+    return schema.options_of(_value(group, name, "_target_", extra_dir), place, TRIPLE[group])
 
 
 def fitting(model: str, data: str, task: str, extra_dir: str | None = None) -> bool:
     """Whether these files of the three groups go together."""
-    kinds = [_described(group, name, extra_dir) for group, name in (("model", model), ("data", data), ("task", task))]
-    (of_model, _), (of_data, targets), (of_task, _) = kinds
-    return triple.misfit(of_model, of_data, of_task, targets) is None
+    classes = (_described(group, name, extra_dir) for group, name in (("model", model), ("data", data), ("task", task)))
+    targets, label_column = (_value("data", data, key, extra_dir) for key in ("targets", "label_column"))
+    return triple.misfit(*classes, triple.kinds_of(targets, label_column)) is None
 
 
 def _value(group: str, name: str, key: str, extra_dir: str | None) -> Any:

@@ -21,7 +21,7 @@ class DataConfig:
     _target_: str = option("Class that prepares and batches the data.")
     name: str = option("Short name, used in the run directory's name.")
     source: str = option(
-        "Hub id, a local directory in the hub's layout, a file (CSV, TSV, JSON lines or Parquet), or builtin:NAME."
+        "Hub id, a local directory in the hub's layout, a file (CSV, TSV, JSON lines, Parquet, CoNLL), or builtin:NAME."
     )
     subset: str | None = option("Configuration of the dataset on the hub.", default=None)
     revision: str | None = option("Hub revision to pin; null takes the newest.", default=None)
@@ -36,7 +36,8 @@ class DataConfig:
     )
     targets: dict[str, Any] | None = option(
         "Columns of targets of other kinds than label_column's, by kind: number for regression, labels for "
-        "multilabel. null: label_column holds whatever the task reads.",
+        "multilabel, tags for tagging; of a kind's null, the column is found by name and content. null: label_column "
+        "holds whatever the task reads.",
         default=None,
     )
     sampling: Literal["all", "balanced"] = option(
@@ -101,8 +102,8 @@ class DataConfig:
         if self.label_column in ("", []):
             raise Invalid("label_column", "names no column; give one, or a list of them")
         for columns in (self.targets or {}).values():
-            several = columns if isinstance(columns, list) else [columns]
-            if not several or not all(isinstance(name, str) and name for name in several):
+            several = columns if isinstance(columns, list) else [columns] if columns is not None else []
+            if columns == [] or not all(isinstance(name, str) and name for name in several):
                 raise Invalid("targets", "each kind needs the name of its column, or a list of names")
         if not NAME.fullmatch(self.name):
             raise Invalid("name", "becomes part of a directory's name; use letters, digits, _, - and .")

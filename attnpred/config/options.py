@@ -61,7 +61,8 @@ def metric_name(dotted: str) -> str:
 class TaskConfig:
     """What every task has; each task's file adds its own."""
 
-    reads: ClassVar[str] = "class"  # kind of target: class, number, labels
+    reads: ClassVar[str] = "class"  # kind of target: class, number, labels, tags
+    inputs: ClassVar[tuple[Modality, ...]] = ()  # kinds of input that it asks about; none where it asks about any
     shape: ClassVar[Shape] = "whole"  # of the answer
     metrics: ClassVar[Mapping[str, Literal["max", "min"]]] = {}  # what is measured, and whether more of it is better
     monitor: ClassVar[str] = "loss"  # that of them by which a checkpoint is chosen, unless checkpoint.monitor says

@@ -22,7 +22,8 @@ PACKAGE = Path(__file__).parents[1]
 # Classes of ours that a config file may name: those of these rooms and no others, so that a stranger's file runs no
 # code. Beside them there are those of packages that the user named.
 TARGET_ROOMS = (
-    *("attnpred.modalities.image", "attnpred.modalities.text", "attnpred.explain", "attnpred.models", "attnpred.tasks"),
+    *("attnpred.modalities.image", "attnpred.modalities.text", "attnpred.modalities.words"),
+    *("attnpred.explain", "attnpred.models", "attnpred.tasks"),
     *("attnpred.sweep.launchers", "attnpred.sweep.sweepers"),
 )
 WORDS = {bool: "true or false", int: "an integer", float: "a number", str: "a text"}

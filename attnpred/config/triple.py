@@ -1,10 +1,12 @@
 """Which models, datasets and tasks go together, told by their options alone: nothing heavy is imported."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from attnpred.errors import UserError, suggest
+
+Kinds = Collection[str] | None
 
 
 @dataclass(frozen=True)
@@ -14,39 +16,56 @@ class Misfit:
     group: str  # whose other files are proposed
     shown: tuple[str, ...]  # groups whose choices are named
     reason: str
-    suits: Callable[[Any, Any], bool]  # (options class, targets of a dataset): whether it would do
+    suits: Callable[[Any], bool]  # whether one of such an options class would do
 
 
-def misfit(model: Any, data: Any, task: Any, targets: Any) -> Misfit | None:
-    """None where they go together. `targets` are the kinds of target that the dataset lists, None where any will do."""
+def misfit(model: Any, data: Any, task: Any, kinds: Kinds) -> Misfit | None:
+    """None where they go together. `kinds` are those of the dataset's targets, None where any will do."""
     if data.modality not in model.accepts:
         return Misfit(
             "model",
             ("model", "data"),
             f"this model reads {' and '.join(model.accepts)}, the dataset holds {data.modality}",
-            lambda other, _: data.modality in other.accepts and task.shape in other.answers,
+            lambda other: data.modality in other.accepts and task.shape in other.answers,
         )
-    if not has_target(targets, task.reads):
-        kinds = " and ".join(["class", *(kind for kind in targets if kind != "class")])
+
+    def other_task(reason: str) -> Misfit:
         return Misfit(
             "task",
             ("data", "task"),
-            f"this task reads a target of kind {task.reads}, the dataset has {kinds}",
-            lambda other, _: has_target(targets, other.reads) and other.shape in model.answers,
+            reason,
+            lambda other: asks(other, data) and has_target(kinds, other.reads) and other.shape in model.answers,
         )
+
+    if not asks(task, data):
+        return other_task(f"this task asks about {' and '.join(task.inputs)}, the dataset holds {data.modality}")
+    if not has_target(kinds, task.reads):
+        return other_task(f"this task reads a target of kind {task.reads}, the dataset has {' and '.join(kinds or ())}")
     if task.shape not in model.answers:
         return Misfit(
             "model",
             ("model", "task"),
             f"this model gives answers of the shape {' and '.join(model.answers)}, the task needs {task.shape}",
-            lambda other, _: data.modality in other.accepts and task.shape in other.answers,
+            lambda other: data.modality in other.accepts and task.shape in other.answers,
         )
     return None
 
 
-def has_target(targets: Any, reads: str) -> bool:
-    """Whether a dataset that lists these kinds of target has what a task reads. label_column holds a class."""
-    return targets is None or reads == "class" or (isinstance(targets, Mapping) and reads in targets)
+def asks(task: Any, data: Any) -> bool:
+    """Whether the dataset holds what a task asks about."""
+    return not task.inputs or data.modality in task.inputs
+
+
+def has_target(kinds: Kinds, reads: str) -> bool:
+    """Whether a dataset that has these kinds of target has what a task reads."""
+    return kinds is None or reads in kinds
+
+
+def kinds_of(targets: Any, label_column: Any) -> Kinds:
+    """The kinds of target that a dataset has: those that it lists, and a class in the column that it names."""
+    if targets is None:
+        return None
+    return list(dict.fromkeys([*([] if label_column is None else ["class"]), *targets]))
 
 
 def require_kinds(targets: Mapping[str, Any], known: set[str]) -> None:

@@ -1,4 +1,4 @@
-"""Rows of one file of the user's: CSV, TSV, JSON lines or Parquet. It is a single split, train."""
+"""Rows of one file of the user's: CSV, TSV, JSON lines, Parquet or CoNLL columns. It is a single split, train."""
 
 import json
 from collections.abc import Iterator
@@ -6,12 +6,13 @@ from pathlib import Path
 from typing import Any
 
 from attnpred.config.options import DataConfig
+from attnpred.data.conll import sentences
 from attnpred.data.places import Reach, columns_in
 from attnpred.data.sources import Source
 from attnpred.data.utf8 import columns_of, decoded
 from attnpred.errors import UserError
 
-SUFFIXES = (".csv", ".tsv", ".jsonl", ".ndjson", ".json", ".parquet")
+SUFFIXES = (".csv", ".tsv", ".jsonl", ".ndjson", ".json", ".parquet", ".conll")
 
 
 class FileSource(Source):
@@ -40,7 +41,7 @@ class FileSource(Source):
         return self._file.name
 
     def _chunks(self, split: str, size: int) -> Iterator[dict[str, list[Any]]]:
-        read = {".csv": self._csv, ".tsv": self._csv, ".parquet": self._parquet}
+        read = {".csv": self._csv, ".tsv": self._csv, ".parquet": self._parquet, ".conll": self._conll}
         try:
             yield from read.get(self._file.suffix.lower(), self._json_lines)(size)
         # pyarrow's own errors are subclasses of these
@@ -67,6 +68,9 @@ class FileSource(Source):
 
         for batch in pq.ParquetFile(self._file).iter_batches(batch_size=size):
             yield columns_of(pa.Table.from_batches([batch]))
+
+    def _conll(self, size: int) -> Iterator[dict[str, list[Any]]]:
+        return sentences(self._file, size)
 
     def _json_lines(self, size: int) -> Iterator[dict[str, list[Any]]]:
         """An object a line. What one lacks that the first has is missing."""

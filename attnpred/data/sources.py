@@ -122,7 +122,8 @@ class DatasetSource(Source):
 
     def _class_names(self, split: str, column: str) -> list[str] | None:
         features = self._tables[split].features
-        names = getattr(features[column], "names", None) if features and column in features else None
+        feature = features[column] if features and column in features else None
+        names = getattr(getattr(feature, "feature", feature), "names", None)  # of a list's elements, or of the value
         if names is not None and not (isinstance(names, list) and all(isinstance(name, str) for name in names)):
             raise self._unreadable(f"its names of the classes of {column} are no texts")
         return names

@@ -49,6 +49,7 @@ class Target(ABC, Generic[S]):
     """The target of one task in one dataset: which columns it is made of, and how. It knows nothing of models."""
 
     kind: ClassVar[str]  # names the way of storing in the cache; of another version, another name
+    by_word: ClassVar[bool] = False  # whether a row has a value for each of its words, whose number must agree
 
     def __init__(self, columns: Sequence[str], option: str) -> None:
         """`option` is what named the columns, for error messages."""

@@ -12,14 +12,16 @@ from attnpred.tasks.base import Task
 
 def check(removal: Removal | None, spec: ModelSpec) -> Removal:
     """The removal to use; refuses what a kind of input does not know."""
+    stays = spec.answer.shape == "parts"  # each part at its place, for which it has an answer
     known = [
         name
         for name in next(iter(spec.inputs.values())).removals
-        if all(name in s.removals for s in spec.inputs.values())
+        if all(name in s.removals and not (stays and name in s.moving) for s in spec.inputs.values())
     ]
     if removal not in (None, *known):
         reads = " and ".join(one.modality for one in spec.inputs.values())
-        raise UserError(f"removal={removal}: not for a model that reads {reads}; use {' or '.join(known)}")
+        what = "answers for each part" if stays else f"reads {reads}"
+        raise UserError(f"removal={removal}: not for a model that {what}; use {' or '.join(known)}")
     return removal or known[0]
 
 

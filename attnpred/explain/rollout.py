@@ -22,7 +22,7 @@ class RolloutConfig(ExplainerConfig):
 class Rollout(Explainer):
     @torch.no_grad()
     def __call__(self, batch: Batch, choice: Tensor) -> Tensor:
-        _, attention = look(self.model, batch, layers=True)
+        _, attention = look(self.model, batch, layers=True, choice=choice)
         assert attention.read is not None
         share = attention.read.float()  # (batch, positions)
         for weights in reversed(attention.layers):

@@ -43,7 +43,7 @@ def predict(run: Run, config: Config, inputs: Iterable[str], explainer: str | No
         for place, given, described, parts in zip(
             places, reading.inputs, task.describe(output), explained, strict=True
         ):
-            done[place] = {"input": given, **described, **parts}
+            done[place] = task.located({"input": given, **described, **parts})
             while turn in done:
                 yield done.pop(turn)
                 turn += 1

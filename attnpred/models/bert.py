@@ -1,14 +1,14 @@
 """A pretrained text encoder, fine-tuned: BERT, or any other that `transformers` loads by name."""
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Self
 
 from torch import Tensor, nn
 
 from attnpred.config.data_options import MOST_FEATURES
-from attnpred.config.options import Modality, ModelConfig
+from attnpred.config.options import Modality, ModelConfig, Shape
 from attnpred.config.schema import option
 from attnpred.contracts import Attention, Batch, ModelOutput, ModelSpec
 from attnpred.modalities.text.batch import TextInput, TextSpec
@@ -16,6 +16,7 @@ from attnpred.models import adapters, encoders
 from attnpred.models.attention import Pool, normalise, pass_through
 from attnpred.models.base import Model
 from attnpred.models.dropout import Dropout
+from attnpred.models.parts import Parts
 from attnpred.models.predicted import PredictedAttention
 
 ENCODER_FILE = "encoder.json"  # in the run directory: the encoder's architecture
@@ -23,7 +24,8 @@ ENCODER_FILE = "encoder.json"  # in the run directory: the encoder's architectur
 
 @dataclass(kw_only=True)
 class BertConfig(ModelConfig):
-    accepts: ClassVar[tuple[Modality, ...]] = ("text",)
+    accepts: ClassVar[tuple[Modality, ...]] = ("text", "words")
+    answers: ClassVar[tuple[Shape, ...]] = ("whole", "parts")
 
     source: str = option("Hub id or directory of the encoder and its tokenizer.")
     pooling: Literal["attention", "cls", "mean"] = option("How the last layer becomes one vector.")
@@ -51,6 +53,7 @@ class Bert(Model):
     averaged over heads; `mean`, equal shares of the own tokens pushed through the last layer, averaged over heads.
 
     Special tokens take part in the layers, but `attention` and `mean` never pool them, and they are never important.
+    Where each part has an answer nothing is pooled: see `Parts`.
     """
 
     def __init__(self, config: BertConfig, spec: ModelSpec, *, architecture: Any = None) -> None:
@@ -65,7 +68,8 @@ class Bert(Model):
             encoders.recompute(self.encoder)
         self.typed = encoders.token_types(self.encoder) >= max(len(spec.input.names), 2)
         width = self.encoder.config.hidden_size
-        self.pool = Pool(width, config.pooling)
+        parts = spec.answer.shape == "parts"
+        self.pool: Pool | Parts = Parts(width, spec.answer) if parts else Pool(width, config.pooling)
         self.dropout = Dropout(encoders.dropout_of(self.encoder) if config.dropout is None else config.dropout)
         self.head = nn.Linear(width, spec.answer.width)
         nn.init.trunc_normal_(self.head.weight, std=0.02)
@@ -90,7 +94,7 @@ class Bert(Model):
         texts = batch.input
         assert isinstance(texts, TextInput)
         own = texts.own()
-        # only the importance by `cls` and `mean` is made of the last layer's weights
+        # only the importance by `cls` and `mean`, and that of a part, is made of the last layer's weights
         flows = self.predicted is None and self.pool.kind != "attention"
         needed: Any = need_layers or (flows and encoders.last_layer(self.encoder))
         types = texts.types() if self.typed else None
@@ -101,11 +105,22 @@ class Bert(Model):
             **({} if types is None else {"token_type_ids": types}),
         )
         features = encoded.last_hidden_state  # (batch, length, width)
+        attentions = encoders.attentions(self.encoder, encoded) if need_attention else ()
+        if isinstance(self.pool, Parts):
+            output = self.pool.output(self.head(self.dropout(self.pool.norm(features))), texts, own)
+            if not need_attention:
+                return output
+            seen = (self.entrance()(texts.tokens), features) if self.predicted is not None else ()
+            last = attentions[-1] if flows else None
+            importance, share = self.pool.importance(
+                output, choice, own, weights=last, predicted=self.predicted, features=seen
+            )
+            layers = attentions if need_layers else ()
+            return replace(output, attention=Attention(importance, layers, read=share))
         pooled, share = self.pool(features, own, need_weights=need_attention)
         answer = self.head(self.dropout(pooled))
         if share is None:
             return ModelOutput(answer)
-        attentions = encoders.attentions(self.encoder, encoded)
         if self.predicted is not None:
             importance = self.predicted((self.entrance()(texts.tokens), features), pooled, answer, own, choice=choice)
         else:

@@ -1,7 +1,7 @@
 """A pre-norm transformer encoder, from scratch, for texts and for images cut into patches."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar, Literal
 
 import torch
@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from attnpred.config.data_options import MOST_FEATURES
-from attnpred.config.options import MOST_HEADS, MOST_LAYERS, Modality, ModelConfig
+from attnpred.config.options import MOST_HEADS, MOST_LAYERS, Modality, ModelConfig, Shape
 from attnpred.config.schema import Invalid, option
 from attnpred.contracts import Attention, Batch, ModelOutput, ModelSpec
 from attnpred.errors import UserError
@@ -22,6 +22,7 @@ from attnpred.models.embedding import Embedding
 from attnpred.models.fused import linear_gelu
 from attnpred.models.letters import Letters
 from attnpred.models.ngrams import SPEED, Ngrams, evened, joined
+from attnpred.models.parts import Parts
 from attnpred.models.positions import EMBEDDING_DEVIATION, Positions, Rotation
 from attnpred.models.predicted import PredictedAttention
 
@@ -32,7 +33,8 @@ SMALLEST_PATCH = 2  # but then never single pixels: four times the parts, and si
 
 @dataclass(kw_only=True)
 class TransformerConfig(ModelConfig):
-    accepts: ClassVar[tuple[Modality, ...]] = ("text", "image")
+    accepts: ClassVar[tuple[Modality, ...]] = ("text", "words", "image")
+    answers: ClassVar[tuple[Shape, ...]] = ("whole", "parts")
 
     width: int = option("Features of a token.", ge=4, le=MOST_FEATURES)
     depth: int = option("Layers.", ge=1, le=MOST_LAYERS)
@@ -83,6 +85,8 @@ class Transformer(Model):
 
     With `cls`, `layers` counts the learned cls token as the first query and the first key; it is no part of the input.
 
+    Where each part has an answer nothing is pooled, and no cls token is there: see `Parts`.
+
     With `ngrams` these are shares in what the layers say, beside which each part's scores count, both by how far they
     move the answer.
     """
@@ -105,10 +109,11 @@ class Transformer(Model):
         self.parted = None if config.ngrams is None else (config.width, width)
         head_dim = config.width // config.heads
         self.positions = Positions(config.positions, width=config.width, head_dim=head_dim, length=length, grid=grid)
-        self.cls = nn.Parameter(torch.zeros(config.width)) if config.pooling == "cls" else None
+        parts = spec.answer.shape == "parts"
+        self.cls = nn.Parameter(torch.zeros(config.width)) if config.pooling == "cls" and not parts else None
         self.dropout = ExampleDropout(config.dropout)
         self.layers = nn.ModuleList(Layer(config) for _ in range(config.depth))
-        self.pool = Pool(config.width, config.pooling)
+        self.pool: Pool | Parts = Parts(config.width, spec.answer) if parts else Pool(config.width, config.pooling)
         self.head = nn.Linear(config.width, width)
         self._initialise()
         widths = (config.width, config.width)
@@ -151,7 +156,7 @@ class Transformer(Model):
         scores = None
         if self.parted is not None:
             x, scores = x.split(self.parted, dim=-1)
-            scores = evened(scores, valid)  # (batch, parts, numbers)
+            scores = scores if isinstance(self.pool, Parts) else evened(scores, valid)  # (batch, parts, numbers)
         x = entered = self.positions(x)  # (batch, parts, width)
         before = 0 if self.cls is None else 1
         rotation = self.positions.rotation(x.shape[1], x.device, before=before)
@@ -162,11 +167,28 @@ class Transformer(Model):
         weights: list[Tensor] = []
         flows = self.predicted is None and self.pool.kind != "attention"
         for layer in self.layers:
-            # only the importance by `cls` and `mean` is made of the last layer's weights
+            # only the importance by `cls` and `mean`, and that of a part, is made of the last layer's weights
             needed = need_layers or (layer is self.layers[-1] and flows)
             x, attended = self.run(layer, x, keep=valid, rotation=rotation, need_weights=need_attention and needed)
             if attended is not None:
                 weights.append(attended)
+        layers = tuple(weights) if need_layers else ()
+        if isinstance(self.pool, Parts):
+            said = self.head(self.pool.norm(x))
+            output = self.pool.output(said if scores is None else said + scores, read, own)
+            if not need_attention:
+                return output
+            importance, share = self.pool.importance(
+                output,
+                choice,
+                own,
+                weights=weights[-1] if flows else None,
+                predicted=self.predicted,
+                features=(entered, x),
+                said=said,
+                scores=scores,
+            )
+            return replace(output, attention=Attention(importance, layers, (self.grid,), share))
         pooled, share = self.pool(x, own, need_weights=need_attention)
         said = self.head(pooled)
         answer = said if scores is None else said + scores.sum(1)
@@ -179,7 +201,6 @@ class Transformer(Model):
             importance = normalise(flowed[:, before:], own)
             if scores is not None:
                 importance = joined(importance, said, scores, own, exclusive=self.spec.answer.exclusive)
-        layers = tuple(weights) if need_layers else ()
         return ModelOutput(answer, Attention(importance, layers, (self.grid,), share))
 
 

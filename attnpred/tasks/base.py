@@ -26,6 +26,7 @@ class Summary:
     confidence: float | None  # a probability, where there is one
     order: float  # among right and among wrong answers, those with the most come first
     described: dict[str, Any]  # as `describe` gives it
+    marks: list[tuple[str, str | None]] | None = None  # of each part with an answer, the answer and the truth
 
 
 class Task(ABC):
@@ -100,6 +101,10 @@ class Task(ABC):
         """(batch,) int64: what of each answer is explained. See `contracts.pick`."""
         return self.answer.choose(output.answer)
 
+    def further(self, output: ModelOutput, choice: Tensor, batch: Batch) -> list[Tensor]:
+        """Other choices that a page explains beside the usual one, (batch,) each; `choice` where there is none."""
+        return []
+
     @abstractmethod
     def score(self, output: ModelOutput, choice: Tensor, *, linear: bool = False) -> Tensor:
         """How much each answer says what was chosen, (batch,): all that explainers and measures ask of a task.
@@ -117,6 +122,10 @@ class Task(ABC):
     def describe(self, output: ModelOutput) -> list[dict[str, Any]]:
         """One plain description an example, for programs."""
 
+    def located(self, answer: dict[str, Any]) -> dict[str, Any]:
+        """An answer of `predict`, description and parts of the input together, as programs are given it."""
+        return answer
+
     @abstractmethod
     def headline(self, described: dict[str, Any]) -> tuple[str, float | None]:
         """A description's answer in words, and its probability where it has one."""
@@ -129,6 +138,10 @@ class Task(ABC):
         """Whether the answer to one example is a mistake."""
         true = self.truths(batch)[row]
         return true is not None and true != self.headline(described)[0]
+
+    def marks(self, described: dict[str, Any], batch: Batch, row: int) -> list[tuple[str, str | None]] | None:
+        """Of each part that has an answer of its own, that answer and the truth in words; None where none has."""
+        return None
 
     def order(self, described: dict[str, Any], batch: Batch, row: int) -> float:
         """What pages sort by: the examples with the most come first."""
@@ -149,6 +162,7 @@ class Task(ABC):
                     confidence=confidence,
                     order=self.order(described, batch, row),
                     described=described,
+                    marks=self.marks(described, batch, row),
                 )
             )
         return found

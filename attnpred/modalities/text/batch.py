@@ -14,6 +14,7 @@ from attnpred.contracts import Grid, Input, InputSpec, later
 @dataclass(frozen=True, kw_only=True)
 class TextSpec(InputSpec):
     removals: ClassVar[tuple[str, ...]] = ("mask", "delete")
+    moving: ClassVar[tuple[str, ...]] = ("delete",)
 
     modality: str = "text"
     vocab_size: int

@@ -10,6 +10,7 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from attnpred.config.data_options import TokenizerConfig
 from attnpred.config.options import DataConfig, Modality
@@ -83,20 +84,18 @@ class TextDataConfig(DataConfig):
 class TextData(Data[TextDataConfig, TextReader, TokenStore]):
     """A dataset of texts."""
 
+    stored: ClassVar[str] = "tokens"  # kind of its entries in the cache
+
     @property
     def specs(self) -> dict[str, InputSpec]:
         return {self.reader.name: self.reader.spec}
 
     def loader(self, split: Split, *, seed: int = 0, rank: int = 0, world: int = 1) -> BatchLoader:
         store, rows, values = self._part(split)
-        reader, target = self.reader, self.target
+        reader = self.reader
 
         def make(positions: Integers) -> Batch:
-            chosen = rows[positions].astype(np.int64)
-            texts = reader.collate([store.row(row) for row in chosen], store.evidence(chosen))
-            return Batch(
-                inputs={reader.name: texts}, targets=target.tensors(values[positions]), ids=torch.from_numpy(chosen)
-            )
+            return self._batch(store, rows[positions].astype(np.int64), self.target.tensors(values[positions]))
 
         train, longest = split == "train", reader.spec.max_length
         return BatchLoader(
@@ -110,6 +109,10 @@ class TextData(Data[TextDataConfig, TextReader, TokenStore]):
             rank=rank,
             world=world,
         )
+
+    def _batch(self, store: TokenStore, rows: NDArray[np.int64], targets: dict[str, Tensor]) -> Batch:
+        texts = self.reader.collate([store.row(row) for row in rows], store.evidence(rows))
+        return Batch(inputs={self.reader.name: texts}, targets=targets, ids=torch.from_numpy(rows))
 
     def augment(self, epochs: int, soften: Callable[[Any], Any] | None = None) -> Callable[[Batch, int], Batch] | None:
         share = self.config.word_dropout
@@ -198,10 +201,17 @@ class TextData(Data[TextDataConfig, TextReader, TokenStore]):
         }
 
         def build(directory: Path) -> None:
-            rows = self._rows(name, option, columns, strip_html)
-            write_tokens(directory, vocabulary, rows, self._collector(name, option), self._evidence(name, option))
+            self._write(directory, self._rows(name, option, columns, strip_html), name, option)
 
-        return TokenStore(self._entry("tokens", (name, option), columns, key, f"split {name}", build))
+        return self._opened(self._entry(self.stored, (name, option), columns, key, f"split {name}", build))
+
+    def _write(self, directory: Path, rows: Iterator[Rows], name: str, option: str) -> None:
+        """Puts into an entry of the cache what `_opened` reads."""
+        collector, evidence = self._collector(name, option), self._evidence(name, option)
+        write_tokens(directory, self._vocabulary, rows, collector, evidence)
+
+    def _opened(self, directory: Path) -> TokenStore:
+        return TokenStore(directory)
 
     def _rows(self, name: str, option: str, columns: dict[str, str], strip_html: bool) -> Iterator[Rows]:
         """Chunks of a source's split: the columns of texts, those of the target, the evidence, and what is usable."""

@@ -97,11 +97,13 @@ class TextReader(Reader[TextSpec, TextInput]):
             for begin, end in pairwise(cut_by_tokens(padded(lengths[order]), budget)):
                 places = order[begin:end]
                 chosen = [read[place] for place in places]
-                found = self.collate([[text.ids for text in row] for row in chosen])
-                batch = Batch(inputs={self.name: found}, targets={}, ids=torch.from_numpy(start + places))
+                batch = Batch(inputs={self.name: self._batch(chosen)}, targets={}, ids=torch.from_numpy(start + places))
                 shown = [self._named(said[place]) for place in places]
                 yield Reading(shown, batch, partial(self._describe, chosen))
             start += len(given)
+
+    def _batch(self, chosen: list[list[ReadText]]) -> TextInput:
+        return self.collate([[text.ids for text in row] for row in chosen])
 
     def accept(self, value: str, position: int) -> Any:
         if os.path.isfile(value):  # noqa: PTH113  a Path raises where a text is long

@@ -3,7 +3,7 @@
 import hashlib
 import html
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from functools import cached_property
@@ -203,11 +203,13 @@ def write_tokens(
     rows: Iterator[tuple[list[list[str]], list[list[Any]], list[Any], list[bool] | None]],
     targets: Collector,
     evidence: EvidenceColumn | None = None,
+    *,
+    ids: Callable[[list[Any]], list[list[int]]] | None = None,
 ) -> None:
     """Encodes chunks of rows as they come, so that memory holds one chunk whatever the dataset's size.
 
     A chunk holds the columns of texts, those of the target, that of the evidence where there is one, and which rows
-    are usable (None where all are).
+    are usable (None where all are). `ids` gives the tokens of texts, where it is not the vocabulary itself that does.
     """
     dtype = np.dtype(np.uint16 if vocabulary.size <= 2**16 else np.int32)
     end = texts = 0
@@ -217,12 +219,12 @@ def write_tokens(
             texts = len(columns)
             together = [text for row in zip(*columns, strict=True) for text in row]
             if evidence is None:
-                encoded = vocabulary.ids(together)
+                encoded = (ids or vocabulary.ids)(together)
             else:
                 encoded, spans = map(list, zip(*vocabulary.ids_and_spans(together), strict=True))
                 append_evidence(directory, np.concatenate(evidence.on_tokens(marks, together, spans)))
-            file.write(np.concatenate([np.array(ids, dtype) for ids in encoded]).tobytes())
-            ends = end + np.cumsum([len(ids) for ids in encoded], dtype=np.int64)
+            file.write(np.concatenate([np.array(tokens, dtype) for tokens in encoded]).tobytes())
+            ends = end + np.cumsum([len(tokens) for tokens in encoded], dtype=np.int64)
             offsets.write(ends.tobytes())
             end = int(ends[-1])
             targets.add(target_columns, usable)

@@ -1,0 +1,102 @@
+"""A linear-chain conditional random field over a text's parts (Lafferty et al. 2001): which tag follows which counts.
+
+Parts without an answer, such as a word's second token, are passed over: a chain goes from word to word.
+"""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import torch
+from torch import Tensor
+
+SPEED = 10.0  # by AdamW a step's number moves as fast as a feature's weight does, of which an answer has a hundred
+
+
+@dataclass(frozen=True)
+class Chain:
+    """Scores of sequences: the sum of each part's own number for its tag, and of the steps from tag to tag."""
+
+    numbers: Tensor  # (batch, parts, width)
+    steps: Tensor  # (width + 1, width + 1), from row to column; the last row begins a sequence, the last column ends it
+    answered: Tensor  # (batch, parts) int64, below 0 on parts that the chain passes over
+
+    @cached_property
+    def order(self) -> Tensor:
+        """(batch, links): where the parts stand that have an answer; shorter chains go on with parts that have none."""
+        bare = self.answered < 0
+        longest = max(int((~bare).sum(1).max()), 1)
+        return bare.int().argsort(dim=1, stable=True)[:, :longest]
+
+    @cached_property
+    def inside(self) -> Tensor:
+        """(batch, links) bool: which of them are links of the chain."""
+        return self.answered.gather(1, self.order) >= 0
+
+    @cached_property
+    def links(self) -> Tensor:
+        """(batch, links, width) float32"""
+        width = self.numbers.shape[2]
+        return self.numbers.float().gather(1, self.order[..., None].expand(-1, -1, width))
+
+    def marginals(self) -> Tensor:
+        """(batch, parts, width): the logarithm of each tag's probability among all sequences of tags."""
+        forward, backward = self._forward(), self._backward()
+        total = self._total(forward)
+        found = torch.stack(forward, 1) + torch.stack(backward, 1) - total[:, None, None]
+        alone = self.numbers.float().log_softmax(-1)
+        place = self.order[..., None].expand_as(found)
+        return alone.scatter(1, place, torch.where(self.inside[..., None], found, alone.gather(1, place)))
+
+    def likelihood(self, tags: Tensor) -> Tensor:
+        """tags (batch, parts) int64 -> (batch,): the logarithm of the probability of each example's tags together."""
+        given = tags.gather(1, self.order).clamp(min=0)  # (batch, links)
+        steps, last = self.steps.float(), self.steps.shape[0] - 1
+        own = self.links.gather(2, given[..., None])[..., 0]
+        score = (own * self.inside).sum(1) + steps[last, given[:, 0]]
+        score = score + (steps[given[:, :-1], given[:, 1:]] * self.inside[:, 1:]).sum(1)
+        ends = given.gather(1, (self.inside.sum(1, keepdim=True) - 1).clamp(min=0))[:, 0]
+        found = score + steps[ends, last] - self._total(self._forward())
+        return torch.where(self.inside[:, 0], found, 0.0)
+
+    def _forward(self) -> list[Tensor]:
+        """Of each link, (batch, width): all that leads up to it with each of its tags, itself included."""
+        between = self.steps[:-1, :-1].float()
+        found = [self.steps[-1, :-1].float() + self.links[:, 0]]
+        for link in range(1, self.links.shape[1]):
+            further = (found[-1][:, :, None] + between).logsumexp(1) + self.links[:, link]
+            found.append(torch.where(self.inside[:, link, None], further, found[-1]))
+        return found
+
+    def _backward(self) -> list[Tensor]:
+        """Of each link, (batch, width): all that follows on each of its tags."""
+        between, end = self.steps[:-1, :-1].float(), self.steps[:-1, -1].float()
+        found = [end.expand(len(self.links), -1)]
+        for link in range(self.links.shape[1] - 1, 0, -1):
+            further = (between + (self.links[:, link] + found[-1])[:, None]).logsumexp(2)
+            found.append(torch.where(self.inside[:, link, None], further, end))
+        return found[::-1]
+
+    def _total(self, forward: list[Tensor]) -> Tensor:
+        """(batch,): of all sequences."""
+        return (forward[-1] + self.steps[:-1, -1].float()).logsumexp(1)
+
+
+def best_path(chain: Chain) -> Tensor:
+    """(batch, parts) int64: the likeliest sequence of tags (Viterbi); -1 on parts that the chain passes over."""
+    between = chain.steps[:-1, :-1].float()
+    best = chain.steps[-1, :-1].float() + chain.links[:, 0]  # (batch, width)
+    stays = torch.arange(best.shape[1], device=best.device).expand_as(best)
+    came: list[Tensor] = []
+    for link in range(1, chain.links.shape[1]):
+        further, before = (best[:, :, None] + between).max(1)
+        inside = chain.inside[:, link, None]
+        best = torch.where(inside, further + chain.links[:, link], best)
+        came.append(torch.where(inside, before, stays))
+    tag = (best + chain.steps[:-1, -1].float()).argmax(1, keepdim=True)  # (batch, 1)
+    path = [tag]
+    for before in reversed(came):
+        tag = before.gather(1, tag)
+        path.append(tag)
+    found = torch.cat(path[::-1], 1)  # (batch, links)
+    nothing = torch.full_like(chain.answered, -1)
+    return nothing.scatter(1, chain.order, found.masked_fill(~chain.inside, -1))
