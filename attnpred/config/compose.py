@@ -271,9 +271,10 @@ def _described(group: str, name: str, extra_dir: str | None) -> Any:
 
 def fitting(model: str, data: str, task: str, extra_dir: str | None = None) -> bool:
     """Whether these files of the three groups go together."""
-    classes = (_described(group, name, extra_dir) for group, name in (("model", model), ("data", data), ("task", task)))
+    named = (("model", model), ("data", data), ("task", task))
+    of_model, of_data, of_task = (_described(group, name, extra_dir) for group, name in named)
     targets, label_column = (_value("data", data, key, extra_dir) for key in ("targets", "label_column"))
-    return triple.misfit(*classes, triple.kinds_of(targets, label_column)) is None
+    return triple.misfit(of_model, of_data, of_task, triple.kinds_of(targets, label_column)) is None
 
 
 def _value(group: str, name: str, key: str, extra_dir: str | None) -> Any:

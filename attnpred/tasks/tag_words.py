@@ -37,7 +37,7 @@ def described(
                 "read": words,
                 "tags": tags,
                 "scores": shares,
-                "explained": {"word": max(places[chosen], 0), "tag": spec.tags[tag if tag >= 0 else ~tag]},
+                "explained": {"word": places[chosen], "tag": spec.tags[tag]} if words else None,
             }
         )
     return found
@@ -55,15 +55,14 @@ def _scored(words: Sequence[int], tags: Sequence[str], scores: Sequence[float], 
 
 
 def located(answer: Mapping[str, Any]) -> dict[str, Any]:
-    """With the text of each span and where in the input it stands; a word that was cut away has neither tag nor score."""
+    """With each span's text and its place in the input; a word that was cut away has neither tag nor score."""
     text, places = answer["input"], answer["characters"]
     found = []
     for span in answer["spans"]:
         first, end = span["words"]
         start, stop = places[first][0], places[end - 1][1]
-        found.append(
-            {"text": text[start:stop], "start": start, "end": stop, "tag": span["tag"], "score": span["score"]}
-        )
+        place = {"text": text[start:stop], "start": start, "end": stop}
+        found.append({**place, "tag": span["tag"], "score": span["score"]})
     by_word = {}
     for name in ("tags", "scores"):
         known = dict(zip(answer["read"], answer[name], strict=True))

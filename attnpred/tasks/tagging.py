@@ -143,7 +143,8 @@ class Tagging(Task):
             "accuracy": found["right"] / words,
             **entities.scores(found["hits"], found["support"], found["said"]),
         }
-        each = report(*(found[name].numpy() for name in ("hits", "support", "said")), metrics.types)
+        hits, support, of_said = (found[name].numpy() for name in ("hits", "support", "said"))
+        each = report(hits, support, of_said, metrics.types)
         details = {"entities": each, "words": int(words), "examples": int(found["sentences"])}
         return scalars, {**details, "word_types": metrics.classes, "confusion": found["confusion"].tolist()}
 
@@ -231,7 +232,7 @@ def inside(tag: str, spec: Tags) -> str:
 
 
 def _weights(asked: str | list[float], spec: Tags) -> Tensor:
-    """A weight a tag; balanced ones have the mean 1 over the train part's words. What it lacks weighs as a single word."""
+    """A weight a tag; balanced ones have the mean 1 over the train part's words. A tag that it lacks counts as once."""
     if isinstance(asked, list):
         return listed_weights(asked, spec.tags)
     counts = torch.tensor(spec.counts, dtype=torch.float32).clamp(min=1)
