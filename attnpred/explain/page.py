@@ -15,6 +15,8 @@
                                                                  or, of an image,
        "image": "data:image/png;base64,..", "size": [height, width], "grid": [rows, columns],
        "maps": {explainer: [a number a word or region]},
+       "marks": [None or [its answer, the truth or None] a word],   where words have answers of their own, with
+       "choices": [{"word": its place, "explained", "maps": as above}],  those that are explained, the usual one first
        "evidence": [0 or 1 a word or region],                    where it is known
        "heads": None or [[[a number a word or region], .. a head], .. a layer]}]}
 
@@ -30,8 +32,8 @@ import numpy as np
 
 from attnpred.pages.page import fill
 
-STYLES = ("colours.css", "page.css", "pieces.css", "faithfulness.css", "examples.css", "heads.css", "media.css")
-SCRIPTS = ("dom.js", "base.js", "maps.js", "heads.js", "charts.js", "faithfulness.js", "examples.js", "main.js")
+STYLES = ("colours.css", "page.css", "pieces.css", "faithfulness.css", "examples.css", "heads.css", "marks.css", "media.css")
+SCRIPTS = ("dom.js", "base.js", "maps.js", "marks.js", "heads.js", "charts.js", "faithfulness.js", "examples.js", "main.js")
 MOST_CLASSES = 5  # whose probabilities an example shows
 HEADS_BUDGET = 6_000_000  # bytes of base64; a page that opens in two seconds has room for them
 PICTURE = re.compile(r"data:image/(png|jpeg|webp|gif);base64,[A-Za-z0-9+/]+={0,2}")
@@ -68,6 +70,8 @@ def _rank(example: Mapping[str, Any]) -> tuple[bool, float]:
 
 def _named(example: Mapping[str, Any]) -> list[str]:
     names = [example["label"], example["predicted"], example["explained"], *example["probabilities"]]
+    names += [name for mark in example.get("marks", ()) for name in mark or ()]
+    names += [choice["explained"] for choice in example.get("choices", ())]
     return [name for name in names if name is not None]
 
 
@@ -102,9 +106,20 @@ def _example(example: Mapping[str, Any], number: Mapping[str, int]) -> dict[str,
         if len(values) != parts:
             raise ValueError(f"example {example['id']}: the map {name} has {len(values)} numbers for {parts} parts")
     compact["maps"] = {name: _packed(values, np.int16) for name, values in example["maps"].items()}
+    if "marks" in example:
+        compact["marks"] = [
+            mark and [None if name is None else number[name] for name in mark] for mark in example["marks"]
+        ]
+        compact["choices"] = [_choice(choice, number) for choice in example["choices"]]
     if example.get("evidence"):
         compact["evidence"] = [i for i, value in enumerate(example["evidence"]) if value]
     return compact
+
+
+def _choice(choice: Mapping[str, Any], number: Mapping[str, int]) -> dict[str, Any]:
+    """A word whose answer is explained, and the maps of that."""
+    maps = {name: _packed(values, np.int16) for name, values in choice["maps"].items()}
+    return {"word": choice["word"], "explained": number[choice["explained"]], "maps": maps}
 
 
 def _add_heads(compact: Sequence[dict[str, Any]], examples: Sequence[Mapping[str, Any]]) -> int:

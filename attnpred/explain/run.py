@@ -64,7 +64,7 @@ def explain(
                 "name": name,
                 "signed": explainer.signed,
                 "about": explainer.about(),
-                "milliseconds": 1000 * study.seconds[name] / max(len(found), 1),  # an example
+                "milliseconds": 1000 * study.seconds[name] / max(study.explained[name], 1),  # a map
             }
             for name, explainer in study.explainers.items()
         ],

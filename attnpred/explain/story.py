@@ -1,6 +1,6 @@
 """What people are shown of explained examples, as plain containers: a report draws it, a program reads it."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import torch
@@ -10,7 +10,7 @@ from torch import Tensor
 from attnpred.explain.base import evidence_parts, own_parts
 from attnpred.explain.study import Explained
 from attnpred.modalities.reader import Describe, Reader
-from attnpred.tasks.base import Task
+from attnpred.tasks.base import Summary, Task
 
 
 def examples(explained: Explained, task: Task, reader: Reader[Any, Any], describe: Describe) -> list[dict[str, Any]]:
@@ -26,6 +26,7 @@ def examples(explained: Explained, task: Task, reader: Reader[Any, Any], describ
     known = None if evidence is None else shown(evidence.float())
     inputs = reader.shown(batch.input, attention, describe)
     across = _across(explained)
+    further = _further(explained, task, shown)
     summaries = task.summaries(explained.output, explained.choice, batch)
     found = []
     for row, summary in enumerate(summaries):
@@ -42,10 +43,44 @@ def examples(explained: Explained, task: Task, reader: Reader[Any, Any], describ
                 **inputs[row],
                 **({} if across is None else {"across": across[row]}),
                 "maps": {name: rows[row] for name, rows in maps.items()},
+                **_by_word(summary, further[row], len(inputs[row].get("words", ()))),
                 "heads": [[rows[row] for rows in layer] for layer in heads],
                 **({} if known is None else {"evidence": [int(share > 0) for share in known[row]]}),
             }
         )
+    return found
+
+
+def _by_word(summary: Summary, further: list[dict[str, Any]], words: int) -> dict[str, Any]:
+    """Of an example whose words have answers of their own: these, and the words whose answers are explained.
+
+    Where the example shows words that were cut away, they have None.
+    """
+    if summary.marks is None:
+        return {}
+    read = summary.described["read"] if words != len(summary.marks) else range(words)
+    marks: list[list[str | None] | None] = [None] * words
+    for place, mark in zip(read, summary.marks, strict=True):
+        marks[place] = list(mark)
+    return {"marks": marks, "choices": [{**choice, "word": read[choice["word"]]} for choice in further]}
+
+
+def _further(
+    explained: Explained, task: Task, shown: Callable[[Tensor], list[list[float]]]
+) -> list[list[dict[str, Any]]]:
+    """Of each example the words that are explained, the usual one first: which, what, and every explainer's map."""
+    answered = explained.output.answered
+    found: list[list[dict[str, Any]]] = [[] for _ in range(len(explained.batch))]
+    if answered is None:
+        return found
+    rank = (answered >= 0).cumsum(1) - 1  # (batch, parts): among the words that were read
+    for choice, maps in ((explained.choice, explained.maps), *explained.further):
+        numbers = {name: shown(importance) for name, importance in maps.items()}
+        at = rank.gather(1, task.answer.place(choice)[0][:, None])[:, 0].tolist()
+        for row, word in enumerate(at):
+            if word >= 0 and all(word != other["word"] for other in found[row]):
+                some = {name: rows[row] for name, rows in numbers.items()}
+                found[row].append({"word": word, "explained": task.choice_name(int(choice[row])), "maps": some})
     return found
 
 

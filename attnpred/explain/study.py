@@ -3,7 +3,7 @@
 import copy
 import time
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -32,6 +32,8 @@ class Explained:
     choice: Tensor  # (batch,): what of each answer is explained
     attention: Attention
     maps: dict[str, Tensor]
+    # of further choices: (batch,) each, and their maps; where an example has none, its choice is the usual one again
+    further: Sequence[tuple[Tensor, dict[str, Tensor]]] = ()
 
 
 class Study:
@@ -48,6 +50,7 @@ class Study:
         }
         self.curves: dict[str, list[tuple[Tensor, Tensor]]] = {name: [] for name in self.scores}
         self.seconds = dict.fromkeys(self.explainers, 0.0)  # that each took
+        self.explained = dict.fromkeys(self.explainers, 0)  # maps that each made
         self.examples = 0
         self.passes = 0
 
@@ -55,12 +58,23 @@ class Study:
         with torch.no_grad():
             output, attention = look(self.model, batch, layers=True)
         choice = self.task.choose(output)
+        maps = self._maps(batch, choice)
+        further = []
+        for other in self.task.further(output, choice, batch):
+            rows = (other != choice).nonzero()[:, 0]
+            found = self._maps(batch.rows(rows), other[rows]) if len(rows) else {}
+            further.append((other, {name: maps[name].index_copy(0, rows, some) for name, some in found.items()}))
+        return Explained(batch, output, choice, attention, maps, further)
+
+    def _maps(self, batch: Batch, choice: Tensor) -> dict[str, Tensor]:
+        """Every explainer's importance, (batch, parts) each."""
         maps = {}
         for name, explainer in self.explainers.items():
             started = time.perf_counter()
             maps[name] = explainer(batch, choice)
             self.seconds[name] += time.perf_counter() - started
-        return Explained(batch, output, choice, attention, maps)
+            self.explained[name] += len(batch)
+        return maps
 
     def measure(self, explained: Explained) -> None:
         batch, choice, grids = explained.batch, explained.choice, explained.attention.grids

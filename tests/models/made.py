@@ -15,6 +15,7 @@ from attnpred.contracts import AnswerSpec, Batch, InputSpec, ModelSpec, TargetSp
 from attnpred.data.class_target import Classes
 from attnpred.modalities.image.batch import ImageInput, ImageSpec
 from attnpred.modalities.text.batch import TextInput, TextSpec
+from attnpred.modalities.words.batch import WordsInput, WordsSpec
 from attnpred.models.base import Model
 from attnpred.tasks.base import Task
 
@@ -36,6 +37,7 @@ TEXT = TextSpec(
     spelled={number: token for number, token in enumerate(VOCABULARY) if token not in SPECIAL},
 )
 PAIR = replace(TEXT, names=("premise", "hypothesis"), between=(SEP,))
+WORDED = WordsSpec(**{**TEXT.as_dict(), "modality": "words"}, spelled=TEXT.spelled)
 IMAGE = ImageSpec(channels=3, height=16, width=8, mean=(120.0, 110.0, 100.0), std=(60.0, 50.0, 40.0))
 CLASSES = {
     "text": Classes(classes=("bad", "good"), counts=(2, 2)),
@@ -70,6 +72,14 @@ def _shipped() -> list[tuple[str, str]]:
 
 
 MODELS = _shipped()
+# Those that give an answer a part, with each modality that is made here
+PARTED = [
+    (file.stem, modality)
+    for file in sorted(CONF.glob("*.yaml"))
+    if "parts" in (config := make_config(file.stem)).answers
+    for modality in config.accepts
+    if modality in ("text", "words", "image")
+]
 # Combinations of options; of models that none is given for, the contract must hold for the defaults
 CASES: list[tuple[str, str, dict[str, Any]]] = [
     *(
@@ -156,6 +166,20 @@ def pair_batch(counts: tuple[tuple[int, int], ...] = ((6, 4), (1, 2), (3, 3), (2
     return as_batch(TextInput(tokens=tokens, lengths=lengths, padded=padded, prefix=1, suffix=1, segments=segments))
 
 
+def words_batch(counts: tuple[tuple[int, ...], ...] = ((1, 3, 2, 1, 3, 1), (1,), (), (2, 1, 2, 1))) -> Batch:
+    """Texts of words with so many tokens each: those of `text_batch`, if nothing else is given."""
+    batch = text_batch(tuple(sum(row) + 2 for row in counts))
+    words = torch.full_like(batch.input.tokens, -1)
+    for row, sizes in enumerate(counts):
+        numbers = torch.arange(len(sizes)).repeat_interleave(torch.tensor(sizes, dtype=torch.int64))
+        words[row, 1 : 1 + len(numbers)] = numbers
+    texts = batch.input
+    found = WordsInput(
+        tokens=texts.tokens, lengths=texts.lengths, padded=texts.padded, prefix=1, suffix=1, words=words
+    )
+    return as_batch(found, "words")
+
+
 def image_batch(count: int = 4, spec: ImageSpec = IMAGE) -> Batch:
     shape = (count, spec.channels, spec.height, spec.width)
     pixels = torch.randint(0, 256, shape, generator=torch.Generator().manual_seed(0), dtype=torch.uint8)
@@ -170,7 +194,12 @@ def as_batch(only: Any, name: str = "text") -> Batch:
 
 def made(modality: str) -> tuple[Any, Batch]:
     """Specification and batch of a modality, or of pairs of texts."""
-    known = {"text": (TEXT, text_batch), "pair": (PAIR, pair_batch), "image": (IMAGE, image_batch)}
+    known = {
+        "text": (TEXT, text_batch),
+        "pair": (PAIR, pair_batch),
+        "image": (IMAGE, image_batch),
+        "words": (WORDED, words_batch),
+    }
     spec, batch = known[modality]
     return spec, batch()
 

@@ -10,10 +10,15 @@ from attnpred.tasks.base import Task
 
 def make_task(name: str, spec: TargetSpec, *overrides: str) -> Any:
     """The task that a file of conf/task describes, with some options changed."""
-    data = [] if name == "classification" else ["data=texts", "model=transformer"]  # which any task fits
-    config = compose.compose([f"task={name}", *data, *overrides]).task
+    config = compose.compose([f"task={name}", *fits_any(name), *overrides]).task
     task: Task = schema.load(config._target_)(config, spec)
     return task
+
+
+def fits_any(name: str) -> list[str]:
+    """A model and a dataset that the task fits: files of one's own may hold anything, by their columns."""
+    data = next(data for data in ("texts", "tags") if compose.fitting("transformer", data, name))
+    return ["model=transformer", f"data={data}"]
 
 
 def classification(spec: Classes, *overrides: str) -> Any:

@@ -7,26 +7,47 @@ import pytest
 import torch
 
 from attnpred.config import compose, schema
-from attnpred.contracts import ModelSpec, pick
+from attnpred.contracts import ModelSpec, pick_of
 from attnpred.explain import base
 from attnpred.explain.study import FLOOR, Study
 from attnpred.tasks.base import Summary
-from tests.models.made import made, make_model
+from tests.models.made import made, make_config, make_model
+from tests.tasks.made import fits_any
 
 TASKS = compose.group_options("task")
 EXPLAINERS = compose.group_options("explainer")
-MODELS = [("transformer", "text"), ("transformer", "pair"), ("resnet_attention", "image")]
+MODELS = [
+    *(("transformer", "text"), ("transformer", "pair"), ("resnet_attention", "image")),
+    *(("transformer", "words"), ("bert", "words")),
+]
 # a column of each kind of target, for the batches of four examples
 COLUMNS = {
     "class": ["a", "b", "c", "b"],
     "number": [[1.0, 20.0], [2.5, 10.0], [-4.0, 15.0], [3.0, 0.0]],
     "labels": [["a"], ["a", "b"], [], ["c", "b"]],
+    "tags": [["O", "B-a", "I-a", "O", "B-b", "O"], ["B-a"], [], ["O", "I-b", "I-b", "O"]],
 }
 
 
-def with_model(name, model="transformer", modality="text"):
+def options(name):
+    return compose.compose([f"task={name}", *fits_any(name)]).task
+
+
+def fits(name, model, modality):
+    task = options(name)
+    if task.shape not in make_config(model).answers:
+        return False
+    return modality in task.inputs if task.inputs else modality != "words"
+
+
+FITTING = [(task, *parts) for task in TASKS for parts in MODELS if fits(task, *parts)]
+fitting = pytest.mark.parametrize(("task_name", "model_name", "modality"), FITTING)
+
+
+def with_model(name, model="transformer", modality=None):
     """A task made from a column of its kind, with a small model and a batch that has its targets."""
-    config = compose.compose([f"task={name}", "data=texts", "model=transformer"]).task
+    config = options(name)
+    modality = modality or next(iter(config.inputs), "text")
     kind = schema.load(config._target_)
     target = kind.target(config, ["column"], "data.label_column")
     collector = target.collector([None])
@@ -39,7 +60,17 @@ def with_model(name, model="transformer", modality="text"):
     (input_name,) = batch.inputs
     made_model = make_model(model, ModelSpec({input_name: input_spec}, task.answer))
     targets = target.tensors(target.adapted(stored, rows, spec, "data.train_split=train"))
+    if target.by_word:
+        targets = {key: batch.input.on_parts(values) for key, values in targets.items()}
     return task, made_model, replace(batch, targets=targets)
+
+
+def columns(output, choice):
+    """The choice of a number for each example, of its first part with an answer where there is one a part."""
+    if output.answered is None:
+        return torch.full((len(output.answer),), choice)
+    first = (output.answered >= 0).int().argmax(1) * output.answer.shape[2]
+    return first + choice if choice >= 0 else ~(first + ~choice)
 
 
 @pytest.fixture(params=TASKS)
@@ -63,16 +94,19 @@ def test_the_loss_teaches(parts):
 
 def test_every_number_of_an_answer_can_be_chosen_and_raises_its_score(parts):
     task, model, batch = parts
-    answer = model(batch).answer.detach()
-    assert answer.shape == (len(batch), task.answer.width)
+    output = model(batch)
+    answer = output.answer.detach()
+    parts = answer.shape[1:-1]  # none of an answer that is one a whole
+    assert answer.shape == (len(batch), *parts, task.answer.width)
+    assert bool(parts) == (task.answer.shape == "parts")
     for column in range(task.answer.width):
         for choice in (column, ~column):
-            chosen = torch.full((len(batch),), choice)
+            chosen = columns(output, choice)
             free = answer.clone().requires_grad_()
             scores = task.score(replace(model(batch), answer=free), chosen, linear=True)
             assert scores.shape == (len(batch),)
             (slope,) = torch.autograd.grad(scores.sum(), free)
-            assert (pick(slope, chosen) > 0).all()
+            assert (pick_of(slope, chosen) > 0).all()
             raised = answer + 0.1 * slope
             plain = [task.score(replace(model(batch), answer=a), chosen) for a in (answer, raised)]
             assert (plain[1] > plain[0]).all()
@@ -87,7 +121,8 @@ def test_what_is_usually_explained_is_what_the_answer_says(parts):
     output = model(batch)
     choice = task.choose(output)
     chosen = task.score(output, choice)
-    others = torch.arange(task.answer.width).expand(len(batch), -1)
+    first = choice - choice % task.answer.width  # of the numbers of the chosen part, where answers are one a part
+    others = first[:, None] + torch.arange(task.answer.width)
     each = torch.stack([task.score(output, others[:, i]) for i in range(task.answer.width)], dim=1)
     assert (chosen[:, None] >= each - 1e-6).all()
 
@@ -152,8 +187,7 @@ def test_softened_targets_can_be_averaged(parts):
 
 
 @pytest.mark.parametrize("explainer", EXPLAINERS)
-@pytest.mark.parametrize(("model_name", "modality"), MODELS)
-@pytest.mark.parametrize("task_name", TASKS)
+@fitting
 def test_every_explainer_that_fits_gives_a_map(task_name, model_name, modality, explainer):
     task, model, batch = with_model(task_name, model_name, modality)
     if explainer == "gradcam" and model.last_map() is None:
@@ -170,8 +204,7 @@ def test_every_explainer_that_fits_gives_a_map(task_name, model_name, modality, 
         torch.testing.assert_close(found.sum(1), torch.ones(len(batch)))
 
 
-@pytest.mark.parametrize(("model_name", "modality"), MODELS)
-@pytest.mark.parametrize("task_name", TASKS)
+@fitting
 def test_a_study_measures_it(task_name, model_name, modality):
     task, model, batch = with_model(task_name, model_name, modality)
     study = Study(model, task, ["attention", "occlusion"], "mask")

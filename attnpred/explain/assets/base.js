@@ -2,6 +2,7 @@ const LEVELS = 8; // shades of a hue in colours.css
 const explainers = new Map(story.explainers.map((explainer) => [explainer.name, explainer]));
 const chosen = new Set(story.explainers.slice(0, 2).map((explainer) => explainer.name));
 
+const pictured = story.examples.some((example) => example.image); // else words stand for the parts
 const share = (value) => (value === null || value === undefined ? "–" : value.toFixed(2));
 // [greatest magnitude, base64 of little-endian integers] to numbers
 function unpack([top, text], Kind) {
@@ -12,10 +13,11 @@ function unpack([top, text], Kind) {
 
 const unpacked = new WeakMap();
 function mapOf(example, explainer) {
-  if (!example.maps[explainer]) return null;
-  if (!unpacked.has(example)) unpacked.set(example, {});
-  const maps = unpacked.get(example);
-  maps[explainer] ??= unpack(example.maps[explainer], Int16Array);
+  const packed = mapsOf(example);
+  if (!packed[explainer]) return null;
+  if (!unpacked.has(packed)) unpacked.set(packed, {});
+  const maps = unpacked.get(packed);
+  maps[explainer] ??= unpack(packed[explainer], Int16Array);
   return maps[explainer];
 }
 

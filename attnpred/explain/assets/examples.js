@@ -28,7 +28,7 @@ function showTools() {
   const labels = used("label");
   const tools = byId("tools");
   const search = make("input", { type: "search", id: "search", autocomplete: "off", on: { input: filter } });
-  const finds = story.modality === "text" ? "Find a word or #number" : "Find a class or #number";
+  const finds = pictured ? "Find a class or #number" : "Find a word or #number";
   tools.append(make("label", { class: "field wide" }, make("span", {}, finds), search));
   if (story.listed && labels.length) tools.append(choices("true", "True class", names(labels)));
   if (story.listed) tools.append(choices("predicted", "Predicted class", names(used("predicted"))));
@@ -46,7 +46,7 @@ function showTools() {
     return make("label", { class: "check", title: explainer.about }, box, " ", name(explainer.name));
   });
   tools.append(make("fieldset", {}, make("legend", {}, "Explainers, side by side"), ...boxes));
-  if (story.modality === "image") {
+  if (pictured) {
     const smooth = make("input", {
       type: "checkbox",
       id: "smooth",
@@ -125,7 +125,8 @@ function card(example) {
     acrossOf(example),
     headsOf(example),
   );
-  if (example.explained !== example.predicted)
+  if (example.marks) body.before(marksOf(example, whole));
+  else if (example.explained !== example.predicted)
     body.before(make("p", { class: "quiet" }, "The maps explain ", name(className(example.explained)), "."));
   shown.set(whole, example);
   showMaps(whole, example);

@@ -50,8 +50,8 @@ function showLegend() {
   if (story.examples.some((example) => example.evidence)) {
     const mark = make(
       "span",
-      { class: story.modality === "text" ? "evidence" : "evidence-box" },
-      story.modality === "text" ? "underlined" : "outlined",
+      { class: pictured ? "evidence-box" : "evidence" },
+      pictured ? "outlined" : "underlined",
     );
     entries.push(make("span", { class: "entry" }, mark, ": known to decide the answer"));
   }

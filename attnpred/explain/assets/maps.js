@@ -96,7 +96,7 @@ function outline(example) {
 function summary(example, values, signed) {
   const say = (i) => [make("b", {}, name(partName(example, i))), ` ${number(values[i])}`];
   const list = (places) => places.flatMap((i, n) => (n ? ["; ", ...say(i)] : say(i)));
-  const most = SUMMARY[story.modality];
+  const most = example.words ? SUMMARY.text : SUMMARY.image;
   const places = strongest(values, signed ? values.length : most);
   const line = make("p", { class: "summary" });
   if (!places.length) line.append("no part matters here");
@@ -130,7 +130,7 @@ function stretchOf(example, whole) {
 
 // What is said of a part: its number by every explainer that the page shows
 function numbersOf(example, i) {
-  const rows = [...chosen].filter((explainer) => example.maps[explainer]);
+  const rows = [...chosen].filter((explainer) => mapsOf(example)[explainer]);
   return rows.map((explainer) => [explainer, number(mapOf(example, explainer)[i])]);
 }
 
