@@ -32,8 +32,27 @@ import numpy as np
 
 from attnpred.pages.page import fill
 
-STYLES = ("colours.css", "page.css", "pieces.css", "faithfulness.css", "examples.css", "heads.css", "marks.css", "media.css")
-SCRIPTS = ("dom.js", "base.js", "maps.js", "marks.js", "heads.js", "charts.js", "faithfulness.js", "examples.js", "main.js")
+STYLES = (
+    "colours.css",
+    "page.css",
+    "pieces.css",
+    "faithfulness.css",
+    "examples.css",
+    "heads.css",
+    "marks.css",
+    "media.css",
+)
+SCRIPTS = (
+    "dom.js",
+    "base.js",
+    "maps.js",
+    "marks.js",
+    "heads.js",
+    "charts.js",
+    "faithfulness.js",
+    "examples.js",
+    "main.js",
+)
 MOST_CLASSES = 5  # whose probabilities an example shows
 HEADS_BUDGET = 6_000_000  # bytes of base64; a page that opens in two seconds has room for them
 PICTURE = re.compile(r"data:image/(png|jpeg|webp|gif);base64,[A-Za-z0-9+/]+={0,2}")

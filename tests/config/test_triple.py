@@ -17,7 +17,7 @@ MODELS, DATASETS, TASKS = (compose.group_options(group) for group in ("model", "
 WRONG = {
     "a model of texts and images": (
         ("bert", "cifar10", "classification"),
-        "model=bert data=cifar10: this model reads text, the dataset holds image; use model=resnet_attention or "
+        "model=bert data=cifar10: this model reads text and words, the dataset holds image; use model=resnet_attention or "
         "model=transformer",
     ),
     "a model of images and texts": (

@@ -174,9 +174,7 @@ def words_batch(counts: tuple[tuple[int, ...], ...] = ((1, 3, 2, 1, 3, 1), (1,),
         numbers = torch.arange(len(sizes)).repeat_interleave(torch.tensor(sizes, dtype=torch.int64))
         words[row, 1 : 1 + len(numbers)] = numbers
     texts = batch.input
-    found = WordsInput(
-        tokens=texts.tokens, lengths=texts.lengths, padded=texts.padded, prefix=1, suffix=1, words=words
-    )
+    found = WordsInput(tokens=texts.tokens, lengths=texts.lengths, padded=texts.padded, prefix=1, suffix=1, words=words)
     return as_batch(found, "words")
 
 

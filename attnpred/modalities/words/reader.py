@@ -95,7 +95,7 @@ class WordsReader(TextReader):
             places = np.flatnonzero(owners >= 0)
             _, belongs = np.unique(owners[places], return_inverse=True)
             ends = np.cumsum(np.bincount(belongs))[:-1]
-            words = [tokenizer.decode(ids.tolist()).strip() for ids in np.split(tokens[places], ends) if len(ids)]
+            words = [spelled(tokenizer, ids.tolist()) for ids in np.split(tokens[places], ends) if len(ids)]
             spelt.append((words, places, belongs))
 
         def explain(attention: Attention) -> Iterator[dict[str, Any]]:
@@ -107,6 +107,13 @@ class WordsReader(TextReader):
 
 
 READER = WordsReader
+
+
+def spelled(tokenizer: Any, ids: list[int]) -> str:
+    """The word that its tokens spell; our own tokenizers have no decoder, which would take off what marks the inside."""
+    if tokenizer.decoder is not None:
+        return str(tokenizer.decode(ids)).strip()
+    return "".join(tokenizer.id_to_token(number).removeprefix("##").removesuffix("</w>") for number in ids)
 
 
 def _by_owner(owners: Integers, importance: NDArray[Any], words: int) -> NDArray[np.floating[Any]]:
