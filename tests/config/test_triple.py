@@ -17,8 +17,8 @@ MODELS, DATASETS, TASKS = (compose.group_options(group) for group in ("model", "
 WRONG = {
     "a model of texts and images": (
         ("bert", "cifar10", "classification"),
-        "model=bert data=cifar10: this model reads text and words, the dataset holds image; use model=resnet_attention or "
-        "model=transformer",
+        "model=bert data=cifar10: this model reads text and words, the dataset holds image; use "
+        "model=resnet_attention or model=transformer",
     ),
     "a model of images and texts": (
         ("resnet_attention", "text_pairs", "regression"),
@@ -29,6 +29,19 @@ WRONG = {
         ("resnet_attention", "digits", "regression"),
         "data=digits task=regression: this task reads a target of kind number, the dataset has class; use "
         "task=classification",
+    ),
+    "a task of tags and a dataset of texts": (
+        ("transformer", "imdb", "tagging"),
+        "data=imdb task=tagging: this task asks about words, the dataset holds text; use task=classification",
+    ),
+    "a model of images and words": (
+        ("resnet_attention", "tags", "tagging"),
+        "model=resnet_attention data=tags: this model reads image, the dataset holds words; use model=bert or "
+        "model=transformer",
+    ),
+    "a task of classes and a dataset of tags": (
+        ("transformer", "tags", "classification"),
+        "data=tags task=classification: this task reads a target of kind class, the dataset has tags; use task=tagging",
     ),
     "a task of labels and a dataset of classes and numbers": (
         ("transformer", "sick", "multilabel"),

@@ -1,6 +1,6 @@
 """A chain's sums, checked by going through every sequence of tags."""
 
-from itertools import product
+from itertools import pairwise, product
 
 import pytest
 import torch
@@ -24,7 +24,7 @@ def sequences(chain, row):
     for tags in product(range(TAGS), repeat=len(places)):
         score = sum(chain.numbers[row, place, tag] for place, tag in zip(places, tags, strict=True))
         way = [TAGS, *tags, TAGS]
-        found[tags] = float(score + sum(chain.steps[a, b] for a, b in zip(way, way[1:], strict=False)))
+        found[tags] = float(score + sum(chain.steps[a, b] for a, b in pairwise(way)))
     return places, found
 
 

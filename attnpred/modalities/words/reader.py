@@ -110,7 +110,7 @@ READER = WordsReader
 
 
 def spelled(tokenizer: Any, ids: list[int]) -> str:
-    """The word that its tokens spell; our own tokenizers have no decoder, which would take off what marks the inside."""
+    """The word that its tokens spell; our own tokenizers have no decoder that takes off what marks the inside."""
     if tokenizer.decoder is not None:
         return str(tokenizer.decode(ids)).strip()
     return "".join(tokenizer.id_to_token(number).removeprefix("##").removesuffix("</w>") for number in ids)
