@@ -35,6 +35,12 @@ class Tags(TargetSpec):
             raise ValueError("it has no tags, one twice, or another number of counts")
         if self.scheme not in get_args(Scheme):
             raise ValueError(f"its scheme of tags, {self.scheme}, is not known")
+        if self.scheme != "plain" and not all(self._kept(tag) for tag in self.tags if tag != OUTSIDE):
+            raise ValueError(f"a tag does not go by its scheme, {self.scheme}, or lacks the one of its inside")
+
+    def _kept(self, tag: str) -> bool:
+        found = PREFIXED.fullmatch(tag)
+        return found is not None and found[1] in PREFIXES[self.scheme] and f"I-{found[2]}" in self.tags
 
 
 class TagCollector(Collector):

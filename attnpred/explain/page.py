@@ -2,7 +2,7 @@
 
 `render` takes the story as plain containers:
 
-    {"title", "model", "data": str, "split": str or None, "modality": "text" or "image", "classes": [str],
+    {"title", "model", "data": str, "split": str or None, "modality": such as "text", "classes": [str],
      "scored": str,                                              what is watched while parts are taken away
      "explainers": [{"name", "signed": bool, "about"}],          in the order of the page
      "faithfulness": None or {"removal": str, "examples": int, "fractions": [number],

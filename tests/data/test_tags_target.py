@@ -9,7 +9,7 @@ from attnpred.config import compose
 from attnpred.config.options import DataConfig
 from attnpred.config.schema import build
 from attnpred.contracts import Batch
-from attnpred.data.tags_target import TagsTarget
+from attnpred.data.tags_target import Tags, TagsTarget
 from attnpred.errors import UserError
 from attnpred.modalities.words.data import WordsData
 from tests.data.made import common
@@ -159,6 +159,45 @@ def test_rows_that_are_wrong_can_be_left_out(tmp_path, capsys):
     ids = {row for split in ("train", "val", "test") for batch in found.loader(split) for row in batch.ids.tolist()}
     assert ids == set(range(len(rows))) - {7}
     assert "skips 1 of 30 rows" in capsys.readouterr().err
+
+
+def test_a_source_that_names_its_numbers_is_read(tmp_path):
+    import datasets
+
+    words = [row["tokens"] for row in rows_of()]
+    names = ["O", "B-per", "I-per", "B-loc", "I-loc"]
+    numbers = [[names.index(tag) for tag in row["tags"]] for row in rows_of()]
+    features = {
+        "tokens": datasets.List(datasets.Value("string")),
+        "ner_tags": datasets.List(datasets.ClassLabel(names=names)),
+    }
+    table = datasets.Dataset.from_dict({"tokens": words, "ner_tags": numbers}, features=datasets.Features(features))
+    table.to_parquet(tmp_path / "hub" / "train.parquet")
+    found = data(tmp_path, [], source=str(tmp_path / "hub"), targets={"tags": "ner_tags"})
+    assert found.target_spec.tags == ("O", "B-loc", "I-loc", "B-per", "I-per")
+    for batch in found.loader("train"):
+        for row, own in zip(batch.ids.tolist(), batch.targets["tags"].tolist(), strict=True):
+            said = [found.target_spec.tags[tag] for tag in own if tag >= 0]
+            assert said == rows_of()[row]["tags"]
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"tags": ("O", "B-a")},  # without the inside
+        {"tags": ("O", "a", "I-a")},
+        {"tags": ("O", "S-a", "I-a")},
+        {"scheme": "other"},
+        {"counts": (1,)},
+        {"tags": ("O", "I-a", "I-a"), "counts": (1, 1, 1)},
+    ],
+)
+def test_a_specification_that_is_none_is_refused(changes):
+    good = {"tags": ("O", "B-a", "I-a"), "scheme": "bio", "counts": (1, 1, 1)}
+    Tags(**good).check()
+    given = {**good, **changes}
+    with pytest.raises(ValueError, match="tag"):
+        Tags(**{**given, "counts": changes.get("counts", (1,) * len(given["tags"]))}).check()
 
 
 def test_one_tag_alone_teaches_nothing(tmp_path):

@@ -7,6 +7,8 @@ import pytest
 import torch
 
 from attnpred.contracts import AnswerSpec, Batch, ModelSpec, pick_of
+from attnpred.errors import UserError
+from attnpred.explain import removal
 from attnpred.modalities.words.batch import WordsInput
 from attnpred.models.chain import best_path
 from tests.models.made import PARTED, WORDED, made, make_model, words_batch
@@ -158,6 +160,14 @@ def test_numbers_of_parts_that_lie_around_zero_are_chosen_by_how_far_they_are_of
     centred = AnswerSpec(2, shape="parts", exclusive=False, centred=True)
     answer = torch.tensor([[[1.0, -2.0], [0.5, 3.0]], [[0.0, -5.0], [4.0, 0.0]]])
     assert centred.choose(answer).tolist() == [3, ~1]
+
+
+def test_ways_to_take_parts_away_that_move_others_are_refused():
+    text, _ = made("text")
+    assert removal.check("delete", ModelSpec({"text": text}, AnswerSpec(2))) == "delete"
+    assert removal.check(None, ModelSpec({"text": text}, ALONE)) == "mask"
+    with pytest.raises(UserError, match="removal=delete: not for a model that answers for each part; use mask"):
+        removal.check("delete", ModelSpec({"text": text}, ALONE))
 
 
 def test_the_words_of_the_made_batch_are_a_specification_s():
