@@ -242,7 +242,7 @@ def _check_triple(plain: dict[Any, Any], extra_dir: str | None) -> None:
         "data": str(plain["data"].get("name")),
         "task": file_of(plain["task"]["_target_"]),
     }
-    kinds = triple.kinds_of(plain["data"].get("targets"), plain["data"].get("label_column"))
+    kinds = triple.kinds_of(data, plain["data"].get("targets"), plain["data"].get("label_column"))
     fault = triple.misfit(model, data, task, kinds)
     if fault is None:
         return
@@ -274,7 +274,7 @@ def fitting(model: str, data: str, task: str, extra_dir: str | None = None) -> b
     named = (("model", model), ("data", data), ("task", task))
     of_model, of_data, of_task = (_described(group, name, extra_dir) for group, name in named)
     targets, label_column = (_value("data", data, key, extra_dir) for key in ("targets", "label_column"))
-    return triple.misfit(of_model, of_data, of_task, triple.kinds_of(targets, label_column)) is None
+    return triple.misfit(of_model, of_data, of_task, triple.kinds_of(of_data, targets, label_column)) is None
 
 
 def _value(group: str, name: str, key: str, extra_dir: str | None) -> Any:

@@ -17,6 +17,7 @@ class DataConfig:
     """What every dataset has; each kind of data adds its own."""
 
     modality: ClassVar[Modality]
+    finds_class: ClassVar[bool] = True  # whether a column of classes is looked for where label_column names none
 
     _target_: str = option("Class that prepares and batches the data.")
     name: str = option("Short name, used in the run directory's name.")

@@ -61,11 +61,11 @@ def has_target(kinds: Kinds, reads: str) -> bool:
     return kinds is None or reads in kinds
 
 
-def kinds_of(targets: Any, label_column: Any) -> Kinds:
-    """The kinds of target that a dataset has: those that it lists, and a class in the column that it names."""
+def kinds_of(data: Any, targets: Any, label_column: Any) -> Kinds:
+    """The kinds of target that a dataset has: those that it lists, and a class in the column that it names or finds."""
     if targets is None:
         return None
-    return list(dict.fromkeys([*([] if label_column is None else ["class"]), *targets]))
+    return list(dict.fromkeys([*(["class"] if data.finds_class or label_column is not None else []), *targets]))
 
 
 def require_kinds(targets: Mapping[str, Any], known: set[str]) -> None:

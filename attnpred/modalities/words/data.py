@@ -31,6 +31,7 @@ class WordsDataConfig(TextDataConfig):
     """Options of data of words; text_column holds lists of words."""
 
     modality: ClassVar[Modality] = "words"
+    finds_class: ClassVar[bool] = False
 
     def check(self) -> None:
         super().check()
