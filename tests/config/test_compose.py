@@ -51,7 +51,7 @@ BAD_OVERRIDES = [
     (["optimizer.lr=${oc.env:ATTNPRED_NO_SUCH}"], "optimizer.lr: "),
     (
         ["model=bert", "data=cifar10"],
-        "this model reads text, the dataset holds image; use model=resnet_attention or model=transformer",
+        "this model reads text and words, the dataset holds image; use model=resnet_attention or model=transformer",
     ),
     (["model=resnet_attention", "data=imdb"], "use model=bert or model=transformer"),
     (["model._target_=os.system"], "model._target_=os.system: not allowed"),
@@ -86,7 +86,7 @@ BAD_OVERRIDES = [
             ["data=sick", "model=transformer", "task=regression", f"data.targets={{number: {value}}}"],
             "each kind needs the",
         )
-        for value in ("3", "null", "[]", "[1, a]", "{a: b}", "''")
+        for value in ("3", "[]", "[1, a]", "{a: b}", "''")
     ),
     (
         ["data=sick", "model=transformer", "task=regression", "data.targets=3"],
@@ -121,7 +121,8 @@ BAD_OVERRIDES = [
     (["data.source=''"], "data.source=: names nothing; give a hub id, a file or a directory"),
     (
         ["data=sick", "model=transformer", "data.targets={numbr: x}"],
-        "data.targets.numbr: no task reads targets of this kind; use class or labels or number; did you mean number?",
+        "data.targets.numbr: no task reads targets of this kind; use class or labels or number or tags; did you mean "
+        "number?",
     ),
 ]
 

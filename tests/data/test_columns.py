@@ -67,6 +67,13 @@ def test_a_dataset_that_names_its_columns_is_not_opened():
     assert settled(config, "class") is config
 
 
+def test_a_column_is_found_for_a_kind_that_names_none(config_for, capsys):
+    columns = {"said": LONG, "score": [1.5, 2.5], "colour": ["red", "blue"]}
+    found = settled(config_for(columns, text_column="said", targets="{number: null}"), "number")
+    assert found.target_columns("number") == (["score"], "data.targets.number")
+    assert "data.targets.number=score" in capsys.readouterr().err
+
+
 def test_a_target_that_is_listed_by_its_kind_is_not_asked_for(config_for):
     columns = {"said": LONG, "other": LONG, "length": [1.5, 2.5], "colour": ["red", "blue"]}
     found = settled(config_for(columns, text_column="said", targets="{number: length}"), "number")
