@@ -20,7 +20,7 @@ from attnpred.data import cache
 from attnpred.data.base import Data
 from attnpred.data.batching import BatchLoader, Integers, tokens_at_once
 from attnpred.data.places import files_digest
-from attnpred.data.splits import Split, carving, rows_of, source_split
+from attnpred.data.splits import Split, carving, source_split
 from attnpred.errors import BadRow, UserError
 from attnpred.machine.hub import locate
 from attnpred.modalities.text.batch import TextSpec
@@ -245,12 +245,8 @@ class TextData(Data[TextDataConfig, TextReader, TokenStore]):
             for targets in self.source.chunks(*train, self._target_columns(), CHUNK):
                 collector.add(targets)
         stored = collector.finish()
-        if config.on_bad_row == "fail":
-            self.target.require(stored, f"data.train_split={config.train_split}")
-        good = np.flatnonzero(self.target.usable(stored))
-        strata = self.target.strata(stored, good)
         wanted = np.zeros(len(stored.values), bool)
-        wanted[good[rows_of(config, "train", np.zeros(len(good), np.uint8) if strata is None else strata)]] = True
+        wanted[self._chosen(stored, self._good(stored, *train), "train")] = True
         return wanted
 
     def _train_texts(self) -> Callable[[], Iterator[str]]:
