@@ -13,7 +13,8 @@ from typing import Any
 
 from attnpred.config.options import DataConfig
 from attnpred.data import card
-from attnpred.data.places import Reach, columns_in, files_digest, within
+from attnpred.data.formats import columns_in
+from attnpred.data.places import Reach, files_digest, within
 from attnpred.data.utf8 import columns_of, not_utf8
 from attnpred.errors import UserError
 from attnpred.machine import hub

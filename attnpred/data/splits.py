@@ -42,7 +42,7 @@ def source_split(config: DataConfig, split: Split) -> tuple[str, str]:
 
 def carving(config: DataConfig) -> dict[str, Any]:
     """What decides which rows of the train split stay in train; empty where all do."""
-    known: dict[str, Any] = {**_shares(config)}
+    known: dict[str, Any] = {str(split): share for split, share in _shares(config).items()}
     if config.folds is not None:
         known |= {"folds": config.folds, "fold": config.fold}
     if not known:
