@@ -17,7 +17,7 @@ from attnpred.data.splits import Rows
 from attnpred.data.store import Store, save_store
 from attnpred.data.targets import Collector
 from attnpred.errors import BadRow
-from attnpred.modalities.image.decoding import Pixels, content, decode, fitted, open_image
+from attnpred.modalities.image.decoding import Pixels, content, decode, fitted, open_image, path_in
 from attnpred.modalities.image.fit import Fit
 
 PIXELS_FILE, FILES_FILE, OFFSETS_FILE = "pixels.bin", "files.bin", "offsets.bin"
@@ -92,7 +92,7 @@ class _Attempts:
             try:
                 return convert(value)
             except Outside as error:  # is never passed over
-                named = f"row {row} of {self._place} names the file {value['path']}, {error}"
+                named = f"row {row} of {self._place} names the file {path_in(value)}, {error}"
                 raise BadRow(f"data.image_column={self._column}: {named}", row) from None
             except (OSError, ValueError) as error:
                 return f"row {row} of {self._place} cannot be decoded: {error}"
