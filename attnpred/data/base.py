@@ -16,6 +16,7 @@ from attnpred.contracts import InputSpec, TargetSpec
 from attnpred.data import arrangement, cache
 from attnpred.data.batching import BatchLoader
 from attnpred.data.evidence import EvidenceColumn
+from attnpred.data.oddities import Part
 from attnpred.data.open_source import open_source
 from attnpred.data.sources import Source
 from attnpred.data.splits import ANYHOW, Arrangement, Rows, Split, carving, rows_of, source_split
@@ -23,6 +24,7 @@ from attnpred.data.store import Store
 from attnpred.data.targets import Stored, Target
 from attnpred.errors import BadRow, UserError
 
+SPLITS: tuple[Split, ...] = ("train", "val", "test")
 C = TypeVar("C", bound=DataConfig)
 R = TypeVar("R")  # the reader
 S = TypeVar("S", bound=Store)
@@ -198,6 +200,15 @@ class Data(ABC, Generic[C, R, S]):
         if split == "train" and self._given_target is None:
             self.target.check_varied(values, self.target_spec, place)
         return store, rows, values
+
+    def parts(self) -> Iterator[Part]:
+        """What is in train, val and test, in the source's own terms."""
+        for split in SPLITS:
+            store, rows, place = self._rows_of(split)
+            digests = store.digests()
+            counts = self.target.counts(store.targets, rows)
+            name, _ = source_split(self.config, split)
+            yield Part(split, name, place, rows, counts, None if digests is None else digests[rows])
 
     def _draw_weights(self, split: Split, values: NDArray[Any]) -> NDArray[Any] | None:
         """How often training draws each row, relative to others; None where all are drawn alike."""

@@ -70,7 +70,7 @@ def test_of_a_repeated_seed_the_newest_run_counts(tmp_path):
     make_run(tmp_path / "c", value=0.7, seed=1)
     compared = found(tmp_path)
     assert compared.rows[0].group.values("val/accuracy") == {0: 0.9, 1: 0.7}
-    assert list(compared.left_out.items()) == [("whose seed a newer run of the same config repeats", 1)]
+    assert list(compared.left_out.items()) == [("whose seed and fold a newer run of the same config repeats", 1)]
 
 
 def test_mean_deviation_and_interval():

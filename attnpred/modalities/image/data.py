@@ -26,7 +26,7 @@ from attnpred.modalities.image.pixels import FileStore, PixelStore, described, s
 from attnpred.modalities.image.reader import ImageReader
 
 # raised when the code makes other files of the same input
-PIXELS_VERSION, FILES_VERSION, STATISTICS_VERSION = 5, 1, 4
+PIXELS_VERSION, FILES_VERSION, STATISTICS_VERSION = 6, 2, 4
 CHUNK = 256  # images in memory at once
 
 

@@ -29,7 +29,7 @@ from attnpred.modalities.text.tokenizer_training import train_vocabulary
 from attnpred.modalities.text.tokens import PLACE, TokenStore, Vocabulary, checkpoint_vocabulary, clean, write_tokens
 
 # raised when the code makes other files of the same input
-VOCABULARY_VERSION, TOKENS_VERSION = 3, 4
+VOCABULARY_VERSION, TOKENS_VERSION = 3, 5
 CHUNK = 2000  # texts in memory at once
 MOST_TOKENS = 10_000_000  # beyond, a length can only be a mistake
 Rows = tuple[list[list[str]], list[list[Any]], list[Any], list[bool] | None]
