@@ -24,8 +24,8 @@ def column_of(config: DataConfig) -> dict[str, str]:
     return {option: column for option, column in named.items() if column is not None}
 
 
-def write(directory: Path, config: DataConfig, chunks: Iterator[list[list[Any]]], place: str) -> None:
-    """Keeps the column of `column_of` as numbers; `place` names the split."""
+def collected(config: DataConfig, chunks: Iterator[list[list[Any]]], place: str) -> NDArray[Any]:
+    """The column of `column_of` as numbers; `place` names the split."""
     ((option, column),) = column_of(config).items()
     number = _numbered() if config.group_column is not None else _moment
     found: list[NDArray[Any]] = []
@@ -43,11 +43,19 @@ def write(directory: Path, config: DataConfig, chunks: Iterator[list[list[Any]]]
                     start + row,
                 )
         start += len(values)
-    np.save(directory / FILE, np.concatenate(found))
+    return np.concatenate(found)
+
+
+def write(directory: Path, values: NDArray[Any]) -> None:
+    np.save(directory / FILE, values)
 
 
 def read(directory: Path, config: DataConfig) -> Arrangement:
-    values = np.load(directory / FILE, allow_pickle=False)
+    return arranged(np.load(directory / FILE, allow_pickle=False), config)
+
+
+def arranged(values: NDArray[Any], config: DataConfig) -> Arrangement:
+    """What the numbers that `collected` gave mean."""
     return Arrangement(groups=values) if config.group_column is not None else Arrangement(times=values)
 
 

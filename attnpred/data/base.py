@@ -184,7 +184,7 @@ class Data(ABC, Generic[C, R, S]):
 
             def build(directory: Path) -> None:
                 chunks = self.source.chunks(name, option, columns, arrangement.CHUNK)
-                arrangement.write(directory, self.config, chunks, f"{option}={name}")
+                arrangement.write(directory, arrangement.collected(self.config, chunks, f"{option}={name}"))
 
             skipping = {} if self.config.on_bad_row == "fail" else {"on_bad_row": "skip"}
             key = {"version": arrangement.VERSION, "options": list(columns), **skipping}

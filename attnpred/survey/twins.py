@@ -34,7 +34,7 @@ def text_signature(text: str) -> NDArray[np.uint32]:
 
 
 def image_signature(image: Any) -> int:
-    """Difference hash of a PIL image: 64 bits, whether each of 8 × 8 places is darker than the next. 0 where it is flat."""
+    """Difference hash of a PIL image: of 8 × 8 places whether each is darker than the next; 0 where it is flat."""
     grey = np.asarray(image.convert("L").resize((9, 8)), np.int16)
     bits = (grey[:, 1:] > grey[:, :-1]).ravel()
     return int(np.packbits(bits).view(np.uint64)[0])

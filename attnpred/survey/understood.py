@@ -1,4 +1,4 @@
-"""What attnpred makes of a source by itself: which kind of data, which columns and splits, which task, which command."""
+"""What attnpred makes of a source by itself: the kind of data, columns and splits, the task, and the command."""
 
 import re
 import shlex

@@ -227,7 +227,6 @@ def write_tokens(
             offsets.write(ends.tobytes())
             end = int(ends[-1])
             targets.add(target_columns, usable)
-            digests.extend(
-                digest(text.encode("utf-8", "surrogatepass") for text in row) for row in zip(*columns, strict=True)
-            )
+            raw = ([text.encode("utf-8", "surrogatepass") for text in row] for row in zip(*columns, strict=True))
+            digests.extend(map(digest, raw))
     save_store(directory, targets.finish(), digests, dtype=dtype.name, texts=texts)
