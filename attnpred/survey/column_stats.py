@@ -7,35 +7,10 @@ from typing import Any
 
 import numpy as np
 
+from attnpred.data.reservoir import Reservoir
+
 MOST_DISTINCT = 1000  # values that are told apart
-KEPT = 2000  # lengths that quantiles are taken of, drawn at random
-SAMPLES, LONGEST = 3, 40  # values shown, and their characters
-QUANTILES = (0.0, 0.5, 0.95, 1.0)
-
-
-class Reservoir:
-    """A random sample of numbers that come one after the other, the same for the same numbers."""
-
-    def __init__(self) -> None:
-        self.kept: list[float] = []
-        self.count = 0
-        self.low, self.high = math.inf, -math.inf
-        self._random = np.random.default_rng(0)
-
-    def add(self, value: float) -> None:
-        self.count += 1
-        self.low, self.high = min(self.low, value), max(self.high, value)
-        if len(self.kept) < KEPT:
-            self.kept.append(value)
-        elif (place := int(self._random.integers(self.count))) < KEPT:
-            self.kept[place] = value
-
-    def quantiles(self) -> list[float] | None:
-        """Least, median, 95 %, and most."""
-        if not self.count:
-            return None
-        middle = np.quantile(self.kept, QUANTILES[1:-1]).tolist()
-        return [self.low, *middle, self.high]
+SAMPLES, LONGEST = 3, 24  # values shown, and their characters
 
 
 class ColumnStats:

@@ -11,45 +11,38 @@ from numpy.typing import NDArray
 HASHES, BANDS = 64, 16  # of a text's signature; rows are compared that agree in all hashes of a band
 SHINGLE = 3  # words that are looked at together
 ALIKE = 0.8  # share of shingles that two texts have in common, from which on they are near duplicates
-BITS = 3  # in which the signatures of two pictures may differ
+BITS = 3  # in which two of 64 may differ
 WORD = re.compile(r"\w+")
+SPREAD = np.uint64(0x100000001B3)
+TRIED = 50  # rows of a bucket that later ones are compared with
 _RANDOM = np.random.default_rng(0)
 _FACTORS = _RANDOM.integers(1, 2**63, HASHES, np.uint64) | np.uint64(1)
 _SHIFTS = _RANDOM.integers(0, 2**63, HASHES, np.uint64)
 Signatures = NDArray[Any]
 
 
-def text_signature(text: str) -> NDArray[np.uint32]:
+def signature_of(text: str) -> NDArray[np.uint32]:
     """MinHash of the text's shingles, whatever its case and punctuation, (HASHES,). Broder 1997."""
     words = np.array([zlib.crc32(word.encode("utf-8", "replace")) for word in WORD.findall(text.lower())], np.uint64)
-    size = min(SHINGLE, max(len(words), 1))
-    if not len(words):
-        words = np.zeros(1, np.uint64)
+    words = words if len(words) else np.zeros(1, np.uint64)
+    size = min(SHINGLE, len(words))
     shingles = np.zeros(len(words) - size + 1, np.uint64)
     for place in range(size):
-        shingles = shingles * np.uint64(0x100000001B3) + words[place : place + len(shingles)]
-    shingles = np.unique(shingles)
-    mixed = shingles[:, None] * _FACTORS + _SHIFTS  # (shingles, hashes), modulo 2**64
+        shingles = shingles * SPREAD + words[place : place + len(shingles)]
+    mixed = np.unique(shingles)[:, None] * _FACTORS + _SHIFTS  # (shingles, hashes), modulo 2**64
     return (mixed >> np.uint64(32)).min(0).astype(np.uint32)
 
 
-def image_signature(image: Any) -> int:
-    """Difference hash of a PIL image: of 8 × 8 places whether each is darker than the next; 0 where it is flat."""
-    grey = np.asarray(image.convert("L").resize((9, 8)), np.int16)
-    bits = (grey[:, 1:] > grey[:, :-1]).ravel()
-    return int(np.packbits(bits).view(np.uint64)[0])
-
-
-def near_texts(signatures: Signatures) -> Iterator[tuple[int, int]]:
-    """Pairs of rows whose texts are near duplicates, (rows, HASHES); each row with the first that it resembles."""
+def near_by_shares(signatures: Signatures) -> Iterator[tuple[int, int]]:
+    """Pairs of rows whose `signature_of`, (rows, HASHES), agree nearly; each row with the first that it resembles."""
     width = HASHES // BANDS
     bands = [np.ascontiguousarray(signatures[:, i * width : (i + 1) * width]) for i in range(BANDS)]
     keys = (band.view(f"V{4 * width}").ravel() for band in bands)
     yield from _pairs(keys, lambda a, b: float((signatures[a] == signatures[b]).mean()) >= ALIKE)
 
 
-def near_images(signatures: NDArray[np.uint64]) -> Iterator[tuple[int, int]]:
-    """Pairs of rows whose pictures are near duplicates, (rows,). Two that differ in so few bits agree in a quarter."""
+def near_by_bits(signatures: NDArray[np.uint64]) -> Iterator[tuple[int, int]]:
+    """Pairs of rows whose 64 bits, (rows,), differ in few places: then they agree in a quarter. 0 is like none."""
     parts = signatures.view(np.uint16).reshape(-1, 4)
     keys = (np.ascontiguousarray(parts[:, i]) for i in range(4))
 
@@ -70,7 +63,7 @@ def _pairs(keys: Iterator[NDArray[Any]], alike: Any) -> Iterator[tuple[int, int]
             leaders: list[int] = []
             for row in members.tolist():
                 twin = next((leader for leader in leaders if alike(leader, row)), None)
-                if twin is None and len(leaders) < 50:
+                if twin is None and len(leaders) < TRIED:
                     leaders.append(row)
                 if twin is not None and row not in paired:
                     paired.add(row)
