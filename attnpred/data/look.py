@@ -37,8 +37,8 @@ class Look(ABC):
         self.problems: dict[str, Problem] = {}
 
     @abstractmethod
-    def add(self, columns: Sequence[list[Any]]) -> None:
-        """A chunk of every column of the inputs."""
+    def add(self, columns: Sequence[list[Any]]) -> list[bool]:
+        """A chunk of every column of the inputs; which rows training can use where it may skip others."""
 
     @abstractmethod
     def near(self) -> Iterator[tuple[int, int]]:

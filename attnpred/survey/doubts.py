@@ -16,6 +16,7 @@ from attnpred.survey.survey import CHUNK, where
 from attnpred.survey.understood import inputs_of
 
 MOST = 20  # doubts that are listed
+SURE = 0.9  # a probability that is enough to doubt a label, however sure the model usually is
 Key = tuple[str, int]  # the source's split, and the row in it
 
 
@@ -65,7 +66,7 @@ def gathered(rows: Iterable[dict[str, Any]]) -> dict[Key, Answer]:
 
 
 def doubted(answers: dict[Key, Answer]) -> list[tuple[Key, str, str, float]]:
-    """Row, label, answer and its probability, where another class is as sure as rows of that class usually are.
+    """Row, label, answer and its probability, where another class is as sure as its own rows usually are, or SURE.
 
     So it is in confident learning (Northcutt et al. 2021): a class's threshold is its mean probability over the rows
     that have its label, so that a class of which the model is never sure does not doubt everything.
@@ -73,7 +74,7 @@ def doubted(answers: dict[Key, Answer]) -> list[tuple[Key, str, str, float]]:
     of_class: defaultdict[str, list[float]] = defaultdict(list)
     for one in answers.values():
         of_class[one.label].append(one.chances[one.label])
-    threshold = {name: float(np.mean(values)) for name, values in of_class.items()}
+    threshold = {name: min(float(np.mean(values)), SURE) for name, values in of_class.items()}
     found = []
     for key, one in answers.items():
         sure = {name: chance for name, chance in one.chances.items() if chance >= threshold.get(name, 1.0)}

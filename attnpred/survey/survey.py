@@ -100,13 +100,15 @@ class Seen:
                 self.columns.setdefault(name, ColumnStats()).add(values)
             count = len(next(iter(chunk.values()), []))
             self.rows[split] += count
+            usable = None
             if self.look is not None:
                 self._require(chunk, split)
-                self.look.add([chunk[name] for name in self.inputs])
+                good = self.look.add([chunk[name] for name in self.inputs])
+                usable = good if self.data.on_bad_row == "skip" else None
             if collector is not None and self.target is not None and self.refused is None:
                 try:
                     self._require_targets(chunk, split)
-                    collector.add([chunk[name] for name in self.target.columns])
+                    collector.add([chunk[name] for name in self.target.columns], usable)
                 except UserError as error:
                     self.refused = str(error)
         if collector is not None and self.refused is None:
@@ -147,13 +149,9 @@ class Seen:
             bad = np.flatnonzero(~self.target.usable(stored))
             if len(bad):
                 rows = [self.named(self.starts[split] + int(row)) for row in bad[:SHOWN]]
-                what = f"in {split} that cannot be learned from: the first {self.target.complaint(stored, int(bad[0]))}"
-                yield {
-                    "what": what,
-                    "count": len(bad),
-                    "rows": rows,
-                    "remedy": "mend them, or set data.on_bad_row=skip",
-                }
+                what = f"without a target (the first {self.target.complaint(stored, int(bad[0]))})"
+                remedy = "mend them, or set data.on_bad_row=skip"
+                yield {"what": what, "count": len(bad), "rows": rows, "remedy": remedy}
 
     def parts(self) -> Iterator[Part]:
         """Train, val and test as training makes them, of the rows that can be used."""

@@ -69,7 +69,8 @@ def share(part: dict[str, Any], name: str) -> str:
 
 def _lines(story: dict[str, Any]) -> Iterator[str]:
     for one in story["problems"]:
-        yield f"odd: {one['count']:,} rows {one['what']}: {', '.join(one['rows'])}; {one['remedy']}"
+        rest = ", …" if one["count"] > len(one["rows"]) else ""
+        yield f"odd: {rows(one['count'])} {one['what']}: {', '.join(one['rows'])}{rest}; {one['remedy']}"
     for one in story["pairs"]:
         if one["count"]:
             yield f"{one['kind']}: {said_of(one)}"
@@ -79,9 +80,13 @@ def _lines(story: dict[str, Any]) -> Iterator[str]:
     yield from (f"warning: {line}" for line in story["warnings"])
 
 
+def rows(count: int) -> str:
+    return f"{count:,} row{'s' * (count != 1)}"
+
+
 def said_of(pairs: dict[str, Any]) -> str:
     return (
-        f"{pairs['count']:,} rows repeat an earlier one, {pairs['across']:,} of them across train's border, "
+        f"{rows(pairs['count'])} like an earlier one, {pairs['across']:,} of them on the other side of train's border, "
         f"{pairs['other_target']:,} with another target"
     )
 

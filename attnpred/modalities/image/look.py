@@ -24,8 +24,10 @@ class ImageLook(Look):
         self._signed: list[int] = []
         self._signatures: list[int] = []
 
-    def add(self, columns: Sequence[list[Any]]) -> None:
+    def add(self, columns: Sequence[list[Any]]) -> list[bool]:
         (images,) = columns
+        usable: list[bool] = []
+        start = len(self.digests)
         for value in images:
             row = len(self.digests)
             try:
@@ -33,10 +35,14 @@ class ImageLook(Look):
                 self.digests.append(digest([content]))
                 if len(self._signed) < self.MOST_SIGNED:
                     self._see(row, value)
+                usable.append(True)
             except Outside:
                 self._unread(row, "of elsewhere", "put the files into the source's directory")
             except (OSError, ValueError):
                 self._unread(row, "no image that can be read", "set data.on_bad_row=skip, or mend them")
+            if len(usable) < len(self.digests) - start:
+                usable.append(False)
+        return usable
 
     def _unread(self, row: int, what: str, remedy: str) -> None:
         if len(self.digests) == row:

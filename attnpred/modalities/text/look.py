@@ -25,9 +25,11 @@ class TextLook(Look):
         self._signed: list[int] = []
         self._signatures: list[NDArray[np.uint32]] = []
 
-    def add(self, columns: Sequence[list[Any]]) -> None:
+    def add(self, columns: Sequence[list[Any]]) -> list[bool]:
+        usable = []
         for texts in zip(*columns, strict=True):
             row = len(self.digests)
+            usable.append(all(isinstance(text, str) and bool(text.strip()) for text in texts))
             if all(isinstance(text, str) for text in texts):
                 self.digests.append(digest(text.encode("utf-8", "surrogatepass") for text in texts))
                 self._see(row, "\n".join(texts))
@@ -36,6 +38,7 @@ class TextLook(Look):
                 found = next(text for text in texts if not isinstance(text, str))
                 what = "without text" if found is None else "no text in UTF-8"
                 self.odd(row, what if found is None or isinstance(found, bytes) else "no text at all", SKIP)
+        return usable
 
     def _see(self, row: int, text: str) -> None:
         words = len(text.split())

@@ -53,7 +53,7 @@ function showParts() {
 
 function showOdd() {
   const found = [
-    ...story.problems.map((one) => [`${whole(one.count)} rows ${one.what}`, one.rows.join(", "), one.remedy]),
+    ...story.problems.map((one) => [`${plural(one.count, "row")} ${one.what}`, one.rows.join(", "), one.remedy]),
     ...story.pairs.map((one) => [`${one.kind}: ${one.said}`, one.shown.map((pair) => `${pair.rows.join(" = ")}: ${pair.targets.join(" and ")}`).join("; "), ""]),
     ...story.warnings.map((line) => [line, "", ""]),
   ];
