@@ -10,7 +10,7 @@ from attnpred.data import twins
 from attnpred.data.look import Look
 from attnpred.data.places import Outside
 from attnpred.data.store import digest
-from attnpred.modalities.image.pixels import GREY_MODES, opened, path_in
+from attnpred.modalities.image.decoding import GREY_MODES, content, opened
 
 SHOWN = 5  # sizes that are listed
 
@@ -52,21 +52,15 @@ class ImageLook(Look):
     def _content(self, value: Any) -> bytes:
         if isinstance(value, np.ndarray):
             return value.tobytes()
-        content = value.get("bytes") if isinstance(value, dict) else None
-        if isinstance(content, bytes) and content:
-            return content
-        path = path_in(value)
-        if path is None:
-            raise ValueError("is no image")
-        file = self.reach.file(path)
-        if not file.is_file():
+        held = content(value, self.reach)
+        if isinstance(held, bytes):
+            return held
+        if not held.is_file():
             raise ValueError("is no file")
-        return file.read_bytes()
+        return held.read_bytes()
 
     def _see(self, row: int, value: Any) -> None:
-        from PIL import Image
-
-        image = Image.fromarray(value) if isinstance(value, np.ndarray) else opened(value, self.reach)
+        image = opened(value, self.reach, None)
         self._sizes[f"{image.height} × {image.width} {'grey' if image.mode in GREY_MODES else 'RGB'}"] += 1
         self._signed.append(row)
         self._signatures.append(bits_of(image))
@@ -82,12 +76,12 @@ class ImageLook(Look):
             return []
         listed = ", ".join(f"{size} ({count:,})" for size, count in self._sizes.most_common(SHOWN))
         rest = f", and {len(self._sizes) - SHOWN} more" if len(self._sizes) > SHOWN else ""
-        size = self.config.image_size
-        several = len(self._sizes) > 1 and size is None
+        fit = self.config.fitted()
+        several = len(self._sizes) > 1 and fit is None
         return [
             ("height × width", listed + rest),
-            *([("brought to", f"{size} × {size} RGB (data.image_size)")] if size is not None else []),
-            *([("to do", "they differ; bring all to one by data.image_size=64")] if several else []),
+            *([("brought to", f"{fit.height} × {fit.width} (data.size)")] if fit is not None else []),
+            *([("to do", "they differ; bring all to one by data.size=64")] if several else []),
         ]
 
 

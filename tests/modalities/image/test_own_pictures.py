@@ -39,7 +39,7 @@ def seen(data):
 
 
 def test_a_folder_a_class_is_read_and_brought_to_one_size(pictures, data_of, tmp_path):
-    data = data_of(tmp_path / "photos", "data.image_size=16")
+    data = data_of(tmp_path / "photos", "data.size=16")
     assert data.target_spec.classes == ("a", "b")
     batches = seen(data)
     assert sum(map(len, batches)) == 40
@@ -47,19 +47,19 @@ def test_a_folder_a_class_is_read_and_brought_to_one_size(pictures, data_of, tmp
 
 
 def test_pictures_of_several_sizes_are_refused_with_what_helps(pictures, data_of, tmp_path):
-    with pytest.raises(UserError, match=r"bring all to one size .*, as data\.image_size=64 does; .* \(in a/"):
-        _ = data_of(tmp_path / "photos", "data.image_size=null").reader
+    with pytest.raises(UserError, match=r"bring all images to one size .* by data\.size; .* \(in a/"):
+        _ = data_of(tmp_path / "photos", "data.size=null").reader
 
 
 def test_a_table_names_pictures_by_their_paths_from_where_it_lies(pictures, data_of, tmp_path, monkeypatch):
     rows = "".join(f"{path},{label}\n" for path, label in pictures)
     (tmp_path / "photos/labels.csv").write_text("picture,kind\n" + rows)
     monkeypatch.chdir("/")
-    by_table = data_of(tmp_path / "photos/labels.csv", "data.image_size=16")
+    by_table = data_of(tmp_path / "photos/labels.csv", "data.size=16")
     assert by_table.config.image_column == "picture"
     folders = {
         row: pixels
-        for batch in seen(data_of(tmp_path / "photos", "data.image_size=16"))
+        for batch in seen(data_of(tmp_path / "photos", "data.size=16"))
         for row, pixels in zip(batch.ids.tolist(), batch.input.pixels.numpy(), strict=True)
     }
     order = sorted(range(40), key=lambda i: pictures[i][::-1])
@@ -80,5 +80,7 @@ def test_a_path_of_elsewhere_is_refused(path, pictures, data_of, tmp_path):
 
 
 def test_evidence_in_pixels_and_another_size_are_refused():
-    with pytest.raises(UserError, match=r"data\.image_size=64: moves the pixels that data\.evidence_column counts"):
+    with pytest.raises(
+        UserError, match=r"data\.evidence_column=boxes: holds places in images as they are; leave data\.size=null"
+    ):
         compose.compose(["data=images", "data.evidence_column=boxes"])
