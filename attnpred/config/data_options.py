@@ -50,7 +50,8 @@ class DataConfig:
         default=None,
     )
     on_bad_row: Literal["fail", "skip"] = option(
-        "What becomes of rows without label or text, or whose image cannot be read or has another size.",
+        "What becomes of lines that are no rows, and of rows without label, text, group or time, or whose image cannot "
+        "be read or has another size.",
         default="fail",
     )
     paths_outside: bool = option(

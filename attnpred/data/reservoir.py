@@ -1,6 +1,7 @@
 """Quantiles of numbers that come one after the other, however many they are."""
 
 import math
+import random
 
 import numpy as np
 
@@ -15,14 +16,14 @@ class Reservoir:
         self.kept: list[float] = []
         self.count = 0
         self.low, self.high = math.inf, -math.inf
-        self._random = np.random.default_rng(0)
+        self._random = random.Random(0)  # a number at a time, which numpy is slow at
 
     def add(self, value: float) -> None:
         self.count += 1
         self.low, self.high = min(self.low, value), max(self.high, value)
         if len(self.kept) < KEPT:
             self.kept.append(value)
-        elif (place := int(self._random.integers(self.count))) < KEPT:
+        elif (place := int(self._random.random() * self.count)) < KEPT:
             self.kept[place] = value
 
     def quantiles(self) -> list[float] | None:

@@ -56,8 +56,9 @@ def _pairs(keys: Iterator[NDArray[Any]], alike: Any) -> Iterator[tuple[int, int]
     """Each row once, with an earlier one that shares a key and is alike. Of a key's rows the first few are tried."""
     paired: set[int] = set()
     for key in keys:
-        _, group = np.unique(key, return_inverse=True)
-        order = np.argsort(group, kind="stable")
+        _, group, sizes = np.unique(key, return_inverse=True, return_counts=True)
+        several = np.flatnonzero(sizes[group] > 1)
+        order = several[np.argsort(group[several], kind="stable")]
         cuts = np.flatnonzero(np.diff(group[order])) + 1
         for members in np.split(order, cuts):
             leaders: list[int] = []
