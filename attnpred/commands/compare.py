@@ -1,4 +1,4 @@
-"""Compare runs: mean ± deviation over seeds, and what differs in config beside what differs in result."""
+"""Compare runs: mean ± deviation over seeds or folds, and what differs in config beside what differs in result."""
 
 import argparse
 

@@ -49,6 +49,11 @@ class Comparison:
     def metric(self) -> str:
         return self.metrics[0]
 
+    @property
+    def repeats(self) -> str:
+        """What the runs of a group differ in: seeds, or folds of cross-validation."""
+        return "folds" if any(row.group.folds for row in self.rows) else "seeds"
+
 
 def compare(
     records: Sequence[Record],
@@ -67,7 +72,7 @@ def compare(
     chosen = where.chosen(kept, of_runs)
     left["that --where leaves out"] += len(kept) - len(chosen)
     groups, repeated = fold(chosen)
-    left["whose seed a newer run of the same config repeats"] += repeated
+    left["whose seed and fold a newer run of the same config repeats"] += repeated
     means = [c for c in conditions if c.name in measured]
     good = [group for group in groups if all(c.holds(_mean(group, c.name)) for c in means)]
     left["that --where leaves out"] += sum(len(g.runs) for g in groups) - sum(len(g.runs) for g in good)

@@ -1,4 +1,4 @@
-"""Runs that differ in nothing but the seed are one group; and in which options groups differ."""
+"""Runs that differ in nothing but seed and fold are one group; and in which options groups differ."""
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
@@ -19,21 +19,27 @@ CHANGES_NOTHING = (
     "trainer.profile",
     "trainer.detect_anomaly",
 )
-APART = "seed"
+SEED, FOLD = "seed", "data.fold"
 FIRST = ("model", "data", "task")
 
 
 @dataclass(frozen=True)
 class Group:
     config: Mapping[str, Value]
-    runs: tuple[Record, ...]  # by seed, one of each
+    runs: tuple[Record, ...]  # by seed and fold, one of each
 
     @cached_property
     def seeds(self) -> tuple[Value, ...]:
-        return tuple(run.config.get(APART) for run in self.runs)
+        """Each run's seed; in cross-validation seed and fold in words."""
+        return tuple(map(_repeat, self.runs))
+
+    @property
+    def folds(self) -> bool:
+        """Whether its runs are folds of cross-validation."""
+        return any(run.config.get(FOLD) is not None for run in self.runs)
 
     def values(self, metric: str) -> dict[Value, float]:
-        """The metric by seed, of those that have it."""
+        """The metric by `seeds`, of those that have it."""
         found = zip(self.seeds, (run.results.get(metric) for run in self.runs), strict=True)
         return {seed: value for seed, value in found if value is not None}
 
@@ -49,7 +55,7 @@ class Group:
 @cache
 def is_apart(name: str) -> bool:
     """Whether an option tells no two groups apart."""
-    return name == APART or name in CHANGES_NOTHING or name.startswith("logger.")
+    return name in (SEED, FOLD) or name in CHANGES_NOTHING or name.startswith("logger.")
 
 
 def comparable(records: Iterable[Record]) -> tuple[list[Record], Counter[str]]:
@@ -68,17 +74,27 @@ def comparable(records: Iterable[Record]) -> tuple[list[Record], Counter[str]]:
 
 
 def fold(records: Iterable[Record]) -> tuple[list[Group], int]:
-    """The groups, and how many runs repeat the seed of a newer run, which counts in their place."""
+    """The groups, and how many runs repeat seed and fold of a newer run, which counts in their place."""
     together: defaultdict[frozenset[tuple[str, Value]], list[Record]] = defaultdict(list)
     for one in records:
         together[frozenset((name, value) for name, value in one.config.items() if not is_apart(name))].append(one)
     groups, repeated = [], 0
     for runs in together.values():
-        by_seed = {run.config.get(APART): run for run in sorted(runs, key=_begun)}
+        by_seed = {_repeat(run): run for run in sorted(runs, key=_begun)}
         repeated += len(runs) - len(by_seed)
         config = {name: value for name, value in runs[0].config.items() if not is_apart(name)}
-        groups.append(Group(config, tuple(sorted(by_seed.values(), key=lambda r: str(r.config.get(APART)).zfill(12)))))
+        groups.append(Group(config, tuple(sorted(by_seed.values(), key=_in_order))))
     return groups, repeated
+
+
+def _repeat(run: Record) -> Value:
+    """What tells a run from others of its group."""
+    seed, fold = run.config.get(SEED), run.config.get(FOLD)
+    return seed if fold is None else f"{seed}, fold {fold}"
+
+
+def _in_order(run: Record) -> tuple[str, str]:
+    return str(run.config.get(SEED)).zfill(12), str(run.config.get(FOLD)).zfill(6)
 
 
 def _begun(run: Record) -> tuple[str, str]:

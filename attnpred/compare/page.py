@@ -26,6 +26,7 @@ def _story(found: Comparison, title: str) -> dict[str, Any]:
     return {
         "title": title,
         "metrics": found.metrics,
+        "repeats": found.repeats,
         "lessIsBetter": found.less_is_better,
         "options": list(found.options.shown),
         "others": [*found.options.implied, *found.options.partial],

@@ -35,7 +35,7 @@ def _escaped(cell: str) -> str:
 def _rows(found: Comparison) -> list[list[str]]:
     bases = {row.against for row in found.rows if row.difference}
     base = bases.pop() if len(bases) == 1 else None  # the row that all others are tested against, where it is one
-    head = ["#", *found.options.shown, "seeds", *found.metrics]
+    head = ["#", *found.options.shown, found.repeats, *found.metrics]
     rows = []
     for place, row in enumerate(found.rows, 1):
         options = [option(row.group.config.get(name, ...)) for name in found.options.shown]
@@ -93,15 +93,18 @@ def legend(found: Comparison) -> list[str]:
     counts = [len(row.group.runs) for row in found.rows]
     if max(counts) < 2:
         return ["One seed each: nothing here tells a difference from chance. Train each with several (seed=0,1,2,3,4)."]
-    lines = [f"± is the deviation over seeds (n−1), the range beside it the mean's {100 * LEVEL:.0f} % interval (t)."]
+    what = found.repeats
+    lines = [f"± is the deviation over {what} (n−1), the range beside it the mean's {100 * LEVEL:.0f} % interval (t)."]
+    if what == "folds":
+        lines.append("Folds share most of the rows that they train on: the true intervals are wider.")
     tested = [row.difference.test for row in found.rows if row.difference]
     if tested:
-        meant = {PAIRED: "paired t-test over common seeds", WELCH: "Welch's t-test, where fewer than two are common"}
+        meant = {PAIRED: f"paired t-test over common {what}", WELCH: "Welch's t-test, where fewer than two are common"}
         said = "; ".join(meaning for test, meaning in meant.items() if test in tested)
         several = ", p corrected for how many there are (Holm)" if len(tested) > 1 else ""
         lines.append(f"The difference is that of {found.metric}, with its interval: {said}{several}.")
     if min(counts) < FEW:
-        lines.append(f"Fewer than {FEW} seeds say little: only differences much larger than the deviation show.")
+        lines.append(f"Fewer than {FEW} {what} say little: only differences much larger than the deviation show.")
     return lines
 
 

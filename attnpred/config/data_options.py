@@ -10,6 +10,7 @@ Modality = str  # the name of a folder of attnpred/modalities
 NAME = re.compile(r"\w[\w.-]{0,63}")
 # Sizes beyond which a number can only be a mistake
 MOST_FEATURES, MOST_EXAMPLES = 65_536, 1_000_000
+AUTO = "auto"  # a split that the source may have or not
 
 
 @dataclass(kw_only=True)
@@ -22,7 +23,8 @@ class DataConfig:
     _target_: str = option("Class that prepares and batches the data.")
     name: str = option("Short name, used in the run directory's name.")
     source: str = option(
-        "Hub id, a local directory in the hub's layout, a file (CSV, TSV, JSON lines, Parquet, CoNLL), or builtin:NAME."
+        "Hub id, a local directory in the hub's layout, a file (CSV, TSV, JSON lines, Parquet, Arrow, CoNLL), several "
+        "by a pattern, a folder with a folder a class, or builtin:NAME."
     )
     subset: str | None = option("Configuration of the dataset on the hub.", default=None)
     revision: str | None = option("Hub revision to pin; null takes the newest.", default=None)
@@ -50,15 +52,37 @@ class DataConfig:
         default=None,
     )
     on_bad_row: Literal["fail", "skip"] = option(
-        "What becomes of rows without label or text, or whose image cannot be read or has another size.",
+        "What becomes of lines that are no rows, and of rows without label, text, group or time, or whose image cannot "
+        "be read or has another size.",
         default="fail",
     )
     paths_outside: bool = option(
         "Whether rows may name pictures by paths that lead out of the source's own directory.", default=False
     )
     train_split: str = option("Split of the source to train on.", default="train")
-    val_split: str | None = option("Split to validate on; null carves it from train.", default=None)
-    test_split: str | None = option("Split to test on; null carves it from train.", default=None)
+    val_split: str | None = option(
+        "Split to validate on; null carves it from train, auto does so where the source has none.", default=None
+    )
+    test_split: str | None = option(
+        "Split to test on; null carves it from train, auto does so where the source has none.", default=None
+    )
+    split_column: str | None = option(
+        "Column whose values name each row's split, where the source has one split alone.", default=None
+    )
+    group_column: str | None = option(
+        "Column of what must not be on both sides of a carving, such as the patient.", default=None
+    )
+    time_column: str | None = option(
+        "Column of numbers or dates: train is carved from the earliest rows, then come validation and test.",
+        default=None,
+    )
+    folds: int | None = option(
+        "Folds of cross-validation: train's rows are cut into so many, one of which is validation.",
+        ge=2,
+        le=1000,
+        default=None,
+    )
+    fold: int | None = option("Which of the folds is validation, from 0 on.", ge=0, lt=1000, default=None)
     val_fraction: float = option("Share of train carved out for validation.", gt=0, lt=1, default=0.1)
     test_fraction: float = option("Share of train carved out for test.", gt=0, lt=1, default=0.1)
     split_seed: int = option(
@@ -87,6 +111,11 @@ class DataConfig:
             return None
         return ([found] if isinstance(found, str) else list(found or [])), option_name
 
+    def split_of(self, split: str) -> str | None:
+        """The source's own split that is `val`, `test` or `train`; None where it is carved."""
+        own: str | None = {"train": self.train_split, "val": self.val_split, "test": self.test_split}[split]
+        return None if own == AUTO and split != "train" else own
+
     def mirrors(self) -> bool:
         """Whether evaluation looks at each example and its mirror image."""
         return False
@@ -108,8 +137,23 @@ class DataConfig:
                 raise Invalid("targets", "each kind needs the name of its column, or a list of names")
         if not NAME.fullmatch(self.name):
             raise Invalid("name", "becomes part of a directory's name; use letters, digits, _, - and .")
-        carved = self.val_fraction * (self.val_split is None) + self.test_fraction * (self.test_split is None)
-        if carved >= 1:
+        self._check_carving()
+
+    def _check_carving(self) -> None:
+        if self.group_column is not None and self.time_column is not None:
+            raise Invalid("time_column", "rows are carved by group or by time, not by both; set one of them to null")
+        if self.folds is None and self.fold is not None:
+            raise Invalid("fold", "of how many folds? set data.folds, or leave this at null")
+        if self.folds is not None and self.fold is None:
+            raise Invalid(
+                "folds", f"name one by data.fold=0, or go through them all: train -m 'data.fold=range({self.folds})'"
+            )
+        if self.folds is not None and self.fold is not None and self.fold >= self.folds:
+            raise Invalid("fold", f"there are {self.folds} folds; choose 0 to {self.folds - 1}")
+        if self.folds is not None and self.split_of("val") is not None:
+            raise Invalid("folds", "a fold is validation; set data.val_split=null, or leave this at null")
+        of_val = self.val_fraction * (self.split_of("val") is None and self.folds is None)
+        if of_val + self.test_fraction * (self.split_of("test") is None) >= 1:
             raise Invalid("val_fraction", "carving validation and test leaves nothing to train on; lower the fractions")
 
 

@@ -13,16 +13,18 @@ from numpy.typing import NDArray
 from attnpred.config.options import DataConfig
 from attnpred.console.say import say
 from attnpred.contracts import InputSpec, TargetSpec
-from attnpred.data import cache
+from attnpred.data import arrangement, cache
 from attnpred.data.batching import BatchLoader
 from attnpred.data.evidence import EvidenceColumn
+from attnpred.data.oddities import Part
 from attnpred.data.open_source import open_source
 from attnpred.data.sources import Source
-from attnpred.data.splits import Rows, Split, rows_of, source_split
+from attnpred.data.splits import ANYHOW, Arrangement, Rows, Split, carving, rows_of, source_split
 from attnpred.data.store import Store
-from attnpred.data.targets import Target
+from attnpred.data.targets import Stored, Target
 from attnpred.errors import BadRow, UserError
 
+SPLITS: tuple[Split, ...] = ("train", "val", "test")
 C = TypeVar("C", bound=DataConfig)
 R = TypeVar("R")  # the reader
 S = TypeVar("S", bound=Store)
@@ -49,6 +51,7 @@ class Data(ABC, Generic[C, R, S]):
         self._tokenizer_source = tokenizer_source
         self._given, self._given_target = reader, target_spec
         self._stores: dict[str, S] = {}
+        self._arrangements: dict[str, Arrangement] = {}
         self._told: set[str] = set()  # splits whose bad rows were counted
 
     @cached_property
@@ -151,18 +154,47 @@ class Data(ABC, Generic[C, R, S]):
         """The store that holds `split`, which of its rows, and the option and value that named it."""
         name, option = source_split(self.config, split)
         store, place = self._store(split), f"{option}={name}"
-        count = len(store.targets.values)
+        good = self._good(store.targets, name, option)
+        self._tell_skipped(place, store, len(store.targets.values) - len(good))
+        return store, self._chosen(store.targets, good, split), place
+
+    def _good(self, stored: Stored, name: str, option: str) -> Rows:
+        """The rows of the source's split `name` that can be used; where none may be skipped, all of them."""
         if self.config.on_bad_row == "fail":
             with self._naming_file(name):
-                self.target.require(store.targets, place)
-            good = np.arange(count, dtype=np.uint32)
-        else:
-            good = np.flatnonzero(self.target.usable(store.targets)).astype(np.uint32)
-            self._tell_skipped(place, store, count - len(good))
+                self.target.require(stored, f"{option}={name}")
+            return np.arange(len(stored.values), dtype=np.uint32)
+        usable, known = self.target.usable(stored), self._arrangement(name, option).known()
+        good = np.flatnonzero(usable if known is None else usable & known).astype(np.uint32)
+        if not len(good):
+            raise none_good(f"{option}={name}")
+        return good
+
+    def _chosen(self, stored: Stored, good: Rows, split: Split) -> Rows:
+        """Which of a source's usable rows make up `split`."""
         # by what the source itself says, which does not change with the model that looks at it
-        strata = self.target.strata(store.targets, good)
-        groups = np.zeros(len(good), np.uint8) if strata is None else strata
-        return store, good[rows_of(self.config, split, groups)], place
+        strata = self.target.strata(stored, good)
+        classes = np.zeros(len(good), np.uint8) if strata is None else strata
+        bound = self._arrangement(*source_split(self.config, split)).at(good)
+        return good[rows_of(self.config, split, classes, bound)]
+
+    def _arrangement(self, name: str, option: str) -> Arrangement:
+        """Groups or times of the rows of the source's split `name`, where it is carved by them."""
+        columns = arrangement.column_of(self.config)
+        if not columns or name != self.config.train_split or not carving(self.config):
+            return ANYHOW
+        if name not in self._arrangements:
+
+            def build(directory: Path) -> None:
+                chunks = self.source.chunks(name, option, columns, arrangement.CHUNK)
+                arrangement.write(directory, arrangement.collected(self.config, chunks, f"{option}={name}"))
+
+            skipping = {} if self.config.on_bad_row == "fail" else {"on_bad_row": "skip"}
+            key = {"version": arrangement.VERSION, "options": list(columns), **skipping}
+            what = f"{next(iter(columns.values()))} of split {name}"
+            place = self._entry("arrangement", (name, option), columns, key, what, build)
+            self._arrangements[name] = arrangement.read(place, self.config)
+        return self._arrangements[name]
 
     def _part(self, split: Split) -> tuple[S, Rows, NDArray[Any]]:
         """The store that holds `split`, which of its rows, and their targets in the model's terms."""
@@ -172,6 +204,15 @@ class Data(ABC, Generic[C, R, S]):
             self.target.check_varied(values, self.target_spec, place)
         return store, rows, values
 
+    def parts(self) -> Iterator[Part]:
+        """What is in train, val and test, in the source's own terms."""
+        for split in SPLITS:
+            store, rows, place = self._rows_of(split)
+            digests = store.digests()
+            counts = self.target.counts(store.targets, rows)
+            name, _ = source_split(self.config, split)
+            yield Part(split, name, place, rows, counts, None if digests is None else digests[rows])
+
     def _draw_weights(self, split: Split, values: NDArray[Any]) -> NDArray[Any] | None:
         """How often training draws each row, relative to others; None where all are drawn alike."""
         if split != "train" or self.config.sampling == "all":
@@ -180,8 +221,6 @@ class Data(ABC, Generic[C, R, S]):
 
     def _tell_skipped(self, place: str, store: S, count: int) -> None:
         whole = len(store.targets.values)
-        if count == whole:
-            raise none_good(place)
         if count and place not in self._told:
             self._told.add(place)
             known = "; ".join(store.about.get("bad", []))

@@ -38,6 +38,17 @@ def _refuse_addresses(file: Path, named: Any) -> None:
         raise UserError(f"{file}: names {named}, which is no file of the directory; put the file there")
 
 
+def describes(directory: Path) -> bool:
+    """Whether the directory has a card with a head, or another file that only the hub's layout has."""
+    if any((directory / name).is_file() for name in (OTHER, "dataset_infos.json", "dataset_info.json")):
+        return True
+    try:
+        with (directory / CARD).open("rb") as stream:
+            return stream.readline(8).strip() == b"---"
+    except OSError:
+        return False
+
+
 def _head(file: Path) -> Any:
     """What stands between the card's first line and the next, each ---; None where there is no such head."""
     with untrusted.reading(file):

@@ -106,6 +106,10 @@ class ClassTarget(Target[Classes]):
     def strata(self, stored: Stored, rows: NDArray[Any]) -> NDArray[Any]:
         return stored.values[rows]
 
+    def counts(self, stored: Stored, rows: NDArray[Any]) -> dict[str, int]:
+        names = stored.about["classes"]
+        return dict(zip(names, np.bincount(stored.values[rows], minlength=len(names)).tolist(), strict=True))
+
     def weights(self, values: NDArray[Any], spec: Classes) -> NDArray[np.floating[Any]]:
         counts = np.bincount(values, minlength=len(spec.classes))
         return 1 / counts[values]

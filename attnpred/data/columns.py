@@ -1,72 +1,95 @@
-"""Which columns of a source hold the text and the target, where the user did not say: by their names and content."""
+"""Which columns and splits of a source play which part, where the user did not say: by their names and content."""
 
-from dataclasses import replace
+from collections.abc import Mapping
+from dataclasses import fields, replace
 from typing import Any
 
+from attnpred.config.data_options import AUTO
 from attnpred.config.options import DataConfig
 from attnpred.console.say import say
+from attnpred.data.file_source import SPLITS
 from attnpred.data.open_source import open_source
+from attnpred.data.places import PICTURES
+from attnpred.data.sources import Source
 from attnpred.errors import UserError
 
 TEXTS = ("text", "review", "sentence", "content", "body", "document", "comment", "message", "question")
+IMAGES = ("image", "img", "picture", "photo", "pixels", "path", "file", "filename", "file_name", "image_path")
 TARGETS = ("label", "labels", "target", "class", "category", "sentiment", "rating", "stars", "score", "tags", "y")
 WORDS_COLUMNS = ("tokens", "words", "token", "word")
 TAGS = ("tags", "ner_tags", "ner", "labels", "label", "target")
-TEXT, LABEL = "data.text_column", "data.label_column"
+INPUTS = {"text_column": "the text", "image_column": "the image"}  # option of a dataset → what a question calls it
 ROWS = 200  # looked at
 WORDS = 3  # a column with more of them, on average, is one of texts
-SAMPLES, LONGEST = 3, 24  # values that a question shows of each column, and their characters
+SAMPLES, LONGEST, MOST_SHOWN = 3, 24, 20  # values that a question shows of each column, their characters, and columns
+Columns = dict[str, list[Any]]
 
 
 def settled(config: DataConfig, reads: str) -> DataConfig:
-    """The same options with every column named that a task needs, which `reads` such a target.
+    """The same options with every column and split named that a task needs, which `reads` such a target.
 
     Raises UserError, with what there is, where it cannot be told.
     """
-    targets, option = config.target_columns(reads) or ([], LABEL)
-    open_ones = [TEXT] if getattr(config, "text_column", "") is None else []
-    open_ones += [] if targets else [option]
-    if not open_ones:
+    open_columns = _open_columns(config, reads)
+    if not open_columns and AUTO not in (config.val_split, config.test_split):
         return config
-    columns = open_source(config).sample(config.train_split, "data.train_split", ROWS)
-    words = config.modality == "words"
-    found: dict[str, str] = {}
-    for one in open_ones:
-        text = found.get(TEXT, getattr(config, "text_column", None))
-        taken = [*([text] if isinstance(text, str) else list(text or [])), *targets]
-        rest = {column: values for column, values in columns.items() if column not in taken}
-        if one == TEXT:
-            column = _words_in(rest) if words else _text(rest)
-        else:
-            column = _tags(rest) if reads == "tags" else _only(rest, TARGETS)
-        if column is None:
-            raise UserError(_question(one, config, rest))
-        found[one] = column
-    told = ", ".join(f"{name}={column}" for name, column in found.items())
-    say(f"columns of {config.source}: {told}")
-    changes: dict[str, Any] = {name.removeprefix("data."): column for name, column in found.items()}
-    if (kind := changes.pop(f"targets.{reads}", None)) is not None:
-        changes["targets"] = {**(config.targets or {}), reads: kind}
-    return replace(config, **changes)
+    source = open_source(config)
+    found: dict[str, Any] = {}
+    if open_columns:
+        columns = source.sample(config.train_split, "data.train_split", ROWS)
+        found = {name: column for name, column in find(config, reads, columns).items() if name in open_columns}
+        for name in open_columns:
+            if found.get(name) is None:
+                raise UserError(_question(name, config, _rest(config, reads, columns, found)))
+        say(f"columns of {config.source}: {_told(found)}")
+    if found and not found.keys() <= {f.name for f in fields(config)}:  # a target of another kind than classes
+        found["targets"] = {**(config.targets or {}), reads: found.pop(f"targets.{reads}")}
+    return replace(config, **found, **_splits(config, source))
 
 
-def _words_in(columns: dict[str, list[Any]]) -> str | None:
-    """The column of lists of words: the one that is called so, else the only one of lists of texts."""
-    lists = {name: values for name, values in columns.items() if _are_lists(values, str)}
-    return _only(lists, WORDS_COLUMNS)
+def find(config: DataConfig, reads: str, columns: Columns) -> dict[str, str | None]:
+    """Option → column for what the options leave open, None where it cannot be told; `columns` are some rows'."""
+    found: dict[str, str | None] = {}
+    for name in _open_columns(config, reads):
+        rest = _rest(config, reads, columns, found)
+        find_one = {"text_column": text_in, "image_column": image_in}.get(name, target_in)
+        if config.modality == "words":
+            find_one = words_in if name == "text_column" else tags_in
+        found[name] = find_one(rest)
+    return found
 
 
-def _tags(columns: dict[str, list[Any]]) -> str | None:
-    """The column of lists of tags, which may be numbers."""
-    return _only({name: values for name, values in columns.items() if _are_lists(values, str | int)}, TAGS)
+def _open_columns(config: DataConfig, reads: str) -> list[str]:
+    """The options that name no column yet, inputs first."""
+    targets, option = config.target_columns(reads) or ([], "data.label_column")
+    inputs = [name for name in INPUTS if getattr(config, name, "") is None]
+    return inputs + ([] if targets else [option.removeprefix("data.")])
 
 
-def _are_lists(values: list[Any], kind: Any) -> bool:
-    given = [value for value in values if value is not None]
-    return bool(given) and all(isinstance(v, list) and all(isinstance(one, kind) for one in v) for v in given)
+def _rest(config: DataConfig, reads: str, columns: Columns, found: Mapping[str, str | None]) -> Columns:
+    """The columns that play no part yet."""
+    targets, _ = config.target_columns(reads) or ([], "")
+    named = [getattr(config, name, None) for name in INPUTS]
+    named += [config.split_column, config.group_column, config.time_column, config.evidence_column]
+    taken = [*targets, *found.values()]
+    for one in named:
+        taken += [one] if isinstance(one, str) else list(one or [])
+    return {column: values for column, values in columns.items() if column not in taken}
 
 
-def _text(columns: dict[str, list[Any]]) -> str | None:
+def _splits(config: DataConfig, source: Source) -> dict[str, Any]:
+    """Names the source's own validation and test, where it is left open and it has them; None carves the part."""
+    found: dict[str, Any] = {}
+    names = {SPLITS.get(name.lower(), name): name for name in source.splits()}
+    for option, split in (("val_split", "validation"), ("test_split", "test")):
+        if getattr(config, option) == AUTO:
+            found[option] = None if option == "val_split" and config.folds is not None else names.get(split)
+    if any(found.values()):
+        say(f"splits of {config.source}: {_told({name: own for name, own in found.items() if own})}")
+    return found
+
+
+def text_in(columns: Columns) -> str | None:
     """The column of texts: the one that is called so, else the only one whose values have several words."""
     strings = {name: values for name, values in columns.items() if _are_texts(values)}
     known = [name for name in strings if name.lower() in TEXTS]
@@ -76,11 +99,38 @@ def _text(columns: dict[str, list[Any]]) -> str | None:
     return long[0] if len(long) == 1 else None
 
 
-def _only(columns: dict[str, list[Any]], names: tuple[str, ...]) -> str | None:
-    """The column of one of these names, else the only one that there is."""
-    known = [name for name in columns if name.lower() in names]
+def words_in(columns: Columns) -> str | None:
+    """The column of lists of words: the one that is called so, else the only one of lists of texts."""
+    return _only({name: values for name, values in columns.items() if _are_lists(values, str)}, WORDS_COLUMNS)
+
+
+def tags_in(columns: Columns) -> str | None:
+    """The column of lists of tags, which may be numbers."""
+    return _only({name: values for name, values in columns.items() if _are_lists(values, str | int)}, TAGS)
+
+
+def image_in(columns: Columns) -> str | None:
+    """The column of pictures or of their paths: the only one, else the one whose name comes first among the usual."""
+    pictures = {name.lower(): name for name, values in columns.items() if _are_pictures(values)}
+    known = [pictures[name] for name in IMAGES if name in pictures]
+    return next(iter(pictures.values())) if len(pictures) == 1 else next(iter(known), None)
+
+
+def target_in(columns: Columns) -> str | None:
+    """The column that is called like a target, else the only one that there is."""
+    return _only(columns, TARGETS)
+
+
+def _only(columns: Columns, usual: tuple[str, ...]) -> str | None:
+    """The one column with a usual name, else the only column that there is."""
+    known = [name for name in columns if name.lower() in usual]
     chosen = known if known else list(columns)
     return chosen[0] if len(chosen) == 1 else None
+
+
+def _are_lists(values: list[Any], kind: Any) -> bool:
+    given = [value for value in values if value is not None]
+    return bool(given) and all(isinstance(v, list) and all(isinstance(one, kind) for one in v) for v in given)
 
 
 def _are_texts(values: list[Any]) -> bool:
@@ -88,20 +138,38 @@ def _are_texts(values: list[Any]) -> bool:
     return bool(given) and all(isinstance(value, str) for value in given)
 
 
+def _are_pictures(values: list[Any]) -> bool:
+    given = [value.get("path") or value.get("bytes") if isinstance(value, dict) else value for value in values]
+    given = [value for value in given if value is not None]
+    return bool(given) and all(
+        isinstance(value, bytes) or (isinstance(value, str) and value.lower().endswith(PICTURES)) for value in given
+    )
+
+
 def _words(values: list[Any]) -> float:
     given = [len(value.split()) for value in values if value is not None]
     return sum(given) / len(given)
 
 
-def _question(option: str, config: DataConfig, columns: dict[str, list[Any]]) -> str:
-    what = "the target" if option != TEXT else "the words" if config.modality == "words" else "the text"
+def _told(found: Mapping[str, Any]) -> str:
+    return ", ".join(f"data.{name}={value}" for name, value in found.items())
+
+
+def _question(name: str, config: DataConfig, columns: Columns) -> str:
     shown = []
-    for column, values in columns.items():
+    for column, values in list(columns.items())[:MOST_SHOWN]:
         samples = ", ".join(_short(value) for value in values[:SAMPLES])
         shown.append(f"{column} ({samples})")
-    return f"{option}: which column of {config.source} holds {what}? There is {'; '.join(shown)}. Set {option}=NAME"
+    rest = "; …" if len(columns) > MOST_SHOWN else ""
+    what = INPUTS.get(name, "the target")
+    if config.modality == "words" and name == "text_column":
+        what = "the words"
+    return (
+        f"data.{name}: which column of {config.source} holds {what}? There is {'; '.join(shown) or 'none left'}{rest}. "
+        f"Set data.{name}=NAME"
+    )
 
 
 def _short(value: Any) -> str:
-    text = repr(value) if isinstance(value, str) else str(value)
+    text = " ".join((repr(value) if isinstance(value, str) else str(value)).split())
     return text if len(text) <= LONGEST else f"{text[:LONGEST]}…"

@@ -135,6 +135,9 @@ class LabelsTarget(Target[LabelSet]):
         rarest: NDArray[Any] = np.where(values.any(1), rarity.argmin(1), values.shape[1])
         return rarest
 
+    def counts(self, stored: Stored, rows: NDArray[Any]) -> dict[str, int]:
+        return dict(zip(stored.about["labels"], (stored.values[rows] == 1).sum(0).tolist(), strict=True))
+
     def weights(self, values: NDArray[Any], spec: LabelSet) -> NDArray[np.floating[Any]]:
         """By the rarest label that a row has; a row without any counts as often as the commonest label's."""
         counts = np.maximum((values == 1).sum(0), 1)

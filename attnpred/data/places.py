@@ -9,7 +9,6 @@ from pathlib import Path
 from attnpred.errors import UserError
 
 MOST_ENTRIES = 100_000  # of a directory that are looked at for a first file of data
-LONGEST_HEADER = 2**22  # bytes
 PATTERNS = ("[", "]", "*", "?", "::", "\n", "\r")  # what `datasets` takes for more than a name
 PACKED = (".gz", ".zip", ".bz2", ".xz", ".zst", ".lz4")
 TABLES = (".parquet", ".arrow", ".csv", ".tsv", ".json", ".jsonl", ".ndjson", ".txt", ".text", ".tar", *PACKED)
@@ -92,15 +91,6 @@ def files_digest(directory: Path) -> str:
         name = os.fsencode(path.relative_to(directory))
         digest.update(name + f"\0{state.st_size}\0{state.st_mtime_ns}\0".encode())
     return digest.hexdigest()
-
-
-def columns_in(file: Path) -> int:
-    """About how many columns the first line of a CSV names; 0 of other files. Libraries take long over very many."""
-    delimiter = {".csv": b",", ".tsv": b"\t"}.get(file.suffix.lower())
-    if delimiter is None:
-        return 0
-    with file.open("rb") as lines:
-        return lines.readline(LONGEST_HEADER).count(delimiter) + 1
 
 
 def within(file: str, directory: Path) -> bool:

@@ -13,7 +13,8 @@ from typing import Any
 
 from attnpred.config.options import DataConfig
 from attnpred.data import card
-from attnpred.data.places import Reach, columns_in, files_digest, within
+from attnpred.data.formats import columns_in
+from attnpred.data.places import Reach, files_digest, within
 from attnpred.data.utf8 import columns_of, not_utf8
 from attnpred.errors import UserError
 from attnpred.machine import hub
@@ -74,8 +75,14 @@ class Source(ABC):
 
     def sample(self, split: str, option: str, count: int) -> dict[str, list[Any]]:
         """The first rows of a split, all of their columns; `option` is what named the split."""
+        return next(self.tables(split, option, count), {})
+
+    def tables(self, split: str, option: str, size: int) -> Iterator[dict[str, list[Any]]]:
+        """All columns of a split, chunk by chunk; `option` is what named the split."""
         self._require(split, option)
-        return next(self._chunks(split, count), {})
+        for chunk in self._chunks(split, size):
+            self._bound(len(chunk))
+            yield chunk
 
     def file_of(self, split: str, row: int) -> str | None:
         """The file that holds the row, as it is called below the source's directory; None where that is not known."""

@@ -92,6 +92,10 @@ class Target(ABC, Generic[S]):
         """Groups of rows, a number each, of which every carved part gets its share; None carves at random."""
         return None
 
+    def counts(self, stored: Stored, rows: NDArray[Any]) -> dict[str, int] | None:
+        """How many of these rows have each class or label; None where a target has none."""
+        return None
+
     def weights(self, values: NDArray[Any], spec: S) -> NDArray[np.floating[Any]]:
         """How often each row shall be drawn, relative to others, for `data.sampling=balanced`."""
         raise UserError(f"data.sampling=balanced: {self.place} holds no classes to balance; set data.sampling=all")

@@ -18,7 +18,7 @@ from attnpred.console import tables
 from attnpred.console.say import say
 from attnpred.console.secrets import shown
 from attnpred.contracts import ModelSpec
-from attnpred.data import columns
+from attnpred.data import columns, oddities
 from attnpred.data.batching import FewBatches
 from attnpred.errors import Interrupted, Pruned, Theirs, UserError
 from attnpred.files import tidy, unwritable, write_json
@@ -31,7 +31,7 @@ from attnpred.runs import checkpoint_files, loggers, ranks_lock
 from attnpred.runs.checkpoint_files import CheckpointFiles
 from attnpred.runs.run import PRUNE, Run, refuse_not_finite
 from attnpred.tasks.base import Task
-from attnpred.training import extras, find_rate, optimizers, restored, retries
+from attnpred.training import extras, find_rate, optimizers, predictions, restored, retries
 from attnpred.training.callbacks.attention_check import AttentionCheck
 from attnpred.training.callbacks.checkpoints import Checkpoints
 from attnpred.training.callbacks.divergence import DivergenceCheck
@@ -60,6 +60,7 @@ def launch(config: Config, overrides: list[str], directory: str | None = None, l
     if config.resume == "auto" and (begun := Run.unfinished(config, directory)) is not None:
         return resume(begun, lead)
     parts = prepare(config)
+    oddities.tell(list(parts[0].parts()))
     run = Run.create(config, overrides, directory)
     say(f"run: {run.path}")
     with _writable(run), run.held():
@@ -266,6 +267,8 @@ def fit(config: Config, chosen: Chosen, run: Run, data: Any, learner: Learner, r
     if main:
         if turns := run.description().get("turns"):
             monitor.result["turns"] = turns
+        if config.data.folds is not None and chosen.strategy != "fsdp":
+            predictions.keep(run, config, data, chosen)
         write_json(run.path / "metrics.json", monitor.result)
         loggers.hyperparameters(trainer.loggers, config, run.description()["overrides"], monitor.result)
         say(tables.final_table(monitor.result, learner.task.tables))

@@ -70,7 +70,7 @@ def test_of_a_repeated_seed_the_newest_run_counts(tmp_path):
     make_run(tmp_path / "c", value=0.7, seed=1)
     compared = found(tmp_path)
     assert compared.rows[0].group.values("val/accuracy") == {0: 0.9, 1: 0.7}
-    assert list(compared.left_out.items()) == [("whose seed a newer run of the same config repeats", 1)]
+    assert list(compared.left_out.items()) == [("whose seed and fold a newer run of the same config repeats", 1)]
 
 
 def test_mean_deviation_and_interval():
@@ -297,3 +297,26 @@ def test_a_place_without_runs_is_the_users_mistake(tmp_path, capsys):
 )
 def test_the_task_says_which_way_a_metric_is_better(metric, target, less):
     assert less_is_better(metric, [{"task._target_": target, "checkpoint.monitor": "val/accuracy"}]) is less
+
+
+def test_folds_are_folded_as_seeds_are(tmp_path):
+    for which, value in enumerate((0.7, 0.8, 0.9)):
+        make_run(tmp_path / f"a{which}", {"data.folds": 3, "data.fold": which}, value=value)
+        make_run(tmp_path / f"b{which}", {"data.folds": 3, "data.fold": which, "optimizer.lr": 7}, value=value - 0.2)
+    compared = found(tmp_path)
+    best, other = compared.rows
+    assert compared.repeats == "folds"
+    assert best.group.seeds == ("0, fold 0", "0, fold 1", "0, fold 2")
+    assert best.results["val/accuracy"].mean == pytest.approx(0.8)
+    assert (other.difference.test, other.difference.n) == ("paired t-test", (3,))
+    assert compared.options.shown == ("optimizer.lr",)
+    assert "deviation over folds" in table.text(compared)
+    assert "Folds share most of the rows" in table.text(compared)
+
+
+def test_a_fold_that_was_trained_twice_counts_once(tmp_path):
+    for name, which, value in (("a", 0, 0.5), ("b", 0, 0.9), ("c", 1, 0.7)):
+        started = f"2026-01-0{1 + (name == 'b')}T00:00:00+00:00"
+        make_run(tmp_path / name, {"data.folds": 2, "data.fold": which}, value=value, started=started)
+    compared = found(tmp_path)
+    assert compared.rows[0].group.values("val/accuracy") == {"0, fold 0": 0.9, "0, fold 1": 0.7}

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from attnpred.config import compose
-from attnpred.data.columns import settled
+from attnpred.data.columns import image_in, settled
 from attnpred.errors import UserError
 
 
@@ -79,3 +79,36 @@ def test_a_target_that_is_listed_by_its_kind_is_not_asked_for(config_for):
     found = settled(config_for(columns, text_column="said", targets="{number: length}"), "number")
     assert (found.text_column, found.label_column) == ("said", None)
     assert found.target_columns("number") == (["length"], "data.targets.number")
+
+
+def test_splits_that_are_left_open_are_found(tmp_path, capsys):
+    for stem in ("train", "val", "test"):
+        (tmp_path / f"{stem}.csv").write_text("text,label\nsome words that are long,a\nmore words that are long,b\n")
+    chosen = ["model=transformer", "data=texts", f"data.source={tmp_path}"]
+    found = settled(compose.compose(chosen).data, "class")
+    assert (found.val_split, found.test_split) == ("validation", "test")
+    assert "data.val_split=validation, data.test_split=test" in capsys.readouterr().err
+    (tmp_path / "val.csv").unlink()
+    found = settled(compose.compose([*chosen, "data.text_column=text", "data.label_column=label"]).data, "class")
+    assert (found.val_split, found.test_split) == (None, "test")
+    folds = settled(compose.compose([*chosen, "data.folds=3", "data.fold=0"]).data, "class")
+    assert (folds.val_split, folds.test_split) == (None, "test")
+
+
+def test_what_carves_is_no_target(config_for):
+    columns = {"text": LONG, "grade": ["a", "b"], "patient": [1, 2], "part": ["train", "train"]}
+    found = settled(config_for(columns, group_column="patient", split_column="part"), "class")
+    assert found.label_column == "grade"
+
+
+@pytest.mark.parametrize(
+    ("columns", "image"),
+    [
+        ({"where": ["a/1.png", "a/2.JPG"], "label": [0, 1]}, "where"),
+        ({"file": ["1.png", "2.png"], "image": ["1.png", "2.png"], "label": [0, 1]}, "image"),
+        ({"one": ["1.png", "2.png"], "two": ["1.png", "2.png"], "label": [0, 1]}, None),
+        ({"text": LONG, "label": [0, 1]}, None),
+    ],
+)
+def test_pictures_are_found_by_their_paths(columns, image):
+    assert image_in(columns) == image

@@ -171,3 +171,63 @@ def test_nobody_here_asks_for_a_datasets_own_code():
 
     assert int(datasets.__version__.split(".")[0]) >= 4
     assert sys.modules["datasets"] is datasets
+
+
+def folder_of_texts(tmp_path):
+    for kind in ("a", "b"):
+        (tmp_path / "theirs" / kind).mkdir(parents=True)
+        (tmp_path / "theirs" / kind / "own.txt").write_text("their own words")
+    (tmp_path / "secret.txt").write_text("a secret")
+    return tmp_path / "theirs"
+
+
+@pytest.mark.parametrize("skip", ["fail", "skip"])
+@pytest.mark.parametrize("how", ["file", "folder"])
+def test_a_folder_of_texts_leads_nowhere_else(how, skip, tmp_path):
+    source = folder_of_texts(tmp_path)
+    if how == "file":
+        (source / "a/link.txt").symlink_to(tmp_path / "secret.txt")
+    else:
+        (tmp_path / "private").mkdir()
+        (tmp_path / "private/x.txt").write_text("a secret")
+        (source / "c").symlink_to(tmp_path / "private")
+    message = refusal(source, tmp_path, on_bad_row=skip)
+    assert "outside of" in message
+    assert "a secret" not in message
+
+
+def test_a_pipe_in_a_folder_or_as_a_table_is_not_waited_for(tmp_path):
+    import os
+
+    source = folder_of_texts(tmp_path)
+    os.mkfifo(source / "a/pipe.txt")
+    assert "pipe.txt cannot be read (is no file)" in refusal(source, tmp_path)
+    (tmp_path / "tables").mkdir()
+    os.mkfifo(tmp_path / "tables/train.csv")
+    assert refusal(tmp_path / "tables", tmp_path).startswith(f"data.source={tmp_path / 'tables'}: ")
+
+
+def test_places_in_an_arrow_file_that_lead_out_of_it_are_refused(tmp_path):
+    """Offsets of texts are numbers in the file; followed as they are, they read memory of elsewhere."""
+    import pyarrow as pa
+
+    file, table = tmp_path / "a.arrow", pa.table({"text": ["abc", "def"], "label": ["x", "y"]})
+    with pa.ipc.new_file(file, table.schema) as writer:
+        writer.write_table(table)
+    whole, own = file.read_bytes(), np.array([0, 3, 6], np.int32).tobytes()
+    assert whole.count(own) == 1
+    file.write_bytes(whole.replace(own, np.array([0, 2**30, 6], np.int32).tobytes()))
+    assert refusal(tmp_path / "a.arrow", tmp_path).startswith(f"data.source={tmp_path / 'a.arrow'}: cannot be read: ")
+
+
+def test_what_unpacks_to_a_line_without_end_is_bounded(tmp_path, monkeypatch):
+    import gzip
+
+    from attnpred.data import formats
+
+    monkeypatch.setattr(formats, "LONGEST_LINE", 2**16)
+    monkeypatch.setattr(formats, "BLOCK", 2**16)
+    (tmp_path / "a.jsonl.gz").write_bytes(gzip.compress(b'{"text": "' + b"a" * 2**20))
+    assert "line 1 is longer than" in refusal(tmp_path / "a.jsonl.gz", tmp_path)
+    (tmp_path / "a.csv.gz").write_bytes(gzip.compress(b"text,label\n" + b"a" * 2**20))
+    assert "cannot be read" in refusal(tmp_path / "a.csv.gz", tmp_path)

@@ -43,7 +43,7 @@ function showCurves() {
   const cursor = draw("line", { y1: PLOT.top, y2: PLOT.height - PLOT.bottom, class: "cursor", visibility: "hidden" });
   picture.append(cursor);
   listen(picture, cursor, drawn, x);
-  const about = make("figcaption", {}, make("b", {}, name(key)), " by optimizer step, mean over seeds.");
+  const about = make("figcaption", {}, make("b", {}, name(key)), ` by optimizer step, mean over ${story.repeats}.`);
   byId("curves-figure").replaceChildren(make("figure", {}, about, picture, names(drawn), numbers(key, drawn)));
 }
 
@@ -76,7 +76,7 @@ function listen(picture, cursor, drawn, x) {
     fill(cursor, { x1: x(step), x2: x(step), visibility: "visible" }, []);
     const lines = drawn.map(({ group, points }) => {
       const near = points.reduce((best, one) => (Math.abs(one[0] - step) < Math.abs(best[0] - step) ? one : best));
-      return [group, `${shortTitle(group, 40)}: ${withSpread(near[1], near[2])}, ${plural(near[3], "seed")}${near[0] === step ? "" : ` (step ${digits(near[0])})`}`];
+      return [group, `${shortTitle(group, 40)}: ${withSpread(near[1], near[2])}, ${plural(near[3], story.repeats.slice(0, -1))}${near[0] === step ? "" : ` (step ${digits(near[0])})`}`];
     });
     const shown = lines.map(([group, line]) => make("span", { class: "entry" }, make("span", { class: `swatch ${lookOf(group)}` }), " ", name(line)));
     showTip(at.x, at.y, `step ${digits(step)}`, shown);

@@ -12,7 +12,7 @@ const columns = () => [
     of: (group) => group.options[key],
     cell: (group) => name(text(group.options[key])),
   })),
-  { key: "seeds", label: "seeds", of: (group) => group.runs.length, numeric: true },
+  { key: "seeds", label: story.repeats, of: (group) => group.runs.length, numeric: true },
   ...story.metrics.map((key) => ({ key, label: key, numeric: true, of: (group) => meanOf(group, key), cell: (group) => resultCell(group, key) })),
   ...(groups.some((group) => group.difference)
     ? [{ key: "difference", label: differenceHead(), cell: differenceCell }]
@@ -109,7 +109,7 @@ function directories(group) {
 
 function showTable() {
   const shape = columns();
-  const caption = make("caption", { class: "hidden" }, "groups of runs that differ in nothing but the seed");
+  const caption = make("caption", { class: "hidden" }, "groups of runs that differ in nothing but seed and fold");
   const heads = make("tr", {}, make("th", { scope: "col" }, make("span", { class: "hidden" }, "colour")), ...shape.map(head), make("th", { scope: "col" }, "runs"));
   const rows = visible.slice(0, rowsShown).map((group) => row(group, shape));
   byId("groups").replaceChildren(make("table", {}, caption, make("thead", {}, heads), make("tbody", {}, ...rows)));

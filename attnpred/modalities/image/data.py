@@ -26,7 +26,7 @@ from attnpred.modalities.image.pixels import FileStore, PixelStore, described, s
 from attnpred.modalities.image.reader import ImageReader
 
 # raised when the code makes other files of the same input
-PIXELS_VERSION, FILES_VERSION, STATISTICS_VERSION = 5, 1, 4
+PIXELS_VERSION, FILES_VERSION, STATISTICS_VERSION = 6, 2, 4
 CHUNK = 256  # images in memory at once
 
 
@@ -36,7 +36,9 @@ class ImageDataConfig(DataConfig):
 
     modality: ClassVar[Modality] = "image"
 
-    image_column: str = option("Column that holds the image.")
+    image_column: str | None = option(
+        "Column that holds the image, or its path in the source's directory. null finds it by name and content."
+    )
     size: int | list[int] | None = option(
         "Size that images are brought to: one side, or [height, width]. null: they are all of one size already.",
         ge=1,
@@ -175,7 +177,12 @@ class ImageData(Data[ImageDataConfig, ImageReader, PixelStore | FileStore]):
         return {"fit": None if fit is None else asdict(fit), "channels": channels} if fit or channels else {}
 
     def _columns(self) -> dict[str, str]:
-        return {"data.image_column": self.config.image_column}
+        return {"data.image_column": self._column}
+
+    @property
+    def _column(self) -> str:
+        assert self.config.image_column is not None, "columns are settled before data are made"
+        return self.config.image_column
 
     def _prepare(self, name: str, option: str) -> PixelStore | FileStore:
         config, columns = self.config, self._all_columns()
@@ -188,11 +195,11 @@ class ImageData(Data[ImageDataConfig, ImageReader, PixelStore | FileStore]):
             found: dict[str, Any] = {"reach": self.source.reach, "skip": config.on_bad_row == "skip"}
             place = f"{option}={name}"
             if always:
-                write_files(directory, rows, targets, config.image_column, place, **found)
+                write_files(directory, rows, targets, self._column, place, **found)
             else:
                 evidence = self._evidence(name, option)
                 found |= {"fit": fit, "channels": channels}
-                write_pixels(directory, rows, targets, config.image_column, place, evidence, **found)
+                write_pixels(directory, rows, targets, self._column, place, evidence, **found)
 
         what = f"split {name}"
         if always:

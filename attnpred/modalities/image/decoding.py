@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from attnpred.data.places import Reach
+from attnpred.data.places import PICTURES, Reach
 from attnpred.modalities.image.fit import Box, Fit, Pixels
 
 # All that pictures come in. Pillow reads more, by programs that it starts (EPS) or decoders that few files test.
@@ -110,12 +110,20 @@ def fitted(image: Any, channels: int, fit: Fit, box: Box | None = None) -> Pixel
 
 def content(value: Any, reach: Reach) -> bytes | Path:
     """The bytes of a source's image as `datasets` keeps it, or the file that holds them."""
-    held, path = (value.get("bytes"), value.get("path")) if isinstance(value, dict) else (None, None)
+    held, path = value.get("bytes") if isinstance(value, dict) else None, path_in(value)
     if held and isinstance(held, bytes):
         return held
-    if path and isinstance(path, str):
+    if path is not None:
         return reach.file(path)
     raise ValueError("is no image")
+
+
+def path_in(value: Any) -> str | None:
+    """The path by which a value of a source names a picture; None where it names none."""
+    if isinstance(value, str):
+        return value if value.lower().endswith(PICTURES) else None
+    path = value.get("path") if isinstance(value, dict) else None
+    return path if path and isinstance(path, str) else None
 
 
 def decode(value: Any, reach: Reach, fit: Fit | None = None, channels: int | None = None) -> Pixels:

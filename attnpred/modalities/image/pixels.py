@@ -2,6 +2,7 @@
 
 import io
 import os
+from array import array
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
@@ -14,11 +15,11 @@ from attnpred.data.batching import Integers
 from attnpred.data.evidence import EvidenceColumn, Marks, append_evidence, stored_evidence
 from attnpred.data.places import Outside, Reach
 from attnpred.data.splits import Rows
-from attnpred.data.store import Store, save_store
+from attnpred.data.store import Store, digest, save_store
 from attnpred.data.targets import Collector
 from attnpred.errors import BadRow
 from attnpred.files import named
-from attnpred.modalities.image.decoding import Pixels, content, decode, fitted, open_image
+from attnpred.modalities.image.decoding import Pixels, content, decode, fitted, open_image, path_in
 from attnpred.modalities.image.fit import Fit
 
 PIXELS_FILE, FILES_FILE, OFFSETS_FILE = "pixels.bin", "files.bin", "offsets.bin"
@@ -95,7 +96,7 @@ class _Attempts:
             try:
                 return convert(value)
             except Outside as error:  # is never passed over
-                named = f"row {row} of {self._place} names the file {value['path']}, {error}"
+                named = f"row {row} of {self._place} names the file {path_in(value)}, {error}"
                 raise BadRow(f"data.image_column={self._column}: {named}", row) from None
             except (OSError, ValueError) as error:
                 return f"row {row} of {self._place} cannot be decoded: {error}"
@@ -128,7 +129,7 @@ def write_pixels(
     becomes a black one without target, but not one that is a file out of `reach`: that is never passed over.
     """
     shape: tuple[int, ...] | None = None
-    first = 0
+    first, digests = 0, array("Q")
     attempts = _Attempts(column, place, reach)
     with (directory / PIXELS_FILE).open("wb") as file, ThreadPoolExecutor(os.cpu_count()) as threads:
         for values, *rest in rows:
@@ -154,12 +155,13 @@ def write_pixels(
                 images.append(image)
             assert shape is not None
             file.write(np.stack(images).tobytes())
+            digests.extend(digest([image.tobytes()]) for image in images)
             if evidence is not None:
                 marks = np.stack(evidence.on_pixels(rest.pop(), shape[1], shape[2]))
                 append_evidence(directory, np.packbits(marks, axis=2))
             targets.add(rest, usable)
             attempts.start += len(values)
-    save_store(directory, targets.finish(), shape=shape, bad=attempts.bad[:SHOWN])
+    save_store(directory, targets.finish(), digests, shape=shape, bad=attempts.bad[:SHOWN])
 
 
 def write_files(
@@ -174,6 +176,7 @@ def write_files(
 ) -> None:
     """Copies the image files of chunks as they come; each is decoded once, coarsely, to know that it can be."""
     tiny, end, attempts = Fit(1, 1), 0, _Attempts(column, place, reach)
+    digests = array("Q")
 
     def checked(value: Any) -> bytes:
         held = content(value, reach)
@@ -196,9 +199,10 @@ def write_files(
                 file.write(held)
                 end += len(held)
                 offsets.write(np.int64(end).tobytes())
+                digests.append(digest([held]))
             targets.add(rest, usable)
             attempts.start += len(values)
-    save_store(directory, targets.finish(), bad=attempts.bad[:SHOWN])
+    save_store(directory, targets.finish(), digests, bad=attempts.bad[:SHOWN])
 
 
 def described(shape: tuple[int, ...]) -> str:

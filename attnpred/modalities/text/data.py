@@ -18,10 +18,10 @@ from attnpred.config.schema import Invalid, option
 from attnpred.console.say import counted
 from attnpred.contracts import Batch, InputSpec
 from attnpred.data import cache
-from attnpred.data.base import Data, none_good
+from attnpred.data.base import Data
 from attnpred.data.batching import BatchLoader, Integers, tokens_at_once
 from attnpred.data.places import files_digest
-from attnpred.data.splits import Split, carving, rows_of, source_split
+from attnpred.data.splits import Split, carving, source_split
 from attnpred.errors import BadRow, UserError
 from attnpred.machine.hub import locate
 from attnpred.modalities.text.batch import TextSpec
@@ -30,7 +30,7 @@ from attnpred.modalities.text.tokenizer_training import train_vocabulary
 from attnpred.modalities.text.tokens import PLACE, TokenStore, Vocabulary, checkpoint_vocabulary, clean, write_tokens
 
 # raised when the code makes other files of the same input
-VOCABULARY_VERSION, TOKENS_VERSION = 3, 4
+VOCABULARY_VERSION, TOKENS_VERSION = 3, 5
 CHUNK = 2000  # texts in memory at once
 MOST_TOKENS = 10_000_000  # beyond, a length can only be a mistake
 Rows = tuple[list[list[str]], list[list[Any]], list[Any], list[bool] | None]
@@ -255,14 +255,8 @@ class TextData(Data[TextDataConfig, TextReader, TokenStore]):
             for targets in self.source.chunks(*train, self._target_columns(), CHUNK):
                 collector.add(targets)
         stored = collector.finish()
-        if config.on_bad_row == "fail":
-            self.target.require(stored, f"data.train_split={config.train_split}")
-        good = np.flatnonzero(self.target.usable(stored))
-        if not len(good):
-            raise none_good(f"data.train_split={config.train_split}")
-        strata = self.target.strata(stored, good)
         wanted = np.zeros(len(stored.values), bool)
-        wanted[good[rows_of(config, "train", np.zeros(len(good), np.uint8) if strata is None else strata)]] = True
+        wanted[self._chosen(stored, self._good(stored, *train), "train")] = True
         return wanted
 
     def _train_texts(self) -> Callable[[], Iterator[str]]:

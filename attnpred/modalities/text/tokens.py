@@ -3,6 +3,7 @@
 import hashlib
 import html
 import re
+from array import array
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import asdict, dataclass
@@ -17,7 +18,7 @@ from numpy.typing import NDArray
 from attnpred.data.batching import Integers
 from attnpred.data.evidence import EvidenceColumn, Marks, append_evidence, stored_evidence
 from attnpred.data.splits import Rows
-from attnpred.data.store import Store, save_store
+from attnpred.data.store import Store, digest, save_store
 from attnpred.data.targets import Collector
 from attnpred.errors import UserError
 from attnpred.files import named, read_json, write_json
@@ -213,6 +214,7 @@ def write_tokens(
     """
     dtype = np.dtype(np.uint16 if vocabulary.size <= 2**16 else np.int32)
     end = texts = 0
+    digests = array("Q")
     with (directory / IDS_FILE).open("wb") as file, (directory / OFFSETS_FILE).open("wb") as offsets:
         offsets.write(np.int64(end).tobytes())
         for columns, target_columns, marks, usable in rows:
@@ -228,4 +230,6 @@ def write_tokens(
             offsets.write(ends.tobytes())
             end = int(ends[-1])
             targets.add(target_columns, usable)
-    save_store(directory, targets.finish(), dtype=dtype.name, texts=texts)
+            raw = ([text.encode("utf-8", "surrogatepass") for text in row] for row in zip(*columns, strict=True))
+            digests.extend(map(digest, raw))
+    save_store(directory, targets.finish(), digests, dtype=dtype.name, texts=texts)

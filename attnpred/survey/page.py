@@ -1,0 +1,16 @@
+"""A survey as a page."""
+
+from typing import Any
+
+from attnpred.pages.page import fill
+from attnpred.survey.told import said_of, span
+
+STYLES = ("colours.css", "page.css", "pieces.css")
+SCRIPTS = ("dom.js", "survey.js")
+
+
+def render(story: dict[str, Any]) -> str:
+    columns = [{**one, "span": span(one)} for one in story["columns"]]
+    pairs = [{**one, "said": said_of(one)} for one in story["pairs"] if one["count"]]
+    shown = {**story, "columns": columns, "pairs": pairs}
+    return fill("attnpred.survey", "survey.html", f"Data of {story['source']}", STYLES, SCRIPTS, shown)
