@@ -7,7 +7,7 @@ HEAD = 16  # bytes that the library keeps before each block
 
 
 class Heap:
-    """Takes the smallest hole that is large enough, and makes neighbouring holes one, as glibc does with large blocks."""
+    """Takes the smallest hole that is large enough, and joins neighbouring holes, as glibc does with large blocks."""
 
     def __init__(self) -> None:
         self.top = 0  # bytes from the heap's beginning to its end
