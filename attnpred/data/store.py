@@ -13,7 +13,9 @@ class Store:
     """One split of a source, prepared and opened."""
 
     def __init__(self, directory: Path) -> None:
-        self.size = sum(file.stat().st_size for file in directory.iterdir() if file.is_file())  # bytes on disk, read as they are needed
+        self.size = sum(
+            file.stat().st_size for file in directory.iterdir() if file.is_file()
+        )  # bytes on disk, read as they are needed
         self.about = read_json(directory / ABOUT)
         self.targets = Stored.load(directory, self.about["targets"])
 
