@@ -46,6 +46,7 @@ SMALL: dict[str, dict[str, Any]] = {
     "resnet_attention": {"width": 8, "depth": 1, "heads": 2},
     "transformer": {"width": 16, "depth": 2, "heads": 2, "mlp_ratio": 2.0},
     "bert": {},
+    "vision": {"source": "torchvision/resnet18", "pretrained": False, "resize": 32},
 }
 POOLINGS = ("attention", "cls", "mean")
 
