@@ -1,7 +1,7 @@
 """A network of some library as a source of features: one a region of the image, with the attention behind them."""
 
 import inspect
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -9,6 +9,7 @@ from typing import Any, Literal
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 from attnpred.errors import UserError
 from attnpred.models import encoders
@@ -34,6 +35,7 @@ class Backbone(nn.Module):
         super().__init__()
         self.library, self.source = description.library, source
         self.prefix = 0
+        self.again = False  # whether the backward pass makes activations again; the other libraries know by themselves
         self.network = network
         self.last = nn.Identity()  # where the last map can be seen, (batch, width, rows, columns)
         for module in network.modules():
@@ -72,14 +74,24 @@ class Backbone(nn.Module):
             x = torch.cat((network.class_token.expand(len(x), -1, -1), x.flatten(2).transpose(1, 2)), 1)
             encoder = network.encoder
             x = encoder.dropout(x + positions(encoder.pos_embedding, grid))
-            return encoder.ln(encoder.layers(x))
+            for layer in encoder.layers:
+                x = self._through(layer, x)
+            return encoder.ln(x)
         x = pixels
         for name, child in network.named_children():
             if name in ENDS:
                 break
             for module in child if isinstance(child, nn.ModuleList) else (child,):
-                x = module(x)
+                x = self._through(module, x)
         return x
+
+    def _through(self, module: nn.Module, x: Tensor) -> Tensor:
+        """A layer's output; where activations are to be made again, it keeps only what goes in."""
+        if self.again and self.training and torch.is_grad_enabled():
+            made: Tensor = checkpoint(module, x, use_reentrant=False)
+            return made
+        found: Tensor = module(x)
+        return found
 
     def _map(self, found: Tensor) -> Tensor:
         """(batch, width, rows, columns), wherever the library puts the channels"""
@@ -229,12 +241,13 @@ def recompute(backbone: Backbone) -> None:
     """Has the network make its activations again in the backward pass."""
     network = backbone.network
     if backbone.library == "transformers":
-        return encoders.recompute(network)
-    enable: Callable[[bool], None] | None = getattr(network, "set_grad_checkpointing", None)
-    if enable is None:
+        encoders.recompute(network)
+    elif backbone.library == "torchvision":
+        backbone.again = True
+    elif hasattr(network, "set_grad_checkpointing"):
+        network.set_grad_checkpointing(True)
+    else:
         raise UserError(f"model.recompute=true: {backbone.source} cannot do that; set it to false")
-    enable(True)
     for module in network.modules():
         if isinstance(module, nn.BatchNorm2d):  # sees each batch twice, and moves half as far each time
             module.momentum = 1 - (1 - (module.momentum or 0.0)) ** 0.5
-    return None

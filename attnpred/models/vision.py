@@ -1,4 +1,4 @@
-"""A pretrained image backbone, fine-tuned: one of timm, torchvision or transformers, with a map or patches at its end."""
+"""A pretrained image backbone, fine-tuned: one of timm, torchvision or transformers that ends in a map or patches."""
 
 from dataclasses import dataclass, replace
 from pathlib import Path

@@ -1,6 +1,7 @@
 import json
 import pickle
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
@@ -8,6 +9,7 @@ from safetensors.torch import save_file
 from torch.nn.functional import cross_entropy
 from transformers import AutoModel, ConvNextV2Config, Dinov2Config, ResNetConfig, SwinConfig, ViTConfig
 
+from attnpred.cli import main
 from attnpred.config.compose import compose
 from attnpred.errors import UserError
 from attnpred.explain.base import make
@@ -329,3 +331,19 @@ def test_recomputing_changes_no_gradient(name, place):
         grads.append({key: p.grad for key, p in model.named_parameters() if p.grad is not None})
     for key, grad in grads[0].items():
         torch.testing.assert_close(grads[1][key], grad, msg=key)
+
+
+@pytest.mark.slow
+def test_a_pooling_over_a_fixed_random_backbone_learns(tmp_path, capsys):
+    place = [f"output_dir={tmp_path / 'outputs'}", f"data.cache_dir={tmp_path / 'cache'}", "logger=none"]
+    fixed = [
+        "model.source=torchvision/resnet18",
+        "model.pretrained=false",
+        "model.frozen=[backbone]",
+        "model.resize=32",
+    ]
+    quick = ["optimizer.lr=1e-2", "trainer.max_epochs=4", "trainer.attention_examples=8", "data.batch_size=32"]
+    assert main(["train", "model=vision", "data=digits", *place, *fixed, *quick]) == 0
+    run = Path(capsys.readouterr().out.splitlines()[-1])
+    assert json.loads((run / "metrics.json").read_text())["test"]["accuracy"] > 0.7
+    assert main(["evaluate", str(run)]) == 0
