@@ -41,7 +41,7 @@ def result(run):
     return {
         key: value
         for key, value in found.items()
-        if key not in {*CLOCK, "peak_memory_gib", "seconds", "attention_seconds"}
+        if key not in {*CLOCK, "peak_memory_gib", "estimated_memory_gib", "seconds", "attention_seconds"}
     }
 
 

@@ -143,6 +143,10 @@ class Data(ABC, Generic[C, R, S]):
         column = self.config.evidence_column
         return None if column is None else EvidenceColumn(column, f"{option}={name}")
 
+    def size(self) -> int:
+        """Bytes on disk of the splits that are open; they come into memory as they are read."""
+        return sum(store.size for store in self._stores.values())
+
     def _store(self, split: Split) -> S:
         """The prepared split of the source that holds `split`."""
         name, option = source_split(self.config, split)

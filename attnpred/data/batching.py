@@ -107,6 +107,15 @@ class BatchLoader:
         drawn = random.choice(len(self._lengths), len(self._lengths), p=self._chances)
         return drawn[in_order(self._lengths[drawn], SLACK, random)]
 
+    def largest(self) -> Batch:
+        """The batch that takes the most memory: of many examples, and above all of long ones."""
+        order = in_order(self._lengths, 0.0)
+        ends, counts = self._bounds[1:], np.diff(self._bounds)
+        longest = self._lengths[order[ends - 1]].astype(np.float64)
+        place = int(np.argmax(counts * longest**2))
+        chosen = order[self._bounds[place] : self._bounds[place + 1]]
+        return self._make(chosen[:: self._world] if self._train else chosen)
+
     def sample(self, count: int) -> Iterator[Batch]:
         """Batches of up to `count` examples of the whole split, the same ones whenever and wherever it is asked."""
         chosen = np.random.default_rng(0).permutation(len(self._lengths))[:count]
@@ -135,6 +144,10 @@ class FewBatches:
             self._position = place + 1
             yield batch
 
+    def largest(self) -> Batch:
+        """The batch that takes the most memory."""
+        return max(self._batches, key=_numbers)
+
     def set_epoch(self, epoch: int) -> None:
         """Every epoch is alike."""
         self._start = 0
@@ -144,6 +157,12 @@ class FewBatches:
 
     def load_state_dict(self, state: dict[str, int]) -> None:
         self._start = self._position = state["position"]
+
+
+def _numbers(batch: Batch) -> int:
+    """How many numbers its inputs hold."""
+    held = [value for one in batch.inputs.values() for value in vars(one).values()]
+    return sum(value.numel() for value in held if isinstance(value, torch.Tensor))
 
 
 def in_order(lengths: Integers, slack: float, random: np.random.Generator | None = None) -> NDArray[np.uint32]:

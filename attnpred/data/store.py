@@ -18,6 +18,8 @@ class Store:
     """One split of a source, prepared and opened."""
 
     def __init__(self, directory: Path) -> None:
+        files = [file for file in directory.iterdir() if file.is_file()]
+        self.size = sum(file.stat().st_size for file in files)  # bytes, which come into memory as they are read
         self.about = read_json(directory / ABOUT)
         self.targets = Stored.load(directory, self.about["targets"])
         self._digests = directory / DIGESTS

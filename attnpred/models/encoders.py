@@ -48,11 +48,16 @@ def architecture(file: Path) -> Any:
     """The transformers config that a run keeps; what in it names code, or kernels, of somewhere else is left out."""
     values = read_json(file)
     try:
-        own = {key: value for key, value in values.items() if not any(word in key for word in FOREIGN_CODE)}
-        return AutoConfig.for_model(**own)
+        return architecture_of(values)
     except Exception as error:  # of any type, by what is wrong with it
         reason = str(error).partition("\n")[0]
         raise UserError(f"{file}: no encoder can be made of it ({reason}); restore the file") from None
+
+
+def architecture_of(values: Any) -> Any:
+    """The transformers config that these values are, without what names code, or kernels, of somewhere else."""
+    own = {key: value for key, value in values.items() if not any(word in key for word in FOREIGN_CODE)}
+    return AutoConfig.for_model(**own)
 
 
 def load(config: Wanted) -> Any:
@@ -75,12 +80,16 @@ def _adapted(encoder: Any) -> Any:
     """Gives it our own attention, where its kind can change that, dropout and embedding; and takes off the pooler."""
     if encoder.is_backend_compatible():
         encoder.set_attn_implementation(INTERFACE)
-    if getattr(encoder, "pooler", None) is not None:
+    pooler = getattr(encoder, "pooler", None)
+    if pooler is not None and any(True for _ in pooler.parameters()):
         encoder.pooler = None  # parameters that get no gradient would stop training on several devices
     for name, parameter in encoder.named_parameters():
         if "_global." in name:  # of Longformer, for tokens that read the whole text: here none does
             parameter.requires_grad_(False)
-    table = encoder.get_input_embeddings()
+    try:
+        table = encoder.get_input_embeddings()
+    except NotImplementedError:  # of images
+        table = None
     if type(table) is nn.Embedding:
         encoder.set_input_embeddings(Embedding.of(table))
     for module in list(encoder.modules()):

@@ -148,7 +148,7 @@ def _remember(directory: Path, digest: str) -> None:
 
 
 def _unwritable(path: Path, checkpoint: dict[str, Any], error: Exception) -> str:
-    size = sum(t.nbytes for t in _tensors(checkpoint))
+    size = sum(t.nbytes for t in tensors(checkpoint))
     try:
         free = f", {shutil.disk_usage(path.parent).free / 2**20:,.0f} MiB are free"
     except OSError:
@@ -160,9 +160,9 @@ def _unwritable(path: Path, checkpoint: dict[str, Any], error: Exception) -> str
     )
 
 
-def _tensors(value: Any) -> list[torch.Tensor]:
+def tensors(value: Any) -> list[torch.Tensor]:
     if isinstance(value, torch.Tensor):
         return [value]
     if isinstance(value, dict):
-        return [t for one in value.values() for t in _tensors(one)]
-    return [t for one in value for t in _tensors(one)] if isinstance(value, list | tuple) else []
+        return [t for one in value.values() for t in tensors(one)]
+    return [t for one in value for t in tensors(one)] if isinstance(value, list | tuple) else []

@@ -21,6 +21,10 @@ from attnpred.training import extras, optimizers
 from attnpred.training.attention_loss import attention_loss
 from attnpred.training.schedule import course
 
+SMALLER = (
+    "; lower data.batch_size and raise trainer.accumulate as much, as trainer.on_oom=halve does by itself, or set "
+    "model.recompute=true"
+)
 OFTEN_SET = frozenset({"_current_fx_name", "batch", "grad_norm", "wants_grad_norm"})  # the first is Lightning's
 
 
@@ -92,10 +96,7 @@ class Learner(LightningModule):
             raise OutOfMemory(
                 f"out of memory{stage} at step {step}, with a batch of {described(self.batch)}",
                 step,
-                "; lower data.eval_batch_size"
-                if self.evaluating
-                else "; lower data.batch_size and raise trainer.accumulate as much, as trainer.on_oom=halve does by "
-                "itself, or set model.recompute=true",
+                "; lower data.eval_batch_size" if self.evaluating else SMALLER,
             ) from error
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:

@@ -12,7 +12,7 @@ from typing import Any
 import pytorch_lightning as lightning
 from pytorch_lightning.callbacks import Callback, EarlyStopping
 
-from attnpred.config import compose, packages, schema
+from attnpred.config import packages, schema
 from attnpred.config.options import Config
 from attnpred.console import tables
 from attnpred.console.say import say
@@ -29,9 +29,10 @@ from attnpred.modalities.reader import save_reader
 from attnpred.models import size
 from attnpred.runs import checkpoint_files, loggers, ranks_lock
 from attnpred.runs.checkpoint_files import CheckpointFiles
-from attnpred.runs.run import PRUNE, Run, refuse_not_finite
+from attnpred.runs.run import PRUNE, Run
 from attnpred.tasks.base import Task
-from attnpred.training import extras, find_rate, optimizers, predictions, restored, retries
+from attnpred.training import extras, find_rate, memory, optimizers, predictions, restored, retries
+from attnpred.training.begin_from import begin_from
 from attnpred.training.callbacks.attention_check import AttentionCheck
 from attnpred.training.callbacks.checkpoints import Checkpoints
 from attnpred.training.callbacks.divergence import DivergenceCheck
@@ -169,23 +170,6 @@ def prepare(config: Config) -> tuple[Any, Learner]:
     return data, learner.train()  # pretrained encoders come in evaluation mode
 
 
-def begin_from(model: Any, name: str) -> None:
-    """Gives a new model the weights of the run `name`, those whose names and shapes agree, and says which do not."""
-    source = Run.find(name)
-    kind = compose.file_of(source.config().model._target_)
-    if kind != compose.file_of(model.config._target_):
-        raise UserError(f"model.init_from={name}: holds the weights of a {kind}; give a run of this model")
-    own, given = model.state_dict(), source.weights()
-    fitting = {key: value for key, value in given.items() if key in own and own[key].shape == value.shape}
-    if not fitting:
-        raise UserError(f"model.init_from={name}: no weight there has a name and shape of one here; give another")
-    model.load_state_dict({**own, **fitting})
-    refuse_not_finite(model, source.checkpoint())
-    left = [key for key in own if key not in fitting]
-    rest = f"; fresh: {', '.join(left[:5])}{' …' if len(left) > 5 else ''}" if left else ""
-    say(f"{len(fitting)} of {len(own)} weights from {name}{rest}")
-
-
 def fit(config: Config, chosen: Chosen, run: Run, data: Any, learner: Learner, rate: float = 1.0) -> None:
     """Trains, tests the weights kept and writes the result; every rank runs it, rank 0 writes.
 
@@ -255,6 +239,12 @@ def fit(config: Config, chosen: Chosen, run: Run, data: Any, learner: Learner, r
     loaders = {split: data.loader(split, **shared) for split in ("train", "val", "test")}
     if options.overfit_batches is not None:
         loaders["train"] = loaders["val"] = FewBatches(loaders["train"], options.overfit_batches)
+    expected = memory.estimate(config, chosen, data, learner, loaders)
+    if expected is not None:
+        memory.check(expected, chosen, loaders["train"].largest())
+        if main:
+            say(f"memory: {expected.described()}")
+            run.describe(memory=expected.as_dict())
     if options.compile:
         learner.model.compile()  # in place: no name in a checkpoint tells
     with restored.restoring(start, lambda: monitor.started > 0), learner.in_memory():
@@ -265,6 +255,8 @@ def fit(config: Config, chosen: Chosen, run: Run, data: Any, learner: Learner, r
     with learner.in_memory():
         trainer.test(learner, loaders["test"], ckpt_path=tested, verbose=False, weights_only=True)
     if main:
+        if expected is not None:
+            monitor.result["estimated_memory_gib"] = expected.peak / size.GIB
         if turns := run.description().get("turns"):
             monitor.result["turns"] = turns
         if config.data.folds is not None and chosen.strategy != "fsdp":

@@ -48,6 +48,7 @@ SMALL: dict[str, dict[str, Any]] = {
     "resnet_attention": {"width": 8, "depth": 1, "heads": 2},
     "transformer": {"width": 16, "depth": 2, "heads": 2, "mlp_ratio": 2.0},
     "bert": {},
+    "vision": {"source": "torchvision/shufflenet_v2_x0_5", "pretrained": False, "resize": 64},
 }
 POOLINGS = ("attention", "cls", "mean")
 

@@ -16,6 +16,7 @@ TINY = {
     "resnet_attention": ["model.width=8", "model.depth=1"],
     "transformer": ["model.width=32", "model.depth=2"],
     "bert": [],
+    "vision": ["model.source=torchvision/shufflenet_v2_x0_5", "model.pretrained=false", "model.resize=32"],
 }
 PAIRS = [
     ("resnet_attention", "digits"),
@@ -28,9 +29,16 @@ PAIRS = [
     ("transformer", "sst2"),
     ("bert", "imdb"),
     ("bert", "sst2"),
+    ("vision", "digits"),
+    ("vision", "cifar10"),
 ]
 TEXTS = ("evidence_text", "imdb", "sst2")
-QUICK = (("resnet_attention", "digits"), ("transformer", "imdb"), ("bert", "sst2"))  # one of each model
+QUICK = (
+    ("resnet_attention", "digits"),
+    ("transformer", "imdb"),
+    ("bert", "sst2"),
+    ("vision", "digits"),
+)  # one of each model
 
 
 @pytest.fixture(scope="module")

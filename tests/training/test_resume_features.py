@@ -38,6 +38,11 @@ CASES = {
         *("model=bert", *TEXTS, "model.lora_rank=2", "model.recompute=true", "model.dropout=0.2"),
         *("model.attention_dropout=0.2", "model.attention_loss=entropy", "trainer.accumulate=2"),
     ],
+    "a backbone, its lowest levels frozen": [
+        *("model=vision", *IMAGES, "model.source=torchvision/shufflenet_v2_x0_5", "model.pretrained=false"),
+        *("model.resize=32", "model.frozen_levels=12", "optimizer.layer_decay=0.8", "optimizer.ema=0.9"),
+        *("model.dropout=0.2", "data.augment.flip=true", "trainer.accumulate=2"),
+    ],
     "an encoder, its lowest levels frozen": [
         *("model=bert", *TEXTS, "model.frozen_levels=1", "optimizer.layer_decay=0.5", "trainer.patience=50"),
         *("optimizer.ema=0.9", "data.word_dropout=0.1", "trainer.accumulate=2", "trainer.validate_every_steps=3"),

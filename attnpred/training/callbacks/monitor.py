@@ -203,6 +203,7 @@ class Monitor(Callback):
         self.write(trainer, logged)
         values = {name.removeprefix("test/"): value for name, value in logged.items()}
         self.result["test"] = {**values, **learner.details["test"]}
+        self.result["peak_memory_gib"] = memory_gib()
 
 
 def measured(trainer: Trainer, split: str) -> dict[str, float]:

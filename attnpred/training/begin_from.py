@@ -1,0 +1,25 @@
+"""A new model that begins with the weights of another run."""
+
+from typing import Any
+
+from attnpred.config import compose
+from attnpred.console.say import say
+from attnpred.errors import UserError
+from attnpred.runs.run import Run, refuse_not_finite
+
+
+def begin_from(model: Any, name: str) -> None:
+    """Gives a new model the weights of the run `name`, those whose names and shapes agree, and says which do not."""
+    source = Run.find(name)
+    kind = compose.file_of(source.config().model._target_)
+    if kind != compose.file_of(model.config._target_):
+        raise UserError(f"model.init_from={name}: holds the weights of a {kind}; give a run of this model")
+    own, given = model.state_dict(), source.weights()
+    fitting = {key: value for key, value in given.items() if key in own and own[key].shape == value.shape}
+    if not fitting:
+        raise UserError(f"model.init_from={name}: no weight there has a name and shape of one here; give another")
+    model.load_state_dict({**own, **fitting})
+    refuse_not_finite(model, source.checkpoint())
+    left = [key for key in own if key not in fitting]
+    rest = f"; fresh: {', '.join(left[:5])}{' …' if len(left) > 5 else ''}" if left else ""
+    say(f"{len(fitting)} of {len(own)} weights from {name}{rest}")
