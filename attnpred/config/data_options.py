@@ -120,6 +120,10 @@ class DataConfig:
         """Whether evaluation looks at each example and its mirror image."""
         return False
 
+    def streams(self) -> bool:
+        """Whether training reads rows as they come, and prepares none."""
+        return False
+
     def resizes(self) -> bool:
         """Whether training shows images of several sizes."""
         return False

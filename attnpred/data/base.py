@@ -21,9 +21,11 @@ from attnpred.data.open_source import open_source
 from attnpred.data.sources import Source
 from attnpred.data.splits import ANYHOW, Arrangement, Rows, Split, carving, rows_of, source_split
 from attnpred.data.store import Store
+from attnpred.data.streaming import StreamLoader
 from attnpred.data.targets import Stored, Target
 from attnpred.errors import BadRow, UserError
 
+Loader = BatchLoader | StreamLoader
 SPLITS: tuple[Split, ...] = ("train", "val", "test")
 C = TypeVar("C", bound=DataConfig)
 R = TypeVar("R")  # the reader
@@ -72,6 +74,10 @@ class Data(ABC, Generic[C, R, S]):
     def target_spec(self) -> TargetSpec:
         if self._given_target is not None:
             return self._given_target
+        return self._make_target_spec()
+
+    def _make_target_spec(self) -> TargetSpec:
+        """The target's specification, from the train part."""
         store, rows, _ = self._rows_of("train")
         found: TargetSpec = self.target.spec(store.targets, rows)
         return found
@@ -103,7 +109,7 @@ class Data(ABC, Generic[C, R, S]):
         """The source's split `name`, prepared; `option` is what named it."""
 
     @abstractmethod
-    def loader(self, split: Split, *, seed: int = 0, rank: int = 0, world: int = 1) -> BatchLoader: ...
+    def loader(self, split: Split, *, seed: int = 0, rank: int = 0, world: int = 1) -> Loader: ...
 
     def augment(self, epochs: int, soften: Callable[[Any], Any] | None = None) -> Callable[[Any, int], Any] | None:
         """What changes the batches of each of so many epochs, on the device where they are; None where nothing does.
@@ -209,8 +215,8 @@ class Data(ABC, Generic[C, R, S]):
         return store, rows, values
 
     def parts(self) -> Iterator[Part]:
-        """What is in train, val and test, in the source's own terms."""
-        for split in SPLITS:
+        """What is in train, val and test, in the source's own terms; nothing of rows that are read as they come."""
+        for split in SPLITS[self.config.streams() :]:
             store, rows, place = self._rows_of(split)
             digests = store.digests()
             counts = self.target.counts(store.targets, rows)

@@ -52,16 +52,29 @@ class Source(ABC):
     def _chunks(self, split: str, size: int) -> Iterator[dict[str, list[Any]]]:
         """Rows as column → values, a chunk of at most `size` rows after another."""
 
+    def _chunks_from(self, split: str, size: int, start: int) -> Iterator[dict[str, list[Any]]]:
+        """`_chunks` without the first rows, which are read and dropped where the source cannot do better."""
+        for chunk in self._chunks(split, size):
+            count = len(next(iter(chunk.values()), []))
+            if start < count:
+                yield {name: values[start:] for name, values in chunk.items()} if start else chunk
+            start = max(0, start - count)
+
     def class_names(self, split: str, option: str, column: str) -> list[str] | None:
         """Names of the labels' numbers; None where the source has none. `option` is what named the split."""
         self._require(split, option)
         return self._class_names(split, column)
 
-    def chunks(self, split: str, option: str, columns: dict[str, str], size: int) -> Iterator[list[list[Any]]]:
-        """The values of `columns` (option → column), chunk by chunk; `option` is what named the split."""
+    def chunks(
+        self, split: str, option: str, columns: dict[str, str], size: int, start: int = 0
+    ) -> Iterator[list[list[Any]]]:
+        """The values of `columns` (option → column), chunk by chunk; `option` is what named the split.
+
+        Rows before number `start` are left out.
+        """
         self._require(split, option)
         empty = True
-        for chunk in self._chunks(split, size):
+        for chunk in self._chunks_from(split, size, start):
             self._bound(len(chunk))
             for column_option, column in columns.items():
                 if column not in chunk:
@@ -70,7 +83,7 @@ class Source(ABC):
                     )
             empty = False
             yield [chunk[column] for column in columns.values()]
-        if empty:
+        if empty and not start:
             raise UserError(f"{option}={split}: this split of {self.config.source} has no rows; name another split")
 
     def sample(self, split: str, option: str, count: int) -> dict[str, list[Any]]:
@@ -136,9 +149,13 @@ class DatasetSource(Source):
         return names
 
     def _chunks(self, split: str, size: int) -> Iterator[dict[str, list[Any]]]:
+        return self._chunks_from(split, size, 0)
+
+    def _chunks_from(self, split: str, size: int, start: int) -> Iterator[dict[str, list[Any]]]:
         with self._readable():
             # as Arrow, images stay the encoded bytes that they are
-            for table in self._tables[split].with_format("arrow").iter(batch_size=size):
+            rows = self._tables[split].skip(start) if start else self._tables[split]
+            for table in rows.with_format("arrow").iter(batch_size=size):
                 if len(table):
                     yield columns_of(table)
 
@@ -205,7 +222,10 @@ class DatasetSource(Source):
             if (cached := self._from_hub_cache()) is not None:
                 return cached
             hub.require(config.source, config.revision, place="data.source", kind="dataset")
-            self._check(datasets.load_dataset_builder(config.source, config.subset, revision=config.revision))
+            builder = datasets.load_dataset_builder(config.source, config.subset, revision=config.revision)
+            self._check(builder)
+            if config.streams():
+                return builder.as_streaming_dataset()
             found = datasets.load_dataset(config.source, config.subset, revision=config.revision)
             return {name: split.to_iterable_dataset() for name, split in found.items()}
 

@@ -80,6 +80,14 @@ class Target(ABC, Generic[S]):
     def spec(self, stored: Stored, rows: NDArray[Any]) -> S:
         """The specification, from the rows of the train part."""
 
+    def of_rows(self, stored: Stored, numbers: NDArray[Any], spec: S, place: str) -> NDArray[Any]:
+        """The targets of rows that were read by themselves, in the model's terms; `numbers` are the rows' own."""
+        bad = np.flatnonzero(~self.usable(stored))
+        if len(bad):
+            number = int(numbers[bad[0]])
+            raise BadRow(f"{self.place}: row {number} of {place} {self.complaint(stored, bad[0])}; mend it", number)
+        return self.adapted(stored, np.arange(len(stored.values)), spec, place)
+
     @abstractmethod
     def adapted(self, stored: Stored, rows: NDArray[Any], spec: S, place: str) -> NDArray[Any]:
         """The values of these rows in the terms of a model's specification; `place` names the split."""

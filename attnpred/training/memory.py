@@ -21,7 +21,7 @@ from torch._subclasses.fake_tensor import FakeTensor, FakeTensorMode, unset_fake
 
 from attnpred.config.options import Config
 from attnpred.contracts import Batch
-from attnpred.data.batching import BatchLoader
+from attnpred.data.base import Loader
 from attnpred.errors import OutOfMemory
 from attnpred.machine.device import Chosen
 from attnpred.models import size
@@ -84,7 +84,7 @@ def check(expected: Estimate, chosen: Chosen, batch: Batch) -> None:
 
 
 def estimate(
-    config: Config, chosen: Chosen, data: Any, learner: Learner, loaders: Mapping[str, BatchLoader]
+    config: Config, chosen: Chosen, data: Any, learner: Learner, loaders: Mapping[str, Loader]
 ) -> Estimate | None:
     """Of training and evaluation on one device; changes nothing of the learner, and draws no random number.
 
@@ -197,7 +197,7 @@ def _first(batch: Batch, count: int) -> Batch:
     return batch.rows(torch.arange(count))
 
 
-def _steps(config: Config, train: BatchLoader) -> int:
+def _steps(config: Config, train: Loader) -> int:
     """Batches of training in the whole run."""
     options = config.trainer
     an_epoch = min(len(train), options.limit_batches or len(train))

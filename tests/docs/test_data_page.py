@@ -40,6 +40,9 @@ def home(tmp_path_factory):
         folder = place / "photos" / "ab"[label]
         folder.mkdir(parents=True, exist_ok=True)
         (folder / f"{i}.png").write_bytes(png(image))
+    for split in ("train", "validation", "test"):
+        (place / "split").mkdir(exist_ok=True)
+        (place / "split" / f"{split}.csv").write_text("text,label\n" + "".join(f"{t},{n}\n" for t, n in pairs))
     return place
 
 
@@ -76,8 +79,10 @@ def test_the_page_names_every_format_and_only_options_that_exist():
         assert suffix in PAGE, suffix
     named = set(re.findall(r"data\.(\w+)=", PAGE))
     from attnpred.modalities.image.data import ImageDataConfig
+    from attnpred.modalities.text.data import TextDataConfig
 
-    known = {*DataConfig.__dataclass_fields__, *ImageDataConfig.__dataclass_fields__}
+    kinds = (DataConfig, ImageDataConfig, TextDataConfig)
+    known = {name for kind in kinds for name in kind.__dataclass_fields__}
     assert named <= known, named - known
 
 

@@ -5,7 +5,7 @@ import torch
 
 from attnpred.cli import main
 from attnpred.training.learner import Learner
-from tests.data.made import make_text_source
+from tests.data.made import make_image_source, make_text_source
 from tests.died import Died, check_same, curves, dies_at, the_run, train
 from tests.models.made import make_encoder
 
@@ -34,6 +34,15 @@ CASES = {
         *("model.ngrams=2", "model.letters=4", "data.token_budget=200"),
         *("data.word_dropout=0.2", "optimizer.ema=0.9", "trainer.validate_every_steps=5"),
     ],
+    "texts as a stream": [
+        *("model=transformer", *TEXTS, *SMALL, "model.dropout=0.2", "data.stream=true", "data.stream_buffer=20"),
+        *("data.val_split=test", "data.word_dropout=0.2", "trainer.accumulate=2"),
+    ],
+    "photographs decoded at each use": [
+        *("model=resnet_attention", "data=cifar10", "data.batch_size=8", "model.width=8", "model.depth=1"),
+        *("data.size=12", "data.decode=always", "data.augment.crop=1", "data.augment.random_crop=0.4"),
+        *("data.augment.rand_ops=1", "data.augment.jitter=0.2", "data.augment.erasing=0.5", "trainer.accumulate=2"),
+    ],
     "adapters beside an encoder": [
         *("model=bert", *TEXTS, "model.lora_rank=2", "model.recompute=true", "model.dropout=0.2"),
         *("model.attention_dropout=0.2", "model.attention_loss=entropy", "trainer.accumulate=2"),
@@ -54,6 +63,7 @@ CASES = {
 def home(tmp_path_factory):
     root = tmp_path_factory.mktemp("root")
     make_text_source(root / "imdb")
+    make_image_source(root / "cifar10")
     make_encoder(root / "bert-base-uncased")
     return root
 

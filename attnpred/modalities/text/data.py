@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, replace
 from functools import cache as cached
 from functools import cached_property, partial
+from itertools import islice
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
@@ -16,9 +17,9 @@ from attnpred.config.data_options import TokenizerConfig
 from attnpred.config.options import DataConfig, Modality
 from attnpred.config.schema import Invalid, option
 from attnpred.console.say import counted
-from attnpred.contracts import Batch, InputSpec
+from attnpred.contracts import Batch, InputSpec, TargetSpec
 from attnpred.data import cache
-from attnpred.data.base import Data
+from attnpred.data.base import Data, Loader
 from attnpred.data.batching import BatchLoader, Integers, tokens_at_once
 from attnpred.data.places import files_digest
 from attnpred.data.splits import Split, carving, source_split
@@ -26,6 +27,7 @@ from attnpred.errors import BadRow, UserError
 from attnpred.machine.hub import locate
 from attnpred.modalities.text.batch import TextSpec
 from attnpred.modalities.text.reader import TextReader
+from attnpred.modalities.text.streamed import TextStream, refuse_carving
 from attnpred.modalities.text.tokenizer_training import train_vocabulary
 from attnpred.modalities.text.tokens import PLACE, TokenStore, Vocabulary, checkpoint_vocabulary, clean, write_tokens
 
@@ -58,10 +60,28 @@ class TextDataConfig(DataConfig):
         le=100 * MOST_TOKENS,
         default=None,
     )
+    stream: bool = option(
+        "Train on rows as they are read from the source, of any number; none of them is prepared or kept.",
+        default=False,
+    )
+    stream_rows: int | None = option(
+        "Rows of a streamed epoch; null counts them once, which reads the source.", ge=1, le=10**13, default=None
+    )
+    stream_buffer: int = option(
+        "Streamed rows that are shuffled together; classes and a vocabulary are found in the first ones.",
+        ge=1,
+        le=MOST_TOKENS,
+        default=20_000,
+    )
     tokenizer: TokenizerConfig
+
+    def streams(self) -> bool:
+        return self.stream
 
     def check(self) -> None:
         super().check()
+        if self.stream:
+            self._check_stream()
         if self.token_budget is not None and self.token_budget < self.max_length:
             raise Invalid(
                 "token_budget", f"too small for one text of max_length={self.max_length}; raise it or lower that"
@@ -77,6 +97,17 @@ class TextDataConfig(DataConfig):
         if self.evidence_column is not None and self.strip_html:
             raise Invalid("evidence_column", "counts the raw text's characters; set data.strip_html=false")
 
+    def _check_stream(self) -> None:
+        odd = {
+            "token_budget": self.token_budget is not None,
+            "evidence_column": self.evidence_column is not None,
+            "sampling": self.sampling != "all",
+            "folds": self.folds is not None,
+            "on_bad_row": self.on_bad_row != "fail",
+        }
+        for name in (name for name, given in odd.items() if given):
+            raise Invalid(name, "needs to know all rows before, which data.stream=true does not; leave it out")
+
     def text_columns(self) -> list[str]:
         return [self.text_column] if isinstance(self.text_column, str) else list(self.text_column or [])
 
@@ -90,7 +121,9 @@ class TextData(Data[TextDataConfig, TextReader, TokenStore]):
     def specs(self) -> dict[str, InputSpec]:
         return {self.reader.name: self.reader.spec}
 
-    def loader(self, split: Split, *, seed: int = 0, rank: int = 0, world: int = 1) -> BatchLoader:
+    def loader(self, split: Split, *, seed: int = 0, rank: int = 0, world: int = 1) -> Loader:
+        if split == "train" and self.config.stream:
+            return TextStream(self).loader(seed=seed, rank=rank, world=world)
         store, rows, values = self._part(split)
         reader = self.reader
 
@@ -109,6 +142,13 @@ class TextData(Data[TextDataConfig, TextReader, TokenStore]):
             rank=rank,
             world=world,
         )
+
+    def _make_target_spec(self) -> TargetSpec:
+        return TextStream(self).target_spec() if self.config.stream else super()._make_target_spec()
+
+    def train_rows_from(self, start: int) -> Iterator[Rows]:
+        """The rows of the source's train split from a number on."""
+        return self._rows(*source_split(self.config, "train"), self._read_columns(), self.config.strip_html, start)
 
     def _batch(self, store: TokenStore, rows: NDArray[np.int64], targets: dict[str, Tensor]) -> Batch:
         texts = self.reader.collate([store.row(row) for row in rows], store.evidence(rows))
@@ -152,6 +192,7 @@ class TextData(Data[TextDataConfig, TextReader, TokenStore]):
             "carving": carving(config),
             "strip_html": config.strip_html,
             "tokenizer": asdict(config.tokenizer),
+            **({"first": config.stream_buffer} if config.stream else {}),
             **self._key(),
         }
 
@@ -213,12 +254,19 @@ class TextData(Data[TextDataConfig, TextReader, TokenStore]):
     def _opened(self, directory: Path) -> TokenStore:
         return TokenStore(directory)
 
-    def _rows(self, name: str, option: str, columns: dict[str, str], strip_html: bool) -> Iterator[Rows]:
-        """Chunks of a source's split: the columns of texts, those of the target, the evidence, and what is usable."""
+    def _rows(
+        self, name: str, option: str, columns: dict[str, str], strip_html: bool, start: int | None = None
+    ) -> Iterator[Rows]:
+        """Chunks of a source's split: the columns of texts, those of the target, the evidence, and what is usable.
+
+        Where they come from row `start` on, nothing is said of how far reading is.
+        """
         texts, targets = len(self.config.text_columns()), len(self.target.columns)
-        start = 0
-        chunks = self.source.chunks(name, option, columns, CHUNK)
-        for chunk in counted(f"reading {name} of {self.config.source}", chunks):
+        chunks = self.source.chunks(name, option, columns, CHUNK, start or 0)
+        if start is None:
+            chunks = counted(f"reading {name} of {self.config.source}", chunks)
+        start = start or 0
+        for chunk in chunks:
             given, evidence = chunk[:texts], chunk[texts + targets :]
             usable = None
             if self.config.on_bad_row == "skip":
@@ -261,12 +309,19 @@ class TextData(Data[TextDataConfig, TextReader, TokenStore]):
 
     def _train_texts(self) -> Callable[[], Iterator[str]]:
         """Streams the texts of the train part, as often as it is called."""
-        config, wanted = self.config, self._train_rows()
+        config = self.config
+        if config.stream:
+            refuse_carving(config)
+        wanted = self._train_rows()
+        most = config.stream_buffer if config.stream else None
         train = source_split(config, "train")
 
         def stream() -> Iterator[str]:
             start = 0
-            for columns, _, _, _ in self._rows(*train, self._read_columns(), config.strip_html):
+            # a chunk more than the buffer has rows at most
+            for columns, _, _, _ in islice(
+                self._rows(*train, self._read_columns(), config.strip_html), most and -(-most // CHUNK)
+            ):
                 count = len(columns[0])
                 here = np.ones(count, bool) if wanted is None else wanted[start : start + count]
                 for column in columns:

@@ -35,6 +35,8 @@ class WordsDataConfig(TextDataConfig):
 
     def check(self) -> None:
         super().check()
+        if self.stream:
+            raise Invalid("stream", "reads texts, and these are lists of words; set it to false")
         if self.evidence_column is not None:
             raise Invalid("evidence_column", "marks characters of a text, and lists of words have none; set it to null")
         if len(self.text_columns()) > 1:
@@ -84,8 +86,11 @@ class WordsData(TextData):
     def _opened(self, directory: Path) -> WordStore:
         return WordStore(directory)
 
-    def _rows(self, name: str, option: str, columns: dict[str, str], strip_html: bool) -> Iterator[Rows]:
+    def _rows(
+        self, name: str, option: str, columns: dict[str, str], strip_html: bool, start: int | None = None
+    ) -> Iterator[Rows]:
         """As of texts, but that each row of the only column is a list of words, as many as it has tags."""
+        assert start is None
         start, skips = 0, self.config.on_bad_row == "skip"
         chunks = self.source.chunks(name, option, columns, CHUNK)
         for given, *targets in counted(f"reading {name} of {self.config.source}", chunks):
