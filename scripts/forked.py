@@ -11,7 +11,9 @@ from contextlib import redirect_stderr, redirect_stdout, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
+from unittest import mock
 
+from attnpred.training import memory
 from scripts import quick_job, shim
 from scripts.shim import Fault
 
@@ -97,10 +99,14 @@ def awaited(child: int) -> int:
 
 
 def warm(scenario: Scenario, place: Path) -> None:
-    """Runs the command here once, so that a process forked from this one has all imported and made that it needs."""
+    """Runs the command here once, so that a process forked from this one has all imported and made that it needs.
+
+    But memory is not estimated: that starts threads of autograd, which no forked process can use.
+    """
     made_for(scenario, place)
     log = place / "log"
-    with log.open("w") as stream, redirect_stdout(stream), redirect_stderr(stream):
+    unestimated = mock.patch.object(memory, "estimate", return_value=None)
+    with unestimated, log.open("w") as stream, redirect_stdout(stream), redirect_stderr(stream):
         code = answered(scenario, place)
     assert code == 0, log.read_text()
 

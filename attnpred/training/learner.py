@@ -100,6 +100,10 @@ class Learner(LightningModule):
             ) from error
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
+        return self.step(batch)
+
+    def step(self, batch: Batch) -> Tensor:
+        """The loss of a training step, which is also gone through to estimate its memory."""
         self.batch = batch
         kind = self.model.config.attention_loss
         seen = self.task.seen(batch)

@@ -156,7 +156,7 @@ def _lived(config: Config, chosen: Chosen, learner: Learner, batch: Batch, evalu
         exchanged = [] if single else [torch.empty_like(p) for p in given]
         for turn in range(min(config.trainer.accumulate, 2)):
             with chosen.autocast():
-                loss = trained.training_step(batch, turn)
+                loss = trained.step(batch)
             if turn == 0:  # as late as Lightning does
                 for table in trained.embeddings if single else ():
                     table.reclaim()

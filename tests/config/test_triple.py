@@ -18,7 +18,7 @@ WRONG = {
     "a model of texts and images": (
         ("bert", "cifar10", "classification"),
         "model=bert data=cifar10: this model reads text and words, the dataset holds image; use "
-        "model=resnet_attention or model=transformer",
+        "model=resnet_attention or model=transformer or model=vision",
     ),
     "a model of images and texts": (
         ("resnet_attention", "text_pairs", "regression"),

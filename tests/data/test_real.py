@@ -18,6 +18,7 @@ COPIES = Path(os.environ.get("ATTNPRED_DATA") or ROOT.parent / "shared/data")
 
 def shipped(name, **changes):
     values = yaml.safe_load((CONF / f"{name}.yaml").read_text())
+    values.pop("defaults", None)  # of Hydra, which task it brings
     return build(DataConfig, {**values, **changes}, "data")
 
 

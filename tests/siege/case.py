@@ -178,7 +178,7 @@ def _meant(value: Any, place: Path, outside: Path) -> Any:
         import torch
 
         shape, kind, fill = value["$tensor"]
-        return torch.full(shape, fill, dtype=getattr(torch, kind))
+        return torch.tensor(fill, dtype=torch.float64).to(getattr(torch, kind)).expand(shape).clone()
     return {key: _meant(one, place, outside) for key, one in value.items()}
 
 

@@ -11,7 +11,6 @@ from pathlib import Path
 
 import pytest
 
-from attnpred.machine import processes
 from tests.sweep.made import LR, OPTUNA, assert_shared, driven
 from tests.waiting import wait_for
 
@@ -52,7 +51,7 @@ def server():
     settings = [f"-cport={port}", "-clisten_addresses=127.0.0.1", f"-cunix_socket_directories={home}", "-cfsync=off"]
     with (home / "log").open("w") as log:
         running = subprocess.Popen(
-            processes.guarded([str(place / "postgres"), "-D", str(home / "data"), *settings]),
+            [place / "postgres", "-D", home / "data", *settings],
             stdout=log,
             stderr=log,
             cwd=home,

@@ -4,7 +4,7 @@ import hashlib
 import html
 import re
 from array import array
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from functools import cached_property
@@ -230,6 +230,14 @@ def write_tokens(
             offsets.write(ends.tobytes())
             end = int(ends[-1])
             targets.add(target_columns, usable)
-            raw = ([text.encode("utf-8", "surrogatepass") for text in row] for row in zip(*columns, strict=True))
+            raw = (
+                [part.encode("utf-8", "surrogatepass") for part in _parts(row)] for row in zip(*columns, strict=True)
+            )
             digests.extend(map(digest, raw))
     save_store(directory, targets.finish(), digests, dtype=dtype.name, texts=texts)
+
+
+def _parts(row: Iterable[Any]) -> Iterator[str]:
+    """The texts of a row, each of which may come as a list of words."""
+    for text in row:
+        yield from [text] if isinstance(text, str) else [*text, ""]
