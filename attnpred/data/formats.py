@@ -2,6 +2,7 @@
 
 import io
 import json
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -130,7 +131,8 @@ def csv_blocks(file: Path, types: Types | None, on_bad: OnBad) -> Iterator[Any]:
 
     with opened(file) as stream:
         try:
-            reader = csv.open_csv(
+            reader = _quietly(
+                csv.open_csv,
                 stream,
                 # one thread: it alone knows a row's number
                 read_options=csv.ReadOptions(block_size=BLOCK, use_threads=False),
@@ -144,13 +146,23 @@ def csv_blocks(file: Path, types: Types | None, on_bad: OnBad) -> Iterator[Any]:
             if types is None:
                 yield list(reader.schema.names)
                 return
-            yield from reader
+            while (batch := _quietly(next, reader, None)) is not None:
+                yield batch
         except ValueError as error:
             if wrong:
                 raise wrong[0] from None
             if "straddling" in str(error):
                 raise Unreadable(f"a row is longer than {BLOCK // 2**20} MiB, or a quote is not closed") from error
             raise
+
+
+def _quietly(call: Callable[..., Any], *given: Any, **named: Any) -> Any:
+    """Without the traceback that the library prints, beside its error, of a wrong row that is not UTF-8."""
+    before, sys.unraisablehook = sys.unraisablehook, lambda _: None
+    try:
+        return call(*given, **named)
+    finally:
+        sys.unraisablehook = before
 
 
 def _parquet(file: Path, size: int) -> Iterator[Any]:

@@ -127,7 +127,10 @@ def read(file: Path) -> Any:
     if file.suffix == ".ckpt":
         import torch
 
-        return torch.load(file, weights_only=True)
+        try:
+            return torch.load(file, weights_only=True)
+        except Exception as error:  # of any type, by what was spoilt before
+            raise ValueError("is no checkpoint any more") from error
     text = file.read_text(encoding="utf-8")
     if file.suffix == ".yaml":
         return yaml.safe_load(text)

@@ -16,6 +16,7 @@ CHANGES = {  # events, and which of their arguments are paths; the argument that
     "os.symlink": (1,),
     "shutil.rmtree": (0,),
 }
+GUARDED = 5  # words before the command itself: python -I -S …/guard.py PARENT
 STARTS = ("subprocess.Popen", "os.system", "os.exec", "os.posix_spawn", "os.spawn", "os.startfile", "pty.spawn")
 REACHES = ("socket.connect", "socket.getaddrinfo", "socket.bind", "urllib.Request")
 WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
@@ -73,7 +74,8 @@ class Watch:
                 if not self._is_own(place):
                     self.found.append(f"{event} {place}")
         elif event in STARTS:
-            told = " ".join(map(os.fsdecode, given[1])) if isinstance(given[1], list | tuple) else str(given)
+            words = given[1][GUARDED:] if _is_guarded(given[1]) else given[1]
+            told = " ".join(map(os.fsdecode, words)) if isinstance(words, list | tuple) else str(given)
             if not told.startswith(self.programs or ("\0",)):
                 self.found.append(f"{event} {told[:200]}")
         else:
@@ -81,6 +83,11 @@ class Watch:
 
     def _is_own(self, place: str) -> bool:
         return _below(place, self.own)
+
+
+def _is_guarded(words: Any) -> bool:
+    """Whether a command is started by way of attnpred's guard, which ends it with its parent."""
+    return isinstance(words, list | tuple) and len(words) > GUARDED and str(words[GUARDED - 2]).endswith("/guard.py")
 
 
 def _below(place: str, directories: tuple[str, ...]) -> bool:

@@ -5,7 +5,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ LONGEST_PREFIX = 1024  # characters put before a text
 MEMORY, FOR_EACH_CHARACTER = 2**30, 64  # bytes that a trial may take, and how many more the file's size allows
 SECONDS = 20  # of computing, for a trial; most of it reads the file
 KNOWN = {"BertNormalizer", "BertPreTokenizer", "Lowercase", "NFC", "Whitespace"}  # each of these alone does no harm
+ADDED = {"id", "content", "single_word", "lstrip", "rstrip", "normalized", "special", "__type"}  # of an added token
 TRIAL = Path(__file__).with_name("tokenizer_trial.py")
 
 
@@ -32,6 +33,7 @@ def check(text: str, place: str) -> None:
         raise UserError(f"{place}: its tokenizer takes more than {LARGEST_FILE // 2**20} MiB; choose another")
     try:
         values = json.loads(text)
+        check_added(values.get("added_tokens") or [], place)
         rules = list(_rules(values.get("normalizer")))
         growth, prefix = _growth(rules)
         steps = [*rules, *([values["pre_tokenizer"]] if values.get("pre_tokenizer") else [])]
@@ -44,6 +46,12 @@ def check(text: str, place: str) -> None:
         raise UserError(f"{place}: its tokenizer makes {what}, which would fill the memory; choose another")
     if not plain:
         _try_out(text, literals, place)
+
+
+def check_added(tokens: Iterable[dict[str, Any]], place: str) -> None:
+    """The library prints the names of options that it does not know, and with them whatever a terminal obeys."""
+    if odd := {key for token in tokens for key in token} - ADDED:
+        raise UserError(f"{place}: its added tokens have options that are none ({min(odd)[:50]!r}); mend the file")
 
 
 def _rules(normalizer: Any) -> Iterator[dict[str, Any]]:

@@ -23,7 +23,7 @@ from attnpred.data.targets import Collector
 from attnpred.errors import UserError
 from attnpred.files import named, read_json, write_json
 from attnpred.machine import hub
-from attnpred.modalities.text.tokenizer_check import check, panics_told
+from attnpred.modalities.text.tokenizer_check import check, check_added, panics_told
 
 TOKENIZER_FILE, VOCABULARY_FILE, IDS_FILE, OFFSETS_FILE = "tokenizer.json", "vocabulary.json", "ids.bin", "offsets.bin"
 CHUNK = 2**16  # rows worked on at once
@@ -154,6 +154,11 @@ def _check_file(source: str, local: Path | None) -> None:
     file = local / TOKENIZER_FILE if local else try_to_load_from_cache(source, TOKENIZER_FILE)
     if isinstance(file, str | Path) and Path(file).is_file():
         check(Path(file).read_text(encoding="utf-8", errors="replace"), f"{PLACE}={source}")
+    settings = local / "tokenizer_config.json" if local else None
+    if settings is not None and settings.is_file():
+        values = read_json(settings)
+        added = values.get("added_tokens_decoder") if isinstance(values, dict) else None
+        check_added((one for one in (added or {}).values() if isinstance(one, dict)), f"{PLACE}={source}")
 
 
 def _around(whole: list[int], own: list[int]) -> tuple[list[int], list[int]]:

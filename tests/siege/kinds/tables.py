@@ -28,7 +28,7 @@ TARGETS = {"class": ClassTarget, "number": NumberTarget, "labels": LabelsTarget}
 
 
 def _config(place: Path, **changes: Any) -> Any:
-    (source,) = (place / "theirs").glob("*") if (place / "theirs").is_dir() else [place]
+    source = next((place / "theirs").glob("*"), place)
     return text_config(source, place.parent / "scratch" / "cache", test_split=None, **changes)
 
 
