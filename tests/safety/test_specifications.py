@@ -1,5 +1,6 @@
 """A run's specification, reader and tokenizer are what they have to be, or named."""
 
+import os
 import shutil
 
 import pytest
@@ -87,6 +88,12 @@ def test_a_wrong_reader_is_named(key, value, refused, text_run):
 @pytest.mark.parametrize("content", ["", "{", "[]", "{}", '{"model": {"type": "BPE", "vocab": "/etc/passwd"}}', "\0"])
 def test_a_damaged_tokenizer_is_named(content, refused, text_run):
     (text_run / "tokenizer.json").write_text(content)
+    assert "tokenizer.json: no tokenizer can be read" in refused("predict", text_run, "a text")
+
+
+def test_a_pipe_is_no_tokenizer(refused, text_run):
+    (text_run / "tokenizer.json").unlink()
+    os.mkfifo(text_run / "tokenizer.json")
     assert "tokenizer.json: no tokenizer can be read" in refused("predict", text_run, "a text")
 
 

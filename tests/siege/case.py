@@ -111,6 +111,8 @@ def _apply(edit: Edit, place: Path, outside: Path) -> None:
             found = [one for one in file.glob("*.ckpt") if one.is_file()]
             digests = [hashlib.blake2b(one.read_bytes(), digest_size=16).hexdigest() for one in found]
             (file / "checksums.json").write_text(json.dumps(digests))
+        case "sign" if not (file / "tokenizer.json").is_file():
+            raise ValueError("there is no tokenizer")
         case "sign":
             digest = hashlib.blake2b((file / "tokenizer.json").read_bytes(), digest_size=16).hexdigest()
             specification = json.loads((file / "spec.json").read_text())
