@@ -94,7 +94,7 @@ def test_a_damaged_tokenizer_is_named(content, refused, text_run):
 def test_a_pipe_is_no_tokenizer(refused, text_run):
     (text_run / "tokenizer.json").unlink()
     os.mkfifo(text_run / "tokenizer.json")
-    assert "tokenizer.json: no tokenizer can be read" in refused("predict", text_run, "a text")
+    assert "tokenizer.json: neither a file nor a directory" in refused("predict", text_run, "a text")
 
 
 def test_a_specification_of_another_model_is_named(runs, refused, text_run):

@@ -67,8 +67,6 @@ class TextReader(Reader[TextSpec, TextInput]):
         file = directory / TOKENIZER_FILE
         unknown_id = options["unknown_id"]
         try:
-            if not file.is_file():  # a pipe would be waited for
-                raise ValueError("it is no file")
             text = file.read_text(encoding="utf-8")
             check(text, str(file))
             vocabulary = Vocabulary(text, spec.pad_id, unknown_id, spec.prefix, spec.suffix, between=spec.between)
