@@ -30,7 +30,9 @@ def seal(content: Any) -> str:
 def holds(content: Any, sealed: Any) -> bool:
     """Whether the seal is that of the content, made with this user's key. Makes no key."""
     found = _read()
-    return found is not None and isinstance(sealed, str) and hmac.compare_digest(_seal(found, content), sealed)
+    if found is None or not isinstance(sealed, str) or not sealed.isascii():  # others cannot be compared
+        return False
+    return hmac.compare_digest(_seal(found, content), sealed)
 
 
 def _seal(key: bytes, content: Any) -> str:
