@@ -93,8 +93,18 @@ def test_what_known_tokenizers_do_is_fine(rules):
 
 def test_a_text_on_which_the_library_panics():
     vocabulary = Vocabulary(made(replace("(x+x+)+y", "x", "Regex")), pad_id=0, unknown_id=0)
-    with pytest.raises(UserError, match="the tokenizer fails on a text"):
+    with pytest.raises(UserError, match="the tokenizer fails"):
         vocabulary.ids(["x" * 60])
+
+
+def test_a_model_that_cannot_read_is_told(refused, text_run):
+    with pytest.raises(UserError, match="the tokenizer fails"):
+        Vocabulary(made(model={"type": "WordLevel", "vocab": {"b": 0}, "unk_token": "c"}), pad_id=0, unknown_id=0).ids(
+            ["a"]
+        )
+    merges = {"type": "BPE", "vocab": {"a": 0, "b": 1}, "merges": [["a", "b"]]}
+    (text_run / "tokenizer.json").write_text(made(model=merges))
+    assert "tokenizer.json: no tokenizer can be read" in refused("predict", text_run, "a text")
 
 
 def spoil(values):

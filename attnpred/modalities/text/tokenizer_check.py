@@ -112,10 +112,13 @@ def _try_out(text: str, literals: list[str], place: str) -> None:
 
 @contextmanager
 def panics_told() -> Iterator[None]:
-    """Turns a panic of the tokenizers' library, which no `except Exception` catches, into the user's one line."""
+    """Turns what the tokenizers' library raises into the user's one line: plain exceptions, and panics.
+
+    No `except Exception` catches a panic.
+    """
     try:
         yield
     except BaseException as error:
-        if type(error).__name__ != "PanicException":
+        if type(error).__name__ != "PanicException" and type(error) is not Exception:
             raise
-        raise UserError(f"the tokenizer fails on a text ({error}); choose a model with another tokenizer") from None
+        raise UserError(f"the tokenizer fails ({error}); choose a model with another tokenizer") from None
