@@ -20,7 +20,7 @@ GUARDED = 5  # words before the command itself: python -I -S …/guard.py PARENT
 STARTS = ("subprocess.Popen", "os.system", "os.exec", "os.posix_spawn", "os.spawn", "os.startfile", "pty.spawn")
 REACHES = ("socket.connect", "socket.getaddrinfo", "socket.bind", "urllib.Request")
 WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
-PRIVATE = ("/etc/passwd", "/etc/shadow", "/root/.ssh")
+PRIVATE = ("/etc/passwd", "/etc/shadow", str(Path.home() / ".ssh"))
 
 
 class Watch:
