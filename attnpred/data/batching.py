@@ -19,7 +19,24 @@ CHUNK = 2**16  # examples worked on at once
 SLACK = 1 / 16  # how much longer an example may count at random than it is: some padding buys the freedom to mix
 
 
-class BatchLoader:
+class Positioned:
+    """Where a loader is: its epoch, and how many of the epoch's batches are behind."""
+
+    _epoch = _start = _position = 0
+
+    def set_epoch(self, epoch: int) -> None:
+        self._epoch, self._start = epoch, 0
+
+    def state_dict(self) -> dict[str, int]:
+        return {"epoch": self._epoch, "position": self._position}
+
+    def load_state_dict(self, state: dict[str, int]) -> None:
+        """The next pass goes on behind the batch that was the last."""
+        self._epoch = state["epoch"]
+        self._start = self._position = state["position"]
+
+
+class BatchLoader(Positioned):
     """Batches of one split for one process.
 
     Examples of like length come together. Training order depends on (seed, epoch) alone; the number of batches never
@@ -51,8 +68,7 @@ class BatchLoader:
                 f"trainer.devices={world}: more processes than a split's {len(lengths)} examples; use fewer devices"
             )
         self._make, self._train = make, train
-        self._seed, self._epoch = seed, 0
-        self._start = self._position = 0  # batches of the epoch that are behind
+        self._seed = seed
         self._rank, self._world = rank, world
         self._lengths = lengths
         self._chances = None if weights is None else weights / weights.sum()
@@ -71,17 +87,6 @@ class BatchLoader:
 
     def __len__(self) -> int:
         return (len(self._bounds) - 1) // (1 if self._train else self._world)
-
-    def set_epoch(self, epoch: int) -> None:
-        self._epoch, self._start = epoch, 0
-
-    def state_dict(self) -> dict[str, int]:
-        return {"epoch": self._epoch, "position": self._position}
-
-    def load_state_dict(self, state: dict[str, int]) -> None:
-        """The next pass goes on behind the batch that was the last."""
-        self._epoch = state["epoch"]
-        self._start = self._position = state["position"]
 
     def __iter__(self) -> Iterator[Batch]:
         count = len(self._bounds) - 1

@@ -13,7 +13,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from attnpred.contracts import Batch
-from attnpred.data.batching import SLACK, Integers, in_order
+from attnpred.data.batching import SLACK, Integers, Positioned, in_order
 from attnpred.errors import UserError
 
 Columns = list[list[Any]]  # of a number of rows, the values of each column
@@ -28,7 +28,7 @@ class Prepared(Protocol):
     def batch(self, positions: Integers) -> Batch: ...
 
 
-class StreamLoader:
+class StreamLoader(Positioned):
     """Batches of a source's rows for one process, in place of `BatchLoader` where there is no prepared split.
 
     Every process reads all rows and prepares its share of them. One epoch has the same number of batches on each.
@@ -61,7 +61,6 @@ class StreamLoader:
         self._block = max(1, buffer // self._step)  # steps of a block
         self._read, self._prepare, self._place = read, prepare, place
         self._batch_size, self._seed, self._rank, self._world = batch_size, seed, rank, world
-        self._epoch = self._start = self._position = 0
 
     def __len__(self) -> int:
         return self._count
@@ -82,17 +81,6 @@ class StreamLoader:
         columns = next(in_blocks(self._read(0), count))
         prepared = self._prepare(columns, np.arange(len(columns[0])))
         return prepared, in_order(prepared.lengths, 0.0)
-
-    def set_epoch(self, epoch: int) -> None:
-        self._epoch, self._start = epoch, 0
-
-    def state_dict(self) -> dict[str, int]:
-        return {"epoch": self._epoch, "position": self._position}
-
-    def load_state_dict(self, state: dict[str, int]) -> None:
-        """The next pass goes on behind the batch that was the last."""
-        self._epoch = state["epoch"]
-        self._start = self._position = state["position"]
 
     def __iter__(self) -> Iterator[Batch]:
         start, self._start = self._start, 0
