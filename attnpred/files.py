@@ -49,7 +49,7 @@ def path_of(text: str, place: str = "") -> Path:
 
 
 def _of_system(text: str) -> bool:
-    """Whether the text can be one of the system's own names: Python keeps bytes in it that are no characters."""
+    """True where the text can be one of the system's own names: Python keeps bytes in it that are no characters."""
     try:
         return bool(os.fsencode(text))
     except UnicodeEncodeError:
@@ -111,7 +111,7 @@ def to_disk(path: Path) -> None:
 
 
 def unwritable(directory: Path, error: OSError) -> str | None:
-    """What to tell where a write below the directory failed; None where the error is of another kind."""
+    """The line for a write that failed below the directory; None where the error is of another kind."""
     place = Path(error.filename) if isinstance(error.filename, str) else directory
     if error.errno not in OF_THE_DISK and not place.is_relative_to(directory):
         return None
@@ -126,7 +126,7 @@ def unwritable(directory: Path, error: OSError) -> str | None:
 
 
 def of_the_disk(error: OSError) -> str | None:
-    """What to tell of an error that nobody knew more about; None where it may be a mistake of the program's."""
+    """The line for an error that nobody knew more about; None where it may be a mistake of the program's."""
     if error.errno not in OF_THE_DISK:
         return None
     place = os.fsdecode(error.filename) if isinstance(error.filename, str | bytes) else "a file"
@@ -143,7 +143,7 @@ def read_json(path: Path) -> Any:
 
 
 def plain_json(content: str | bytes) -> Any:
-    """What JSON holds; ValueError also where a whole number is longer than any that is meant."""
+    """The value of a JSON text; ValueError also where a whole number is longer than any that is meant."""
     return json.loads(content, parse_int=_whole)
 
 

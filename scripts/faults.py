@@ -167,7 +167,7 @@ def trial(scenario: Scenario, fault: Fault, place: Path, whole: Path) -> dict[st
 
 
 def complaint(told: dict[str, Any], place: Path, scenario: Scenario) -> str:
-    """What is not right about how the command ended, and what it left."""
+    """The faults in how the command ended, and in what it left."""
     lines = told["said"].splitlines()
     errors = [line for line in lines if line.startswith("error: ")]
     if told["code"] not in (0, 2):
@@ -182,7 +182,7 @@ def complaint(told: dict[str, Any], place: Path, scenario: Scenario) -> str:
 
 
 def lost(place: Path) -> str:
-    """What was saved must be there whatever failed: at most a step is lost."""
+    """The saved work that is missing, of more than one step; nothing where all is there."""
     from attnpred.errors import UserError
     from attnpred.runs import checkpoint_files
 
@@ -204,7 +204,7 @@ def read_lines(file: Path) -> list[str]:
 
 
 def difference(scenario: Scenario, own: Path, whole: Path) -> str:
-    """What is not as in the run or sweep that was never disturbed."""
+    """The differences from the run or sweep that was never disturbed."""
     from scripts.undisturbed import below, differences
 
     there = [len(list((place / "outputs").glob("*/*"))) for place in (own, whole)]

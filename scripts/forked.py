@@ -67,7 +67,7 @@ def run(scenario: Scenario, place: Path, fault: Fault | None, log: Path, note: P
 
 
 def made_for(scenario: Scenario, place: Path) -> None:
-    """What is there before the command: a home, and for a job the directory of its sweep."""
+    """Makes what the command needs: a home, and for a job the directory of its sweep."""
     for name in ("home", "outputs/day") if "--run-dir" in scenario.command else ("home",):
         (place / name).mkdir(parents=True, exist_ok=True)
 

@@ -53,7 +53,7 @@ def marked(mark: str) -> list[int]:
 
 
 def is_alive(process: int) -> bool:
-    """Whether it is there and no zombie, which waits to be asked for its exit code."""
+    """True where it is there and no zombie, which waits to be asked for its exit code."""
     try:
         return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
     except OSError:

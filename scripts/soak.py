@@ -47,7 +47,7 @@ LEAVING = 10.0  # seconds
 
 @dataclass
 class Counted:
-    """What was counted after every sweep, by name."""
+    """The counts after every sweep, by name."""
 
     values: dict[str, list[float]] = field(default_factory=dict)
 

@@ -13,7 +13,7 @@ ALONE = ("time", "examples_per_second", "tokens_per_second", "memory_gib")  # of
 
 
 def differences(run: Path, whole: Path) -> str:
-    """What is not as in the run that was never killed; nothing, if all is."""
+    """The differences from the run that was never killed; nothing, if there are none."""
     found = []
     for name in ("last.ckpt", "best.ckpt"):
         ours, theirs = (checkpoint_files.load(r / "checkpoints" / name) for r in (run, whole))

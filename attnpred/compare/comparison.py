@@ -51,7 +51,7 @@ class Comparison:
 
     @property
     def repeats(self) -> str:
-        """What the runs of a group differ in: seeds, or folds of cross-validation."""
+        """How the runs of a group differ: by seed, or by fold of cross-validation."""
         return "folds" if any(row.group.folds for row in self.rows) else "seeds"
 
 
@@ -119,7 +119,7 @@ def less_is_better(metric: str, configs: Iterable[Mapping[str, Value]]) -> bool:
 
 
 def _of_task(target: Value, metric: str) -> str | None:
-    """Whether more or less of a task's metric is better; None where the task or the metric is not known."""
+    """The direction in which a task's metric is better; None where the task or the metric is not known."""
     try:
         options: Any = schema.options_of(target, "task._target_")
     except (UserError, Theirs):

@@ -29,7 +29,7 @@ class Opened:
     above: int
 
     def read(self, name: str) -> Any:
-        """What a file of JSON holds; UserError where it is none."""
+        """The content of a JSON file; UserError where it is none."""
         try:
             handle = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=self.own)
             with os.fdopen(handle, "rb") as file:

@@ -35,7 +35,7 @@ class Group:
 
     @property
     def folds(self) -> bool:
-        """Whether its runs are folds of cross-validation."""
+        """True where its runs are folds of cross-validation."""
         return any(run.config.get(FOLD) is not None for run in self.runs)
 
     def values(self, metric: str) -> dict[Value, float]:
@@ -88,7 +88,7 @@ def fold(records: Iterable[Record]) -> tuple[list[Group], int]:
 
 
 def _repeat(run: Record) -> Value:
-    """What tells a run from others of its group."""
+    """The option by which a run differs from others of its group."""
     seed, fold = run.config.get(SEED), run.config.get(FOLD)
     return seed if fold is None else f"{seed}, fold {fold}"
 

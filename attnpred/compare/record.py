@@ -44,7 +44,7 @@ class Record:
 
     @property
     def is_run(self) -> bool:
-        """Whether all is there by which a directory can be told to be a run's."""
+        """True where all is there by which a directory can be told to be a run's."""
         return bool(self.config) and isinstance(self.about.get("status"), str)
 
     def value(self, name: str) -> Value:

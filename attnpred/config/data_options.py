@@ -15,7 +15,7 @@ AUTO = "auto"  # a split that the source may have or not
 
 @dataclass(kw_only=True)
 class DataConfig:
-    """What every dataset has; each kind of data adds its own."""
+    """The options of every dataset; each kind of data adds its own."""
 
     modality: ClassVar[Modality]
     finds_class: ClassVar[bool] = True  # whether a column of classes is looked for where label_column names none
@@ -117,15 +117,15 @@ class DataConfig:
         return None if own == AUTO and split != "train" else own
 
     def mirrors(self) -> bool:
-        """Whether evaluation looks at each example and its mirror image."""
+        """True where evaluation looks at each example and its mirror image."""
         return False
 
     def streams(self) -> bool:
-        """Whether training reads rows as they come, and prepares none."""
+        """True where training reads rows as they come, and prepares none."""
         return False
 
     def resizes(self) -> bool:
-        """Whether training shows images of several sizes."""
+        """True where training shows images of several sizes."""
         return False
 
     def check(self) -> None:
@@ -202,7 +202,7 @@ class AugmentConfig:
     )
 
     def any(self) -> bool:
-        """Whether anything is switched on."""
+        """True where anything is switched on."""
         return any(value for name, value in vars(self).items() if name != "rand_magnitude")
 
     def check(self) -> None:

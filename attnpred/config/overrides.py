@@ -1,4 +1,4 @@
-"""What a user types, as Hydra reads it: one override a word, and the jobs that several values make."""
+"""A user's words as Hydra reads them: one override a word, and the jobs that several values make."""
 
 import itertools
 import re
@@ -48,7 +48,7 @@ def expand(overrides: list[str]) -> Iterator[list[str]]:
 
 
 def steers(override: Override) -> bool:
-    """Whether it is meant for Hydra's launcher and sweeper, not for the experiment."""
+    """True where it is meant for Hydra's launcher and sweeper, not for the experiment."""
     return re.split("[./]", override.key_or_group)[0] == "hydra"
 
 

@@ -52,12 +52,12 @@ def misfit(model: Any, data: Any, task: Any, kinds: Kinds) -> Misfit | None:
 
 
 def asks(task: Any, data: Any) -> bool:
-    """Whether the dataset holds what a task asks about."""
+    """True where the dataset holds the target that a task reads."""
     return not task.inputs or data.modality in task.inputs
 
 
 def has_target(kinds: Kinds, reads: str) -> bool:
-    """Whether a dataset that has these kinds of target has what a task reads."""
+    """True where a dataset with these kinds of target has the one that a task reads."""
     return kinds is None or reads in kinds
 
 

@@ -31,7 +31,7 @@ def read_yaml(file: Path) -> Any:
 
 
 def parse(text: str, file: Path | str) -> Any:
-    """What a text of YAML holds, as plain containers within bounds; raises what `reading` tells."""
+    """A YAML text as plain containers within bounds; raises the errors that `reading` tells."""
     _bound(text, file)
     try:
         return yaml.load(text, LOADER)

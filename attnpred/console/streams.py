@@ -29,7 +29,7 @@ class Patient:
             self._give_up()
 
     def _give_up(self) -> None:
-        """What still waits goes nowhere, or the interpreter would complain of it at its end."""
+        """Drops waiting output; the interpreter would complain of it at its end."""
         with suppress(OSError, ValueError, AttributeError):
             nowhere = os.open(os.devnull, os.O_WRONLY)
             os.dup2(nowhere, self.stream.fileno())

@@ -55,12 +55,12 @@ def read(directory: Path, config: DataConfig) -> Arrangement:
 
 
 def arranged(values: NDArray[Any], config: DataConfig) -> Arrangement:
-    """What the numbers that `collected` gave mean."""
+    """Groups or times, made of the numbers that `collected` gave."""
     return Arrangement(groups=values) if config.group_column is not None else Arrangement(times=values)
 
 
 def _numbered() -> Any:
-    """What numbers groups in the order in which they come; -1 where there is none."""
+    """Numbers groups in the order in which they come; -1 where there is none."""
     seen: dict[Any, int] = {}
 
     def number(value: Any) -> int:

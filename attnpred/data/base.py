@@ -215,7 +215,7 @@ class Data(ABC, Generic[C, R, S]):
         return store, rows, values
 
     def parts(self) -> Iterator[Part]:
-        """What is in train, val and test, in the source's own terms; nothing of rows that are read as they come."""
+        """The content of train, val and test, in the source's own terms; nothing of rows that are read as they come."""
         for split in SPLITS[self.config.streams() :]:
             store, rows, place = self._rows_of(split)
             digests = store.digests()

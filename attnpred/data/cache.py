@@ -89,7 +89,7 @@ def _refuse_theirs(root: Path, named: str) -> None:
 
 
 def _being_marked(root: Path) -> bool:
-    """Whether another process is writing our mark."""
+    """True where another process is writing our mark."""
     return MARK.startswith((root / TAG).read_text(encoding="utf-8", errors="replace"))
 
 

@@ -39,7 +39,7 @@ def _refuse_addresses(file: Path, named: Any) -> None:
 
 
 def describes(directory: Path) -> bool:
-    """Whether the directory has a card with a head, or another file that only the hub's layout has."""
+    """True where the directory has a card with a head, or another file that only the hub's layout has."""
     if any((directory / name).is_file() for name in (OTHER, "dataset_infos.json", "dataset_info.json")):
         return True
     try:
@@ -50,7 +50,7 @@ def describes(directory: Path) -> bool:
 
 
 def _head(file: Path) -> Any:
-    """What stands between the card's first line and the next, each ---; None where there is no such head."""
+    """The text between the card's first line and the next, each ---; None where there is no such head."""
     with untrusted.reading(file):
         with file.open("rb") as stream:
             if stream.readline(8).strip() != b"---":

@@ -22,7 +22,7 @@ MOST_LOOKED_AT = 1000  # files of a folder in which the first of a kind is looke
 
 
 def class_folders(directory: Path) -> Kind | None:
-    """What a directory's folders hold a class each of; None where they do not."""
+    """The kind of files of which a directory's folders hold a class each; None where they do not."""
     folders = _folders(directory)
     # tables say more of the pictures, or are the data themselves
     beside = [one.name.lower() for folder in (directory, *folders) for one in folder.glob("metadata.*")]

@@ -38,7 +38,7 @@ def pass_over(reason: str) -> None:
 
 
 class Unreadable(ValueError):
-    """What is wrong with a file, for whoever knows how the user named it."""
+    """A file's fault, for whoever knows how the user named it."""
 
 
 def kind_of(file: Path) -> str | None:

@@ -13,7 +13,7 @@ SHOWN = 5  # rows that a problem names
 
 @dataclass
 class Problem:
-    """What is odd about some rows, and what to do; `rows` are the first of them."""
+    """An oddity of some rows, and its remedy; `rows` are the first of them."""
 
     what: str
     remedy: str
@@ -46,7 +46,7 @@ class Look(ABC):
 
     @abstractmethod
     def facts(self) -> list[tuple[str, str]]:
-        """What the inputs are like, in words: lengths of texts, sizes of images."""
+        """Facts of the inputs, in words: lengths of texts, sizes of images."""
 
     def odd(self, row: int, what: str, remedy: str) -> None:
         self.problems.setdefault(what, Problem(what, remedy)).add(row)

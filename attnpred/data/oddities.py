@@ -1,4 +1,4 @@
-"""What is likely wrong with data that can be trained on: rows in two parts, classes too rare, parts without a class."""
+"""Likely faults of data that can be trained on: rows in two parts, classes too rare, parts without a class."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass

@@ -94,6 +94,6 @@ def files_digest(directory: Path) -> str:
 
 
 def within(file: str, directory: Path) -> bool:
-    """Whether the path, as it is written, stays in the directory; links in it are the user's own."""
+    """True where the path, as it is written, stays in the directory; links in it are the user's own."""
     plain = "://" not in file and "::" not in file
     return plain and Path(os.path.normpath(file)).is_relative_to(directory)

@@ -16,7 +16,7 @@ Rows = NDArray[np.uint32]  # half of what numpy takes by itself: a split may hav
 
 @dataclass(frozen=True)
 class Arrangement:
-    """What binds the rows of a split together, or puts them in order; at most one of the two is there."""
+    """Groups that bind the rows of a split together, or times that order them; at most one of the two is there."""
 
     groups: NDArray[Any] | None = None  # (rows,) a number for each row's group; below 0 where the row has none
     times: NDArray[Any] | None = None  # (rows,) when each row was made; NaN where nobody knows

@@ -164,7 +164,7 @@ class TagsTarget(Target[Tags]):
         return {"tags": torch.from_numpy(values[:, :longest].astype(np.int64))}
 
     def strata(self, stored: Stored, rows: NDArray[Any]) -> NDArray[Any]:
-        """Whether a row has anything but O, where there is O: so parts have alike shares of rows that have."""
+        """1 where a row has a tag other than O, if there is O: parts get alike shares of such rows."""
         values = stored.values[rows]
         outside = stored.about["tags"].index(OUTSIDE) if OUTSIDE in stored.about["tags"] else NONE
         some: NDArray[Any] = ((values != outside) & (values != NONE)).any(1).astype(np.uint8)

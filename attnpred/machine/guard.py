@@ -116,7 +116,7 @@ class Guard:
                 self.status = status
 
     def _is_alone(self) -> bool:
-        """Whether the child, which has ended, left nobody behind; whoever it left is asked to leave."""
+        """True where the child, which has ended, left nobody behind; whoever it left is asked to leave."""
         left = descendants(os.getpid())
         if left and not self.asked_rest:
             self.asked_rest = True

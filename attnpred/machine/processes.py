@@ -120,7 +120,7 @@ def run(command: list[str], further: dict[str, str] | None = None) -> int:
 
 
 def answer(command: list[str]) -> str | None:
-    """What a program writes to stdout; None where it is not there, or fails."""
+    """The output of a program; None where it is not there, or fails."""
     with Popen(guarded(command), stdin=DEVNULL, stdout=PIPE, stderr=DEVNULL, text=True) as child:
         told, _ = child.communicate()
     return told if child.returncode == 0 else None

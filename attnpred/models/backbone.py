@@ -109,7 +109,7 @@ class Backbone(nn.Module):
         return rows, parts // rows
 
     def _tried(self, size: tuple[int, int]) -> tuple[bool, int, bool]:
-        """Whether it ends in a map, how wide that is, and whether it tells its attention; what is idle goes."""
+        """The form of the output: a map or tokens, its width, and where attention is told; idle modules are removed."""
         self.network.eval()
         pixels = torch.zeros(1, 3, *size)
         weights = [p for p in self.network.parameters() if p.requires_grad]

@@ -34,7 +34,7 @@ class Description:
 
     @classmethod
     def read(cls, file: Path) -> "Description":
-        """What a run keeps; it may be a stranger's."""
+        """The backbone that a run keeps; it may be a stranger's."""
         values = read_json(file)
         try:
             found = cls(**{**values, "mean": _three(values["mean"]), "std": _three(values["std"])})
@@ -126,7 +126,7 @@ def _of_timm(
 
 
 def _usual(timm: Any, name: str) -> Any:
-    """What timm knows of a name's weights; None where it knows of none."""
+    """timm's record of a name's weights; None where it knows of none."""
     try:
         return timm.get_pretrained_cfg(name)
     except RuntimeError:

@@ -1,4 +1,4 @@
-"""Whether a model's weights fit into this machine, asked before they take its memory."""
+"""Asks, before a model takes memory, if its weights fit into this machine."""
 
 import os
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""What a run's run.json says: of where the run came from, and the form that it must have."""
+"""The origin of a run as run.json keeps it, and the form that run.json must have."""
 
 import hashlib
 import os
@@ -38,7 +38,7 @@ FORM: Form = {
 
 
 def described_by(content: Any, file: Path) -> dict[str, Any]:
-    """What was read from run.json, if it has the form of it."""
+    """The content of run.json, if it has the right form."""
     if (place := misfit(content, FORM)) is not None:
         raise UserError(f"{file}: does not describe a run ({place or 'all'} is missing or mistyped); restore the file")
     found: dict[str, Any] = content

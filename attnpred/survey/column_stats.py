@@ -1,4 +1,4 @@
-"""What a column holds, gathered chunk by chunk: memory stays the same however many rows there are."""
+"""The figures of a column, gathered chunk by chunk: memory stays the same however many rows there are."""
 
 import math
 from collections import Counter

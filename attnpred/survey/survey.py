@@ -1,4 +1,4 @@
-"""What a source holds, as plain data: columns, parts, odd rows, rows that are alike. One pass, in bounded memory."""
+"""A source's content as plain data: columns, parts, odd rows, rows that are alike. One pass, in bounded memory."""
 
 import importlib
 from collections.abc import Iterator

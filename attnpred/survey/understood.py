@@ -1,4 +1,4 @@
-"""What attnpred makes of a source by itself: the kind of data, columns and splits, the task, and the command."""
+"""The kind of data, columns, splits, task and command that attnpred finds for a source by itself."""
 
 import re
 import shlex

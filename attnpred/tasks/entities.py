@@ -25,7 +25,7 @@ class Span(NamedTuple):
 
 
 def type_of(tag: str, scheme: str) -> str:
-    """What the tag's span is called; O of a word outside of all."""
+    """The name of the tag's span; O of a word outside of all."""
     return tag if scheme == "plain" or tag == OUTSIDE else tag[2:]
 
 

@@ -183,7 +183,7 @@ class Tagging(Task):
         return [tag_words.words_for([{"tag": s.type} for s in row]) for row in self._true_spans(batch.targets["tags"])]
 
     def wrong(self, described: dict[str, Any], batch: Batch, row: int) -> bool:
-        """Whether any span is missing, wrong or too much."""
+        """True where any span is missing, wrong or too much."""
         if "tags" not in batch.targets:
             return False
         (true,) = self._true_spans(batch.targets["tags"][row : row + 1])

@@ -53,7 +53,7 @@ class Estimate:
 
     @property
     def needed(self) -> int:
-        """What must be there."""
+        """The bytes that must be there."""
         return self.held + self.weights + self.work + self.libraries
 
     @property

@@ -51,7 +51,7 @@ def keep(run: Run, config: Config, data: Any, chosen: Chosen) -> None:
 
 
 def kept(directory: Path) -> Iterator[list[dict[str, Any]]] | None:
-    """What `keep` wrote, batch by batch; None where it did not."""
+    """The answers that `keep` wrote, batch by batch; None where it did not."""
     import pyarrow.parquet as pq
 
     file = directory / FILE

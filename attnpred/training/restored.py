@@ -1,4 +1,4 @@
-"""Whether a checkpoint is one that a run can go on from: told before anything of the run is changed."""
+"""Checks that a run can go on from a checkpoint, before anything of the run is changed."""
 
 import random
 from collections.abc import Iterator, Mapping
@@ -26,7 +26,7 @@ NESTED = ("current", "total", "optimizer", "step", "zero_grad")
 
 
 def _counts(value: Any) -> bool:
-    """What Lightning counts: it takes names and values as attributes, whatever they are."""
+    """Lightning's counts: it takes names and values as attributes, whatever they are."""
     return isinstance(value, dict) and all(
         (key in COUNTS and whole(one)) or (key == "is_last_batch" and flag(one)) or (key in NESTED and _counts(one))
         for key, one in value.items()

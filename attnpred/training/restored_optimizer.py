@@ -1,4 +1,4 @@
-"""Whether what a checkpoint keeps of optimizer and schedule fits those that a run has."""
+"""Checks that the optimizer and schedule of a checkpoint fit those that a run has."""
 
 from typing import Any
 
@@ -91,7 +91,7 @@ def _odd_option(group: dict[str, Any], own: dict[str, Any]) -> str | None:
 
 
 def _alike(found: Any, own: Any) -> bool:
-    """Whether an option may stand in the place of another."""
+    """True where an option may stand in the place of another."""
     if isinstance(own, bool) or own is None:
         return found is None or isinstance(found, bool)
     if isinstance(own, int | float):

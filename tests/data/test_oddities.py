@@ -1,4 +1,4 @@
-"""What is told before training: rows in two parts, classes of one row, parts without a class."""
+"""Warnings before training: rows in two parts, classes of one row, parts without a class."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""What docs/tagging.md shows, typed on files such as it describes."""
+"""The commands of docs/tagging.md, typed on files such as it describes."""
 
 import json
 import re

@@ -1,4 +1,4 @@
-"""What models promise that give an answer for each part, each by itself or as a chain."""
+"""The contract of models that give an answer for each part, each by itself or as a chain."""
 
 from dataclasses import replace
 from itertools import product

@@ -1,4 +1,4 @@
-"""What is damaged, or named as nothing can be, is answered in one line, whatever type the library raises."""
+"""Damaged data and impossible names are answered in one line, whatever type the library raises."""
 
 import gzip
 import io

@@ -21,7 +21,7 @@ ONES = np.full((8, 8, 3), 200, np.uint8)
 
 @pytest.fixture
 def theirs(tmp_path):
-    """What makes a source, one of whose rows names a picture by a path; a private one lies outside of it."""
+    """Functions that make a source, one of whose rows names a picture by a path; a private one lies outside of it."""
     (tmp_path / "private.png").write_bytes(png(ONES))
 
     def make(path: str | Path, suffix: str = "") -> Path:

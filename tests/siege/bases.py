@@ -1,4 +1,4 @@
-"""What is spoilt: small runs, sweeps of jobs that only look like runs, and an encoder, made on the spot."""
+"""The things that are spoilt: small runs, sweeps of jobs that only look like runs, and an encoder, made on the spot."""
 
 import json
 import os

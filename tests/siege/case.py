@@ -41,7 +41,7 @@ class Case:
 
 
 class Inapplicable(Exception):
-    """What shall be spoilt is not there."""
+    """The thing that shall be spoilt is not there."""
 
 
 def packed(content: bytes) -> str:

@@ -1,4 +1,4 @@
-"""What holds for every input of every kind: it is accepted, or refused in one line; and nothing else happens."""
+"""The rule for every input of every kind: it is accepted, or refused in one line; and nothing else happens."""
 
 import os
 import shutil
@@ -62,7 +62,7 @@ class Oracle:
         signal.signal(signal.SIGPROF, _alarm)
 
     def _furnish(self) -> None:
-        """What lies around the place, where an input took it away."""
+        """Puts back the surroundings of the place, where an input took them away."""
         (self.outside / "folder").mkdir(exist_ok=True)
         if not (self.outside / "secret.csv").is_file():
             (self.outside / "secret.csv").write_text(f"text,label\n{CANARY},0\n{CANARY},1\n")
@@ -92,7 +92,7 @@ class Oracle:
         os.chdir(self.place)
 
     def _captured(self, case: Case, kind: Any) -> tuple[str, str, int, tuple[str, str] | None]:
-        """What it printed, its exit code, and what it raised: a signature and the traceback."""
+        """Its output, its exit code, and the error that it raised: a signature and the traceback."""
         failure, code = None, 0
         for stream, number in zip(self.streams, (1, 2), strict=True):
             stream.seek(0)

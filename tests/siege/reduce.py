@@ -1,4 +1,4 @@
-"""What of a failing input matters: edits, and pieces of their texts, are left out as long as it fails alike."""
+"""Shortens a failing input: edits, and pieces of their texts, are left out as long as it fails alike."""
 
 import base64
 from collections.abc import Iterator

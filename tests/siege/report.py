@@ -1,4 +1,4 @@
-"""What a siege found, as a table by kind, kept in docs/siege.json and shown in docs/siege.md."""
+"""The result of a siege as a table by kind, kept in docs/siege.json and shown in docs/siege.md."""
 
 import json
 import os
@@ -28,7 +28,7 @@ def result(tallies: dict[str, Tally], seed: int, minutes: float, jobs: int) -> d
 
 
 def is_open(kind: str, signature: str) -> bool:
-    """Whether a finding is known and not mended yet."""
+    """True where a finding is known and not mended yet."""
     return signature.startswith(load(kind).OPEN or ("\0",))
 
 

@@ -104,7 +104,7 @@ OUTCOMES = {
 
 @pytest.fixture
 def verdicts(tmp_path, monkeypatch):
-    """What the oracle says of cases whose actions are these."""
+    """The oracle's verdict on cases whose actions are these."""
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     monkeypatch.setattr(oracle, "LIMIT", 0.3)
     monkeypatch.setattr(worker, "WAIT", 1.5)

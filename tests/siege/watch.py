@@ -1,4 +1,4 @@
-"""What this process opens, writes, deletes, starts and connects to while an input is tried, by the interpreter's audit.
+"""The files, programs and connections that this process touches while an input is tried, by the interpreter's audit.
 
 What libraries open in C or Rust is not heard here: the oracle looks at the files around the place as well.
 """
@@ -86,7 +86,7 @@ class Watch:
 
 
 def _is_guarded(words: Any) -> bool:
-    """Whether a command is started by way of attnpred's guard, which ends it with its parent."""
+    """True where a command is started by way of attnpred's guard, which ends it with its parent."""
     return isinstance(words, list | tuple) and len(words) > GUARDED and str(words[GUARDED - 2]).endswith("/guard.py")
 
 

@@ -28,7 +28,7 @@ FREELY: dict[str, Any] = {"deadline": None, "database": None, "suppress_health_c
 
 @dataclass
 class Tally:
-    """What became of the inputs of a kind."""
+    """The tally of the inputs of a kind."""
 
     tried: int = 0
     refused: int = 0
@@ -100,7 +100,7 @@ def _replay(cases: list[Case], oracle: Oracle, tell: Tell) -> None:
 
 
 def forked(work: Work, root: Path, bases: Path) -> Iterator[tuple[dict[str, Any], Verdict]]:
-    """What the work finds, as it comes; of an input that ends the process, that it does."""
+    """The findings of the work, as they come; an input that ends the process is one."""
     reading, writing = os.pipe()
     now = root / f"now-{os.getpid()}"
     now.unlink(missing_ok=True)

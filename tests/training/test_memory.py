@@ -1,4 +1,4 @@
-"""What a run is said to take, held against what is really allocated: counted in bytes, tensor by tensor."""
+"""The memory that a run is said to take, held against what is really allocated: in bytes, tensor by tensor."""
 
 import json
 import random

@@ -20,7 +20,7 @@ ALIKE = 16  # images that share one draw of RandAugment and of jitter: one call 
 
 
 class Augment:
-    """What `config` switches on in training of so many epochs, in the order of `__call__`.
+    """The changes that `config` switches on in training of so many epochs, in the order of `__call__`.
 
     Evidence moves with crops and flips. RandAugment and mixing move pixels elsewhere and leave no evidence.
     """

@@ -172,7 +172,7 @@ class ImageData(Data[ImageDataConfig, ImageReader, PixelStore | FileStore]):
         return ImageReader(spec, self.config.fitted())
 
     def _image_key(self) -> dict[str, Any]:
-        """What the pixels depend on; nothing where images stay as they are."""
+        """The options that the pixels depend on; none where images stay as they are."""
         fit, channels = self.config.fitted(), self.config.colours()
         return {"fit": None if fit is None else asdict(fit), "channels": channels} if fit or channels else {}
 

@@ -90,7 +90,7 @@ class _Attempts:
         self.bad: list[str] = []
 
     def all(self, threads: ThreadPoolExecutor, convert: Callable[[Any], T], values: list[Any]) -> list[T | str]:
-        """What `convert` makes of each value, or what is wrong with it."""
+        """The result of `convert` for each value, or the fault of the value."""
 
         def one(row: int, value: Any) -> T | str:
             try:

@@ -105,7 +105,7 @@ class WordsData(TextData):
             start += len(given)
 
     def _wrong(self, words: Any, tags: Any) -> str | None:
-        """What is wrong with a row, whose tags are None where its target is none of words."""
+        """The fault of a row, whose tags are None where its target is none of words."""
         if not isinstance(words, list) or not all(isinstance(word, str) for word in words):
             return "has no words"
         if not words:

@@ -87,7 +87,7 @@ class WordsReader(TextReader):
             yield {**described, "characters": [list(span) for span in text.given.spans]}
 
     def describe(self, found: TextInput) -> Describe:
-        """What a reading's `describe` does, for a batch whose texts are not at hand: words as tokens spell them."""
+        """As a reading's `describe`, for a batch whose texts are not at hand: words as tokens spell them."""
         assert isinstance(found, WordsInput)
         tokenizer = self.vocabulary.tokenizer
         spelt = []  # of each example: its words, their places, and which of them the tokens there belong to
@@ -117,7 +117,7 @@ def spelled(tokenizer: Any, ids: list[int]) -> str:
 
 
 def _by_owner(owners: Integers, importance: NDArray[Any], words: int) -> NDArray[np.floating[Any]]:
-    """What falls on each word, of what falls on the tokens that belong to `owners`."""
+    """Each word's sum of the values of its tokens, which belong to `owners`."""
     if not words:
         return np.zeros(0)
     return np.bincount(owners, importance, minlength=words).astype(float)

@@ -1,4 +1,4 @@
-"""What a dataset says of itself: the head of its card, and what its Parquet says to the library `datasets`."""
+"""A dataset's words on itself: the head of its card, and its Parquet's metadata for the library `datasets`."""
 
 import copy
 import json
