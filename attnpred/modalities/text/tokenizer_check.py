@@ -110,6 +110,11 @@ def _try_out(text: str, literals: list[str], place: str) -> None:
     raise UserError(f"{place}: no tokenizer can be read from there ({said[:300]}); choose another")
 
 
+def is_panic(error: BaseException) -> bool:
+    """True for what the tokenizers' library raises where its own code fails, which is no Exception."""
+    return type(error).__name__ == "PanicException"
+
+
 @contextmanager
 def panics_told() -> Iterator[None]:
     """Turns what the tokenizers' library raises into the user's one line: plain exceptions, and panics.
@@ -119,6 +124,6 @@ def panics_told() -> Iterator[None]:
     try:
         yield
     except BaseException as error:
-        if type(error).__name__ != "PanicException" and type(error) is not Exception:
+        if not is_panic(error) and type(error) is not Exception:
             raise
         raise UserError(f"the tokenizer fails ({error}); choose a model with another tokenizer") from None

@@ -23,7 +23,7 @@ from attnpred.data.targets import Collector
 from attnpred.errors import UserError
 from attnpred.files import named, read_json, write_json
 from attnpred.machine import hub
-from attnpred.modalities.text.tokenizer_check import check, check_added, panics_told
+from attnpred.modalities.text.tokenizer_check import check, check_added, is_panic, panics_told
 
 TOKENIZER_FILE, VOCABULARY_FILE, IDS_FILE, OFFSETS_FILE = "tokenizer.json", "vocabulary.json", "ids.bin", "offsets.bin"
 CHUNK = 2**16  # rows worked on at once
@@ -57,7 +57,7 @@ class Vocabulary:
         try:
             tokenizer = Tokenizer.from_str(self.tokenizer_json)
         except BaseException as error:
-            if type(error).__name__ != "PanicException":
+            if not is_panic(error):
                 raise
             raise ValueError(str(error)) from None
         tokenizer.no_truncation()
