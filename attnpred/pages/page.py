@@ -2,7 +2,7 @@
 
 What it shows is plain data, embedded as JSON under the id `story`; style and scripts are files in an `assets` folder,
 of the page's own package or of this one. A template has places for `{{title}}`, `{{policy}}`, `{{style}}`, `{{script}}`
-and `{{story}}`.
+and `{{story}}`. It begins with `{{head}}`, which all pages share, as they share `{{theme}}`, the choice of colours.
 """
 
 import base64
@@ -42,8 +42,11 @@ def fill(package: str, template: str, title: str, styles: Sequence[str], scripts
         "script": script,
         "story": _embedded(story),
     }
+    whole = assets(package, template)
+    for shared in ("head", "theme"):
+        whole = whole.replace(f"{{{{{shared}}}}}\n", assets(OURS, f"{shared}.html"))
     # in one pass, so that nothing in a part is taken for a place of another
-    filled = re.sub(r"\{\{(\w+)\}\}", lambda found: parts[found[1]], assets(package, template))
+    filled = re.sub(r"\{\{(\w+)\}\}", lambda found: parts[found[1]], whole)
     return re.sub("[\ud800-\udfff]", "\ufffd", filled)  # half a character, which no file can hold
 
 
