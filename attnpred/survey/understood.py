@@ -67,6 +67,8 @@ def _kind(overrides: list[str], config_dir: str | None) -> str:
     """The dataset's file that reads what the first rows hold."""
     config = _composed(["data=texts", *(word for word in overrides if word.startswith("data."))], config_dir, {"image"})
     some = open_source(config.data).sample(config.data.train_split, "data.train_split", columns.ROWS)
+    if columns.words_in(some) is not None and columns.tags_in(some) is not None:
+        return "tags"
     return "texts" if columns.image_in(some) is None or columns.text_in(some) is not None else "images"
 
 
@@ -76,10 +78,12 @@ def _composed(overrides: list[str], config_dir: str | None, without: set[str] = 
     if "model" in keys or "experiment" in keys:
         return compose.compose(overrides, config_dir)
     data = next((word.partition("=")[2] for word in overrides if word.startswith("data=")), "")
-    task = next((word.partition("=")[2] for word in overrides if word.startswith("task=")), "classification")
+    named = next((word.partition("=")[2] for word in overrides if word.startswith("task=")), None)
+    tasks = [named] if named else ["classification", *compose.group_options("task", config_dir)]
     known = compose.group_options("model", config_dir)
     ordered = [*(name for name in USUAL_MODELS if name in known), *known]
-    model = next((name for name in ordered if compose.fitting(name, data, task, config_dir)), None)
+    pairs = ((name, task) for task in tasks for name in ordered)  # a dataset of no classes brings its own task
+    model = next((name for name, task in pairs if compose.fitting(name, data, task, config_dir)), None)
     return compose.compose([*([f"model={model}"] if model else []), *overrides], config_dir)
 
 
@@ -87,7 +91,7 @@ def _settled(config: Config) -> tuple[DataConfig, str | None]:
     try:
         return columns.settled(config.data, config.task.reads), None
     except UserError as error:
-        if not str(error).startswith(tuple(f"data.{name}: which column" for name in (*columns.INPUTS, "label_column"))):
+        if not re.match(r"data\.[\w.]+: which column", str(error)):
             raise
         return config.data, str(error)
 
