@@ -19,7 +19,7 @@ from attnpred.data.evidence import EvidenceColumn
 from attnpred.data.oddities import Part
 from attnpred.data.open_source import open_source
 from attnpred.data.sources import Source
-from attnpred.data.splits import ANYHOW, Arrangement, Rows, Split, carving, rows_of, source_split
+from attnpred.data.splits import ANYHOW, Arrangement, Rows, Split, carving, part_of, source_split, usable_rows
 from attnpred.data.store import Store
 from attnpred.data.streaming import StreamLoader
 from attnpred.data.targets import Stored, Target
@@ -174,8 +174,7 @@ class Data(ABC, Generic[C, R, S]):
             with self._naming_file(name):
                 self.target.require(stored, f"{option}={name}")
             return np.arange(len(stored.values), dtype=np.uint32)
-        usable, known = self.target.usable(stored), self._arrangement(name, option).known()
-        good = np.flatnonzero(usable if known is None else usable & known).astype(np.uint32)
+        good = usable_rows(self.target.usable(stored), self._arrangement(name, option))
         if not len(good):
             raise none_good(f"{option}={name}")
         return good
@@ -183,10 +182,8 @@ class Data(ABC, Generic[C, R, S]):
     def _chosen(self, stored: Stored, good: Rows, split: Split) -> Rows:
         """Which of a source's usable rows make up `split`."""
         # by what the source itself says, which does not change with the model that looks at it
-        strata = self.target.strata(stored, good)
-        classes = np.zeros(len(good), np.uint8) if strata is None else strata
-        bound = self._arrangement(*source_split(self.config, split)).at(good)
-        return good[rows_of(self.config, split, classes, bound)]
+        strata, bound = self.target.strata(stored, good), self._arrangement(*source_split(self.config, split))
+        return part_of(good, self.config, split, strata, bound)
 
     def _arrangement(self, name: str, option: str) -> Arrangement:
         """Groups or times of the rows of the source's split `name`, where it is carved by them."""

@@ -106,6 +106,9 @@ class ClassTarget(Target[Classes]):
     def strata(self, stored: Stored, rows: NDArray[Any]) -> NDArray[Any]:
         return stored.values[rows]
 
+    def shown(self, stored: Stored, row: int) -> str:
+        return str(stored.about["classes"][int(stored.values[row])])
+
     def counts(self, stored: Stored, rows: NDArray[Any]) -> dict[str, int]:
         names = stored.about["classes"]
         return dict(zip(names, np.bincount(stored.values[rows], minlength=len(names)).tolist(), strict=True))

@@ -34,6 +34,12 @@ class Arrangement:
 ANYHOW = Arrangement()
 
 
+def usable_rows(usable: NDArray[np.bool_], bound: Arrangement) -> Rows:
+    """The rows that have a target and, where it is asked for, a group or time."""
+    known = bound.known()
+    return np.flatnonzero(usable if known is None else usable & known).astype(np.uint32)
+
+
 def source_split(config: DataConfig, split: Split) -> tuple[str, str]:
     """The source's split that holds the rows, and the option that named it."""
     own = config.split_of(split)
@@ -59,6 +65,12 @@ def _shares(config: DataConfig) -> dict[Split, float]:
     if config.split_of("test") is None:
         shares["test"] = config.test_fraction
     return shares
+
+
+def part_of(good: Rows, config: DataConfig, split: Split, strata: NDArray[Any] | None, bound: Arrangement) -> Rows:
+    """The `good` rows of a source's split that make up `split`; `strata` are theirs, None where they have no class."""
+    classes = np.zeros(len(good), np.uint8) if strata is None else strata
+    return good[rows_of(config, split, classes, bound.at(good))]
 
 
 def rows_of(config: DataConfig, split: Split, strata: NDArray[Any], bound: Arrangement = ANYHOW) -> Rows:

@@ -163,6 +163,10 @@ class TagsTarget(Target[Tags]):
         longest = max(int((values != NONE).sum(1).max(initial=0)), 1)
         return {"tags": torch.from_numpy(values[:, :longest].astype(np.int64))}
 
+    def shown(self, stored: Stored, row: int) -> str:
+        tags = stored.about["tags"]
+        return " ".join(tags[number] for number in stored.values[row].tolist() if number != NONE)
+
     def strata(self, stored: Stored, rows: NDArray[Any]) -> NDArray[Any]:
         """1 where a row has a tag other than O, if there is O: parts get alike shares of such rows."""
         values = stored.values[rows]

@@ -100,6 +100,10 @@ class Target(ABC, Generic[S]):
         """Groups of rows, a number each, of which every carved part gets its share; None carves at random."""
         return None
 
+    def shown(self, stored: Stored, row: int) -> str:
+        """A row's target, for people."""
+        return str(stored.values[row].tolist())
+
     def counts(self, stored: Stored, rows: NDArray[Any]) -> dict[str, int] | None:
         """How many of these rows have each class or label; None where a target has none."""
         return None

@@ -14,7 +14,7 @@ from attnpred.data.look import Look
 from attnpred.data.oddities import Part
 from attnpred.data.open_source import open_source
 from attnpred.data.sources import Source, listed
-from attnpred.data.splits import ANYHOW, Arrangement, Split, carving, rows_of, source_split
+from attnpred.data.splits import ANYHOW, Arrangement, Split, carving, part_of, source_split, usable_rows
 from attnpred.data.targets import Stored, Target
 from attnpred.errors import UserError
 from attnpred.survey.column_stats import ColumnStats
@@ -140,7 +140,7 @@ class Seen:
 
     def named(self, row: int) -> str:
         """A row by its split, number and file."""
-        split = next(name for name in reversed(self.starts) if self.starts[name] <= row and self.rows[name])
+        split = self._split_of(row)
         return where(self.source, split, row - self.starts[split])
 
     def bad_targets(self) -> Iterator[dict[str, Any]]:
@@ -163,11 +163,8 @@ class Seen:
             if name not in self.targets:
                 raise UserError(f"{option}={name}: {self.data.source} has no such split; it has {listed(self.rows)}")
             stored, bound = self.targets[name], self._bound(name, option)
-            usable, known = self.target.usable(stored), bound.known()
-            good = np.flatnonzero(usable if known is None else usable & known).astype(np.uint32)
-            strata = self.target.strata(stored, good)
-            classes = np.zeros(len(good), np.uint8) if strata is None else strata
-            rows = good[rows_of(self.data, split, classes, bound.at(good))]
+            good = usable_rows(self.target.usable(stored), bound)
+            rows = part_of(good, self.data, split, self.target.strata(stored, good), bound)
             counts = self.target.counts(stored, rows)
             yield Part(
                 split, name, f"{option}={name}", rows, counts, digests[self.starts[name] + rows.astype(np.int64)]
@@ -207,11 +204,12 @@ class Seen:
         return {"count": count, "across": across, "other_target": other, "shown": shown}
 
     def _target_of(self, row: int) -> str:
-        split = next(name for name in reversed(self.starts) if self.starts[name] <= row and self.rows[name])
-        stored = self.targets[split]
-        value = stored.values[row - self.starts[split]]
-        names = stored.about.get("classes")
-        return names[int(value)] if names is not None else str(value.tolist())
+        assert self.target is not None
+        split = self._split_of(row)
+        return self.target.shown(self.targets[split], row - self.starts[split])
+
+    def _split_of(self, row: int) -> str:
+        return next(name for name in reversed(self.starts) if self.starts[name] <= row and self.rows[name])
 
 
 def where(source: Source, split: str, row: int) -> str:

@@ -169,3 +169,21 @@ def test_what_a_stranger_wrote_is_obeyed_by_no_terminal(tmp_path, capsys):
     (tmp_path / "a.csv").write_text("text,label\x1b[2J\nsome \x1b]0;owned\x07 words that are long,1\nothers,2\n")
     assert main(["data", "a.csv"]) == 0
     assert "\x1b" not in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("name", ["tags.jsonl", "tags.conll"])
+def test_words_and_tags_are_understood(name, tmp_path, look):
+    """Two rows have the same words, and other tags."""
+    rows = [(f"w{n} in Rome".split(), ["O", "O", "B-place"]) for n in range(30)]
+    rows.append((rows[3][0], ["O", "O", "O"]))
+    if name.endswith("conll"):
+        text = "\n".join("".join(f"{w} {t}\n" for w, t in zip(*row, strict=True)) for row in rows)
+    else:
+        text = "".join(json.dumps({"tokens": words, "tags": tags}) + "\n" for words, tags in rows)
+    (tmp_path / name).write_text(text)
+    story = look(str(tmp_path / name))
+    assert (story["refused"], story["question"]) == (None, None)
+    assert "data=tags" in story["command"]
+    (equal,) = [pair for pair in story["pairs"] if pair["kind"] == "equal"]
+    assert (equal["count"], equal["other_target"]) == (1, 1)
+    assert equal["shown"][0]["targets"] == ["O O B-place", "O O O"]
