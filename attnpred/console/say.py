@@ -11,7 +11,9 @@ SECONDS_BETWEEN_LINES = 3.0
 
 
 def say(text: str) -> None:
-    print("\n".join(map(printable, hide(text).split("\n"))), file=sys.stderr, flush=True)
+    # as one piece: print writes a line's end on its own where Python does not buffer, and lines of processes would mix
+    sys.stderr.write("\n".join(map(printable, hide(text).split("\n"))) + "\n")
+    sys.stderr.flush()
 
 
 def counted(what: str, chunks: Iterator[list[list[Any]]]) -> Iterator[list[list[Any]]]:
