@@ -43,10 +43,10 @@ def _answer(arguments: list[str]) -> int:
         return error.exit_code
     except BrokenPipeError:
         return 128 + signal.SIGPIPE
-    except Interrupted as error:
-        return error.exit_code
-    except KeyboardInterrupt:
-        return 130
+    except (Interrupted, KeyboardInterrupt) as error:
+        ended = error if isinstance(error, Interrupted) else Interrupted(signal.SIGINT)
+        print(shown(str(ended)), file=sys.stderr)
+        return ended.exit_code
     except Exception as error:
         if isinstance(error, OSError) and (reason := files.of_the_disk(error)) is not None:
             print(f"error: {shown(reason)}", file=sys.stderr)

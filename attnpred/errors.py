@@ -1,6 +1,7 @@
 """The ways a run ends early: the user's mistake, numbers or memory that run out, a signal, and a sweep's verdict."""
 
 import difflib
+import signal
 
 
 class UserError(Exception):
@@ -59,10 +60,12 @@ class OutOfMemory(UserError):
 
 
 class Interrupted(Exception):
-    """A signal asked the run to stop; its work has been saved."""
+    """A signal asked the run to stop; `left` says what of its work was saved, and how to go on."""
 
-    def __init__(self, signal_number: int) -> None:
-        super().__init__(f"stopped by signal {signal_number}")
+    def __init__(self, signal_number: int, left: str = "") -> None:
+        said = "interrupted" if signal_number == signal.SIGINT else "terminated"
+        super().__init__(f"{said}: {left}" if left else said)
+        self.signal_number = signal_number
         self.exit_code = 128 + signal_number
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from attnpred.commands.train import join
 from attnpred.config.options import LoggerConfig
+from attnpred.console.say import say
 from attnpred.errors import UserError
 from attnpred.files import path_of
 from attnpred.machine import ranks
@@ -29,6 +30,9 @@ def main(args: argparse.Namespace) -> int:
     def work(lead: ranks.Lead | None) -> Path:
         run = Run.find(args.run)
         _confirm(run.config().logger)
+        if run.description()["status"] == "done":
+            say(f"{run.path}: is done; there is nothing to go on with")
+            return run.path
 
         from attnpred.machine.process_setup import settle
 

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from attnpred.console import stdout
+from attnpred.console.say import say
 from attnpred.errors import Interrupted, Theirs, UserError
 
 if TYPE_CHECKING:
@@ -127,6 +128,7 @@ def together(work: Callable[[Lead | None], Path], join: Callable[[str], None]) -
         return 0
     except Interrupted as error:
         if own.rank == 0:
+            say(str(error))
             lead.end(error.exit_code)
         leave(error)
     except BaseException as error:

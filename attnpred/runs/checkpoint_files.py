@@ -112,6 +112,16 @@ def newest(directory: Path) -> Path | None:
     return None
 
 
+def step(directory: Path) -> int | None:
+    """The step that a run can go on from, read without the tensors; None where nothing was saved."""
+    for path in (directory / LAST, directory / BEFORE, directory / BEST):
+        try:
+            return int(torch.load(path, map_location="cpu", weights_only=True, mmap=True)["global_step"])
+        except Exception:  # missing, damaged, or cut short: whoever goes on with the run says so
+            continue
+    return None
+
+
 def whole(path: Path) -> bool:
     """Whether the file is one that was written here."""
     sums = path.parent / SUMS

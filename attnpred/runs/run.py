@@ -19,6 +19,7 @@ from attnpred.console.secrets import scrub
 from attnpred.data import cache
 from attnpred.errors import Untrusted, UserError
 from attnpred.files import path_of, read_json, write_json, write_text
+from attnpred.runs import resuming
 from attnpred.runs.described import described_by, digest, now_text, origin
 from attnpred.version import __version__
 
@@ -184,7 +185,7 @@ class Run:
         if self.description()["status"] == "pruned":
             raise UserError(
                 f"{self.path}: holds no checkpoint, its sweep ended it before its first validation; "
-                f"go on with it by attnpred resume {self.path}"
+                f"go on with it by {resuming.command(self.path)}"
             )
         raise UserError(f"{self.path}: holds no checkpoint yet; let the run reach its first validation")
 

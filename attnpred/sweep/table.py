@@ -8,6 +8,7 @@ from typing import TextIO
 
 from attnpred.console import tables
 from attnpred.console.secrets import printable
+from attnpred.runs import resuming
 from attnpred.sweep import outcome
 from attnpred.sweep.job import OVER, Job
 from attnpred.sweep.state import Sweep
@@ -82,7 +83,7 @@ class Table:
             those = " and ".join(
                 filter(None, [f"{left} left" if left else "", f"{len(failed)} failed" if failed else ""])
             )
-            self.say(f"of the jobs {those}: attnpred resume {self.sweep.path} goes on with them")
+            self.say(f"of the jobs {those}: {resuming.command(self.sweep.path)} goes on with them")
         for job in failed:
             self.say(self.failure(job))
 

@@ -1,6 +1,5 @@
 """Training, one linear story: config, data, model, run directory, fit, test, result."""
 
-import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -27,7 +26,7 @@ from attnpred.machine.device import Chosen, choose
 from attnpred.machine.process_setup import settle
 from attnpred.modalities.reader import save_reader
 from attnpred.models import size
-from attnpred.runs import checkpoint_files, loggers, ranks_lock
+from attnpred.runs import checkpoint_files, loggers, ranks_lock, resuming
 from attnpred.runs.checkpoint_files import CheckpointFiles
 from attnpred.runs.run import PRUNE, Run
 from attnpred.tasks.base import Task
@@ -43,7 +42,7 @@ from attnpred.training.callbacks.plan import Plan
 from attnpred.training.callbacks.profile import Profile, Unprofiled
 from attnpred.training.callbacks.progress import Progress
 from attnpred.training.callbacks.resume_state import ResumeState
-from attnpred.training.callbacks.signals import Signals, in_order
+from attnpred.training.callbacks.signals import Signals, asked_to_leave, in_order, unheard
 from attnpred.training.callbacks.stop_pruned import StopPruned
 from attnpred.training.learner import Learner
 
@@ -72,9 +71,6 @@ def launch(config: Config, overrides: list[str], directory: str | None = None, l
 def resume(run: Run, lead: ranks.Lead | None = None) -> Run:
     """Goes on with a run where it was last saved, by its own config, in its own directory."""
     config = run.config()
-    if run.description()["status"] == "done":
-        say(f"{run.path}: is done")
-        return run
     chosen = _ready(config)
     with _writable(run), run.held():
         ranks_lock.await_end(run.path)
@@ -123,16 +119,13 @@ def _train(run: Run, config: Config, chosen: Chosen, parts: tuple[Any, Learner],
             if code:
                 said = run.description().get("error") or f"{run.path}: a rank failed; its error stands above"
                 raise Theirs(said, exit_code=1) if code == processes.UNTOLD else UserError(said)
-    except Interrupted:
-        run.finish("interrupted")
-        raise
     except Pruned:
         run.finish("pruned")
     except BaseException as error:
-        # outside the training loop Lightning turns an interrupt into an exit of its own
-        if isinstance(error, KeyboardInterrupt) or isinstance(error.__context__, KeyboardInterrupt):
-            run.finish("interrupted")
-            raise Interrupted(signal.SIGINT) from None
+        if (number := asked_to_leave(error)) is not None:
+            with unheard():
+                run.finish("interrupted")
+                raise Interrupted(number, resuming.left(run.path)) from None
         with suppress(OSError, UserError):  # the disk may be what failed, with all that was on it
             run.finish("failed", error)
         raise

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -23,16 +24,55 @@ REPOSITORY = Path(__file__).parents[2]
 )
 def test_a_signal_saves_and_leaves(number, code, place, tmp_path):
     command = [sys.executable, "train.py", *place, "model.width=8", "model.depth=1", "trainer.max_epochs=10000"]
-    child = subprocess.Popen(command, cwd=REPOSITORY, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+    child = subprocess.Popen(command, cwd=REPOSITORY, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     wait_for(lambda: list((tmp_path / "outputs").rglob("best.ckpt")), child)
     child.send_signal(number)
-    out, _ = child.communicate(timeout=60)
+    out, err = child.communicate(timeout=60)
     assert child.returncode == code
     assert out == ""
     (run,) = runs_below(tmp_path / "outputs")
     assert json.loads((run / "run.json").read_text())["status"] == "interrupted"
     assert (run / "checkpoints" / "last.ckpt").is_file()
+    said = r"(interrupted|terminated): saved up to step [\d,]+; go on by attnpred resume (\S+)"
+    assert (told := re.fullmatch(said, err.splitlines()[-1]))
+    assert Path(told[2]) == run
     assert main(["evaluate", str(run)]) == 0
+
+
+@pytest.mark.parametrize("saved_before", [False, True])
+def test_a_second_interrupt_while_saving_is_no_full_disk(saved_before, place, tmp_path, monkeypatch, capsys):
+    """What was saved before stays whole, and the run can be gone on with."""
+    from attnpred.runs import checkpoint_files
+    from attnpred.training.learner import Learner
+
+    step, write = Learner.training_step, checkpoint_files.Summed.write
+    stopping = []
+
+    def interrupted(self, batch, batch_idx):
+        if self.trainer.global_step == 1:
+            stopping.append(True)
+            signal.raise_signal(signal.SIGINT)
+        return step(self, batch, batch_idx)
+
+    def interrupted_again(self, data):
+        if stopping:
+            signal.raise_signal(signal.SIGINT)
+        return write(self, data)
+
+    monkeypatch.setattr(Learner, "training_step", interrupted)
+    monkeypatch.setattr(checkpoint_files.Summed, "write", interrupted_again)
+    often = ["checkpoint.every_steps=1"] if saved_before else []
+    handler = signal.getsignal(signal.SIGINT)
+    assert main(["train", *place, *QUICK, "trainer.max_steps=6", *often]) == 130
+    signal.signal(signal.SIGINT, handler)
+    (run,) = runs_below(tmp_path / "outputs")
+    assert json.loads((run / "run.json").read_text())["status"] == "interrupted"
+    err = capsys.readouterr().err
+    assert "cannot be written" not in err
+    said = "saved up to step 1; go on by" if saved_before else "nothing was saved yet; begin it anew by"
+    assert err.splitlines()[-1] == f"interrupted: {said} attnpred resume {run}"
+    monkeypatch.undo()
+    assert main(["resume", str(run)]) == 0
 
 
 def test_a_second_interrupt_leaves_at_once():

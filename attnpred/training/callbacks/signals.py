@@ -11,6 +11,7 @@ import torch
 from lightning_fabric.plugins.environments import SLURMEnvironment
 from pytorch_lightning import Callback, LightningModule, Trainer
 
+from attnpred.console.say import say
 from attnpred.errors import Interrupted
 from attnpred.runs import checkpoint_files
 from attnpred.training.callbacks.checkpoints import Checkpoints
@@ -60,6 +61,8 @@ class Signals(Callback):
         may_save = self.checkpoints.may_save(trainer, batch_idx)
         leave, save = self._asked(trainer)
         if (leave or save) and may_save:
+            if leave and trainer.is_global_zero:
+                say("stopping: saving first; Ctrl-C once more leaves at once")
             self.checkpoints.save_last(trainer)
         if leave:
             raise Interrupted(self.received or signal.SIGTERM)
@@ -111,6 +114,29 @@ class Signals(Callback):
         for number, handler in self.previous.items():
             signal.signal(number, handler)
         self.previous = {}
+
+
+def asked_to_leave(error: BaseException | None) -> int | None:
+    """The signal behind an error: libraries turn an interrupt into errors of their own, or into an exit."""
+    while error is not None:
+        if isinstance(error, Interrupted):
+            return error.signal_number
+        if isinstance(error, KeyboardInterrupt):
+            return signal.SIGINT
+        error = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+    return None
+
+
+@contextmanager
+def unheard() -> Iterator[None]:
+    """While it is written down how a run ended, which takes a moment, no further signal is heard."""
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    previous = {number: signal.signal(number, signal.SIG_IGN) for number in numbers}
+    try:
+        yield
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)
 
 
 @contextmanager
