@@ -9,11 +9,11 @@ from typing import Any
 from attnpred.compare import where
 from attnpred.compare.groups import Differences, Group, comparable, differences, fold
 from attnpred.compare.record import Record, Value, is_number
-from attnpred.compare.statistics import Difference, Summary, difference, holm, summary
 from attnpred.compare.where import Condition
 from attnpred.config import schema
 from attnpred.config.schema import suggest
 from attnpred.errors import Theirs, UserError
+from attnpred.statistics import Difference, Summary, difference, holm, summary
 
 # of a metric that no checkpoint was chosen by
 LESS_IS_BETTER = (
@@ -25,6 +25,9 @@ LESS_IS_BETTER = (
     "parameters",
     "sufficiency",
     "deletion",
+)
+SHARES_OF_ATTENTION = tuple(
+    name + chance for name in ("pointing", "precision_recall", "overlap") for chance in ("", "_random")
 )
 
 
@@ -87,7 +90,11 @@ def compare(
             raise UserError(f"--metric {name}: no run measured it{suggest(name, sorted(known))}; one of {_few(known)}")
     less = less_is_better(names[0], (group.config for group in good))
     ordered = _sorted(good, sort or names[0], less if sort in (None, names[0]) else None, reverse)
-    rows = [Row(group, {name: summary(list(group.values(name).values())) for name in names}) for group in ordered]
+    share = {name: _is_share(name, (group.config for group in good)) for name in names}
+    rows = [
+        Row(group, {name: summary(list(group.values(name).values()), share=share[name]) for name in names})
+        for group in ordered
+    ]
     return Comparison(_tested(rows, against, names[0]), differences(ordered), names, less, +left, _notes(ordered))
 
 
@@ -118,14 +125,25 @@ def less_is_better(metric: str, configs: Iterable[Mapping[str, Value]]) -> bool:
     return last in LESS_IS_BETTER
 
 
+def _is_share(metric: str, configs: Iterable[Mapping[str, Value]]) -> bool:
+    """Whether it lies within 0 and 1, by the tasks or, of attention, by its name."""
+    last = metric.rpartition("/")[2]
+    tasks = {config.get("task._target_") for config in configs}
+    return last in SHARES_OF_ATTENTION or any(last in getattr(_options(target), "shares", ()) for target in tasks)
+
+
 def _of_task(target: Value, metric: str) -> str | None:
     """The direction in which a task's metric is better; None where the task or the metric is not known."""
+    known: dict[str, str] = getattr(_options(target), "metrics", {})
+    return known.get(metric)
+
+
+def _options(target: Value) -> Any:
+    """The options' class of a task; None where it is not known here."""
     try:
-        options: Any = schema.options_of(target, "task._target_")
+        return schema.options_of(target, "task._target_")
     except (UserError, Theirs):
         return None
-    known: dict[str, str] = getattr(options, "metrics", {})
-    return known.get(metric)
 
 
 def _sorted(groups: Sequence[Group], by: str, less: bool | None, reverse: bool) -> list[Group]:

@@ -6,13 +6,13 @@ from attnpred.compare.comparison import Comparison, Row
 from attnpred.compare.curves import curves
 from attnpred.compare.groups import Group
 from attnpred.compare.record import held, known
-from attnpred.compare.statistics import Summary
 from attnpred.compare.status import shown
 from attnpred.compare.table import differs, legend
 from attnpred.pages.page import fill
+from attnpred.statistics import Summary
 
 STYLES = ("colours.css", "page.css", "pieces.css", "compare.css")
-SCRIPTS = ("dom.js", "groups.js", "table.js", "curves.js", "parallel.js", "compare.js")
+SCRIPTS = ("dom.js", "take.js", "groups.js", "table.js", "curves.js", "parallel.js", "compare.js")
 MOST_CURVES = 200  # groups, in the order of the table
 
 

@@ -10,9 +10,9 @@ from typing import Any
 
 from attnpred.compare.comparison import Comparison, Row
 from attnpred.compare.record import Value, held, known
-from attnpred.compare.statistics import FEW, LEVEL, PAIRED, WELCH, Summary
 from attnpred.config.schema import show
 from attnpred.console import tables
+from attnpred.statistics import FEW, LEVEL, PAIRED, WELCH, Summary
 
 NONE = "–"
 MINUS = "−"

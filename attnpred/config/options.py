@@ -65,6 +65,7 @@ class TaskConfig:
     inputs: ClassVar[tuple[Modality, ...]] = ()  # kinds of input that it asks about; none where it asks about any
     shape: ClassVar[Shape] = "whole"  # of the answer
     metrics: ClassVar[Mapping[str, Literal["max", "min"]]] = {}  # what is measured, and whether more of it is better
+    shares: ClassVar[tuple[str, ...]] = ()  # those of them that lie within 0 and 1, as their intervals then do
     monitor: ClassVar[str] = "loss"  # that of them by which a checkpoint is chosen, unless checkpoint.monitor says
 
     _target_: str = option("Class of the task.")

@@ -32,6 +32,9 @@ DIRECTIONS = {
 }
 
 
+SIGNIFICANT = 0.05  # p-values below it, after correction for how many were tested
+BETTER = "better than random"
+
 Tables = Callable[[dict[str, Any], str], list[str]]  # what a task says of a split's details, named by the split
 
 
@@ -65,7 +68,25 @@ def faithfulness_table(found: Mapping[str, Any]) -> str:
     ]
     if found.get("sanity"):
         rows.append(["alike with shuffled weights ↓", *(number(found["sanity"].get(name)) for name in scores)])
-    return align([[head, *scores], *rows])
+    return "\n".join([align([[head, *scores], *rows]), *_verdicts(found.get("tests", {}))])
+
+
+def _verdicts(tests: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> list[str]:
+    """Which explainers, by a paired test on the same examples, do not clearly beat chance, and in what."""
+    said: dict[str, list[str]] = {}
+    for name, measures in tests.items():
+        for measure, test in measures.items():
+            if (verdict := against_random(measure, test)) != BETTER:
+                said.setdefault(verdict, []).append(f"{name} ({measure.replace('_', ' ')})")
+    return [f"{verdict}: {', '.join(which)}" for verdict, which in sorted(said.items())]
+
+
+def against_random(measure: str, test: Mapping[str, Any]) -> str:
+    """What a paired test says of a measure of explanations."""
+    if test["p"] is None or not test["p"] < SIGNIFICANT:
+        return "no difference from random shown"
+    higher = DIRECTIONS.get(measure) != " ↓"
+    return BETTER if (test["difference"] > 0) == higher else "worse than random"
 
 
 def _interval(value: Sequence[float] | None) -> str:

@@ -2,14 +2,16 @@
 
 `render` takes the story as plain containers:
 
-    {"title", "model", "data": str, "split": str or None, "modality": such as "text", "classes": [str],
+    {"title", "run", "model", "data": str, "split": str or None, "modality": such as "text", "classes": [str],
      "scored": str,                                              what is watched while parts are taken away
      "explainers": [{"name", "signed": bool, "about"}],          in the order of the page
      "faithfulness": None or {"removal": str, "examples": int, "fractions": [number],
        "scores": {explainer: {measure: [mean, low, high]}},      "random" is the floor; any key may be missing
+       "tests": {explainer: {measure: {"difference", "low", "high", "p", "examples"}}},    from the floor, paired
        "curves": {explainer: {"deletion": [a probability a fraction], "insertion": [..]}},
        "sanity": {explainer: number}},
      "examples": [{"id": int, "label": str or None, "predicted", "explained": str, "probabilities": {class: number},
+       "scores": {explainer: {measure: number}},                 where they were measured; not for the page
        "wrong": bool, "confidence": number or None, "order": number,
        "words": [str], and of several texts "texts": {name: how many of the words}, "across": [[a share a text] a text]
                                                                  or, of an image,
@@ -44,6 +46,7 @@ STYLES = (
 )
 SCRIPTS = (
     "dom.js",
+    "take.js",
     "base.js",
     "maps.js",
     "marks.js",
@@ -65,7 +68,7 @@ def render(story: Mapping[str, Any]) -> str:
 
 
 def _compact(story: Mapping[str, Any]) -> dict[str, Any]:
-    kept = {key: story[key] for key in ("title", "model", "data", "split", "modality", "scored", "explainers")}
+    kept = {key: story[key] for key in ("title", "run", "model", "data", "split", "modality", "scored", "explainers")}
     examples = sorted(story["examples"], key=_rank)
     classes = list(dict.fromkeys([*story["classes"], *(name for example in examples for name in _named(example))]))
     number = {name: i for i, name in enumerate(classes)}

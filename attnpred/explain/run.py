@@ -3,8 +3,10 @@
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
+from attnpred.compare.record import read
 from attnpred.config.compose import file_of
 from attnpred.config.options import Config, Removal
+from attnpred.console.tables import number
 from attnpred.explain import story
 from attnpred.explain.study import Study, sanity
 from attnpred.machine.device import choose
@@ -52,7 +54,8 @@ def explain(
         few = [batch.to(device) for batch in data.loader(split).sample(CHECKED)]
         measured = {**study.result(), "sanity": sanity(study.model, task, names, few)}
     return {
-        "title": "/".join(run.path.resolve().parts[-2:]),
+        "title": _heading(run, config),
+        "run": "/".join(run.path.resolve().parts[-2:]),
         "model": file_of(config.model._target_),
         "data": config.data.name,
         "split": split if inputs is None else None,
@@ -69,5 +72,22 @@ def explain(
             for name, explainer in study.explainers.items()
         ],
         "faithfulness": measured,
-        "examples": sorted(found, key=lambda example: example["id"]),
+        "examples": sorted(_scored(found, study), key=lambda example: example["id"]),
     }
+
+
+def _heading(run: Run, config: Config) -> str:
+    """Model, data and, where the run has one, its result: `transformer on sst2, test accuracy 0.831`."""
+    what = f"{file_of(config.model._target_)} on {config.data.name}"
+    results, metric = read(run.path).results, (config.checkpoint.monitor or "").partition("/")[2]
+    for split in ("test", "val"):
+        if (value := results.get(f"{split}/{metric}")) is not None:
+            return f"{what}, {split} {metric.replace('_', ' ')} {number(value)}"
+    return what
+
+
+def _scored(examples: list[dict[str, Any]], study: Study) -> list[dict[str, Any]]:
+    """With what was measured of each, by explainer and measure, where they were measured."""
+    if not study.scores:
+        return examples
+    return [{**example, "scores": scores} for example, scores in zip(examples, study.scores, strict=True)]

@@ -7,19 +7,20 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from attnpred.config.options import Removal
 from attnpred.contracts import Attention, Batch, ModelOutput
 from attnpred.explain import faithfulness, truth
+from attnpred.explain.against_chance import FLOOR, Scores, against_chance, by_explainer
 from attnpred.explain.base import Explainer, evidence_parts, look, make, own_parts
-from attnpred.explain.interval import interval
 from attnpred.explain.removal import Removing
 from attnpred.models.base import Model
+from attnpred.statistics import interval
 from attnpred.tasks.base import Task
 
-FLOOR = "random"
 PASSES = 10_000  # spent at most on leaving parts out one by one, to correlate ranks with
 
 
@@ -45,13 +46,10 @@ class Study:
         self.explainers: dict[str, Explainer] = {name: make(name, model, task) for name in names}
         self.floor = make(FLOOR, model, task)
         self.leave_one_out = make("occlusion", model, task)
-        self.scores: dict[str, defaultdict[str, list[Tensor]]] = {
-            name: defaultdict(list) for name in (*self.explainers, FLOOR)
-        }
-        self.curves: dict[str, list[tuple[Tensor, Tensor]]] = {name: [] for name in self.scores}
+        self.scores: list[Scores] = []  # of each example measured
+        self.curves: dict[str, list[tuple[Tensor, Tensor]]] = {name: [] for name in (*self.explainers, FLOOR)}
         self.seconds = dict.fromkeys(self.explainers, 0.0)  # that each took
         self.explained = dict.fromkeys(self.explainers, 0)  # maps that each made
-        self.examples = 0
         self.passes = 0
 
     def explain(self, batch: Batch) -> Explained:
@@ -80,17 +78,17 @@ class Study:
         batch, choice, grids = explained.batch, explained.choice, explained.attention.grids
         evidence = evidence_parts(batch, grids)
         alone = self._left_out(explained)
+        measured: list[Scores] = [{} for _ in range(len(batch))]
         for name, importance in {**explained.maps, FLOOR: self.floor(batch, choice)}.items():
             found = faithfulness.measure(self.removing, batch, choice, importance, grids)
             scores = found.scores()
             if alone is not None:
                 scores["rank_correlation"] = faithfulness.rank_correlation(importance, alone, own_parts(batch, grids))
+            _note(measured, name, scores, range(len(batch)))
             if evidence is not None:
-                scores |= truth.scores(importance, evidence)
-            for score, values in scores.items():
-                self.scores[name][score].append(values.float().cpu())
+                _note(measured, name, truth.scores(importance, evidence), evidence.any(1).nonzero()[:, 0].tolist())
             self.curves[name].append((found.deletion.cpu(), found.insertion.cpu()))
-        self.examples += len(batch)
+        self.scores += measured
 
     def _left_out(self, explained: Explained) -> Tensor | None:
         """Each part's own effect, while there is time for that."""
@@ -103,7 +101,7 @@ class Study:
         return self.leave_one_out(explained.batch, explained.choice)
 
     def result(self) -> dict[str, Any]:
-        """Means with the bounds of their intervals, and curves, as plain containers."""
+        """Means with the bounds of their intervals, tests against chance, and curves, as plain containers."""
         curves = {
             name: {
                 "deletion": torch.cat([deletion for deletion, _ in found]).mean(0).tolist(),
@@ -111,17 +109,26 @@ class Study:
             }
             for name, found in self.curves.items()
         }
+        values = by_explainer(self.scores)
         scores = {
-            name: {score: list(interval(torch.cat(values).numpy())) for score, values in found.items()}
-            for name, found in self.scores.items()
+            name: {score: list(interval(np.array(list(numbers.values())))) for score, numbers in found.items()}
+            for name, found in values.items()
         }
         return {
             "removal": self.removing.removal,
-            "examples": self.examples,
+            "examples": len(self.scores),
             "fractions": faithfulness.fractions(),
             "scores": scores,
+            "tests": against_chance(values),
             "curves": curves,
         }
+
+
+def _note(measured: list[Scores], name: str, scores: dict[str, Tensor], rows: Iterable[int]) -> None:
+    """Keeps an explainer's scores, one number for each of the rows."""
+    for score, numbers in scores.items():
+        for row, value in zip(rows, numbers.tolist(), strict=True):
+            measured[row].setdefault(name, {})[score] = value
 
 
 def sanity(model: Model, task: Task, names: Iterable[str], batches: Iterable[Batch]) -> dict[str, float]:

@@ -6,7 +6,7 @@ from attnpred.pages.page import fill
 from attnpred.survey.told import said_of, span, sureness
 
 STYLES = ("colours.css", "page.css", "pieces.css")
-SCRIPTS = ("dom.js", "survey.js")
+SCRIPTS = ("dom.js", "take.js", "survey.js")
 
 
 def render(story: dict[str, Any]) -> str:

@@ -31,6 +31,7 @@ class ClassificationConfig(TaskConfig):
         "f1": "max",
         "loss": "min",
     }
+    shares: ClassVar[tuple[str, ...]] = ("accuracy", "calibration_error", "f1")
     monitor: ClassVar[str] = "accuracy"
 
     label_smoothing: float = option("Share of the target that is spread over all classes in training.", ge=0, lt=1)

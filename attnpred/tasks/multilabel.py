@@ -34,6 +34,7 @@ class MultilabelConfig(TaskConfig):
         "mean_average_precision": "max",
         "micro_f1": "max",
     }
+    shares: ClassVar[tuple[str, ...]] = ("exact_match", "macro_f1", "mean_average_precision", "micro_f1")
     monitor: ClassVar[str] = "mean_average_precision"
 
     class_weights: Literal["balanced"] | list[float] | None = option(

@@ -33,6 +33,7 @@ class TaggingConfig(TaskConfig):
         "entity_recall": "max",
         "loss": "min",
     }
+    shares: ClassVar[tuple[str, ...]] = ("accuracy", "entity_f1", "entity_precision", "entity_recall")
     monitor: ClassVar[str] = "entity_f1"
 
     scheme: Literal["bio", "bioes", "plain"] | None = option(

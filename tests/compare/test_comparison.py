@@ -13,8 +13,8 @@ from attnpred.cli import main
 from attnpred.compare import index, table, where
 from attnpred.compare.comparison import compare, less_is_better
 from attnpred.compare.groups import differences, fold
-from attnpred.compare.statistics import PAIRED, WELCH, difference, holm, summary
 from attnpred.errors import UserError
+from attnpred.statistics import PAIRED, WELCH, difference, holm, summary
 from tests.compare.made import make_run
 
 
@@ -31,6 +31,22 @@ def tree(tmp_path):
         for seed in range(4 if lr == 0.1 else 3):
             make_run(tmp_path / f"{lr}-{seed}", {"optimizer.lr": lr}, seed=seed, value=level + draw.normal() / 100)
     return tmp_path
+
+
+def test_intervals_of_shares_stay_within_0_and_1(tmp_path):
+    shares = [0.55, 0.95, 0.93]
+    one, plain = summary(shares, share=True), summary(shares)
+    assert plain.high > 1
+    assert 0 < one.low < one.mean == plain.mean < one.high < 1
+    assert summary([1.0, 1.0], share=True).low == 1
+    # near the middle, and with little spread, it is the usual one
+    close = [0.500, 0.502, 0.504]
+    assert summary(close, share=True).low == pytest.approx(summary(close).low, abs=1e-5)
+    for seed, value in enumerate(shares):
+        make_run(tmp_path / str(seed), seed=seed, value=value)
+    results = found(tmp_path, metrics=["val/accuracy", "val/loss"]).rows[0].results
+    assert results["val/accuracy"].high == pytest.approx(one.high)
+    assert results["val/loss"].low < 0
 
 
 def test_runs_that_differ_in_the_seed_alone_are_one_group(tree):

@@ -9,9 +9,9 @@ from attnpred.contracts import AnswerSpec, ModelOutput, ModelSpec
 from attnpred.errors import UserError
 from attnpred.explain import faithfulness, truth
 from attnpred.explain.base import own_parts
-from attnpred.explain.interval import interval
 from attnpred.explain.removal import Removing, check
 from attnpred.models.base import Model
+from attnpred.statistics import interval
 from tests.explain.made import CLASSES, OPTIONS, PICTURE, SPEC, Mixer, texts
 from tests.models.made import wrapped
 from tests.tasks.made import classification

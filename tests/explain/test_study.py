@@ -8,7 +8,8 @@ import torch
 
 from attnpred import cli
 from attnpred.explain import story
-from attnpred.explain.study import FLOOR, Study, sanity, shuffled
+from attnpred.explain.against_chance import FLOOR
+from attnpred.explain.study import Study, sanity, shuffled
 from attnpred.modalities.image.reader import ImageReader
 from tests.explain.made import CLASSES, Mixer, texts
 from tests.models.made import CLASSES as CLASSES_OF

@@ -9,7 +9,8 @@ import torch
 from attnpred.config import compose, schema
 from attnpred.contracts import ModelSpec, pick_of
 from attnpred.explain import base
-from attnpred.explain.study import FLOOR, Study
+from attnpred.explain.against_chance import FLOOR
+from attnpred.explain.study import Study
 from attnpred.tasks.base import Summary
 from tests.models.made import made, make_config, make_model
 from tests.tasks.made import fits_any

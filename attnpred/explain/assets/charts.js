@@ -1,7 +1,7 @@
-// Line charts whose curves bear their own names.
+// Line charts with the names of their curves below.
 
 const CHART = { width: 480, height: 300, left: 44, right: 24, top: 12, bottom: 42 };
-const NAME_HEIGHT = 18;
+const KEY = { columns: 2, line: 20, gap: 14 };
 const LINES = 8; // colours of lines in style.css
 
 function chart(kind, doing, better, fractions, curves) {
@@ -12,7 +12,7 @@ function chart(kind, doing, better, fractions, curves) {
   const [title, text] = [`${MEASURES[kind].title} curves`, described(doing, better, fractions, curves)];
   const picture = draw(
     "svg",
-    { viewBox: `0 0 ${width} ${height}`, role: "img", "aria-labelledby": `${kind}-title ${kind}-desc`, class: "chart" },
+    { viewBox: `0 0 ${width} ${height + KEY.gap + KEY.line * Math.ceil(curves.length / KEY.columns)}`, role: "img", "aria-labelledby": `${kind}-title ${kind}-desc`, class: "chart" },
     draw("title", { id: `${kind}-title` }, title),
     draw("desc", { id: `${kind}-desc` }, text),
   );
@@ -38,7 +38,7 @@ function chart(kind, doing, better, fractions, curves) {
       draw("polyline", { points: points.map((point) => point.join(",")).join(" "), class: `curve ${look}` }),
     );
   }
-  picture.append(...labels(lines));
+  picture.append(...key(lines));
   const caption = make(
     "figcaption",
     {},
@@ -57,31 +57,24 @@ function range(values) {
   return [least, Math.max(least + step, step * Math.ceil(high / step - 1e-9)), step];
 }
 
-// Where the curves are farthest from one another each has a dot, and a line leads from it to its name: in the corner
-// that curves which fall, or rise, leave empty, and in the order of the dots, so that no two of these lines cross.
-function labels(lines) {
-  const { width, right, top, height, bottom } = CHART;
+// Below the plot, so that no name crosses or hides a curve: in the order of the curves where they lie farthest apart
+function key(lines) {
+  const { width, left, top, height, bottom } = CHART;
   const heights = (n) => lines.map((line) => line.points[n][1]).sort((a, b) => a - b);
   const closest = (n) => Math.min(...heights(n).map((y, i, all) => (i ? y - all[i - 1] : Infinity)));
-  const inner = lines[0].points.map((_, n) => n).slice(1, Math.max(2, Math.ceil(lines[0].points.length / 2)));
-  const at = inner.reduce((best, n) => (closest(n) > closest(best) ? n : best), inner[0]);
+  const inner = lines[0].points.map((_, n) => n).slice(1, -1);
+  const at = inner.reduce((best, n) => (closest(n) > closest(best) ? n : best), inner[0] ?? 0);
   const sorted = [...lines].sort((a, b) => a.points[at][1] - b.points[at][1]);
-  const falls = (points) => points[points.length - 1][1] - points[0][1];
-  const falling = lines.reduce((sum, line) => sum + falls(line.points), 0) > 0;
-  const first = falling ? top + 10 : height - bottom - 10 - NAME_HEIGHT * (lines.length - 1);
-  return sorted.flatMap(({ who, look, points }, i) => {
-    const [x, y] = points[at];
+  return sorted.flatMap(({ who, look }, i) => {
+    const x = left + (i % KEY.columns) * ((width - left) / KEY.columns);
+    const y = height + KEY.gap + Math.floor(i / KEY.columns) * KEY.line;
     const short = who.length > 24 ? `${who.slice(0, 23)}…` : who;
-    const [nameX, nameY] = [Math.max(x + 60, width - right - longestName(lines)), first + i * NAME_HEIGHT];
     return [
-      draw("line", { x1: x, y1: y, x2: nameX - 5, y2: nameY, class: `leader ${look}` }),
-      draw("circle", { cx: x, cy: y, r: 3.5, class: `dot ${look}` }),
-      draw("text", { x: nameX, y: nameY + 4, class: `curve-name ${look}` }, short),
+      draw("line", { x1: x, x2: x + 26, y1: y - 4, y2: y - 4, class: `curve ${look}` }),
+      draw("text", { x: x + 33, y, class: "curve-name" }, short),
     ];
   });
 }
-
-const longestName = (lines) => 8.6 * Math.min(24, Math.max(...lines.map((line) => line.who.length)));
 
 function described(doing, better, fractions, curves) {
   const middle = Math.floor(fractions.length / 2);

@@ -28,9 +28,20 @@ const MEASURES = {
     higher: true,
     says: "How often the most important part is one that is known to decide the label",
   },
+  precision_recall: {
+    title: "Precision and recall",
+    higher: true,
+    says: "How well the order of the parts puts those first that are known to decide the label, as an area",
+  },
+  overlap: {
+    title: "Overlap",
+    higher: true,
+    says: "How many of the parts that decide the label are among as many of the most important ones, of all in either",
+  },
 };
 const FLOOR = "random";
 const fixed = (value) => (value === null ? "–" : value.toFixed(3).replace("-", "−"));
+const SIGNIFICANT = 0.05; // p-values below it
 const UNMOVED = 0.5; // a rank correlation from which on two maps are much alike
 
 function showFaithfulness() {
@@ -50,10 +61,11 @@ function showFaithfulness() {
       {},
       `Measured on ${plural(found.examples, "example")} by taking parts of the input away (`,
       make("i", {}, found.removal),
-      `) and watching the score: ${story.scored}. Each number is a mean with `,
-      "its confidence interval; the floor is an explainer that orders parts at random.",
+      `) and watching the score: ${story.scored}. Each number is a mean with its 95 % confidence interval. `,
+      "The floor is an explainer that orders parts at random. Each explainer is tested against it on the same examples, ",
+      "by a paired t-test, corrected for how many are tested (Holm).",
     ),
-    table(asked, measures, scores, sanity ? found.sanity : null),
+    table(asked, measures, found, sanity ? found.sanity : null),
     explanation(measures, sanity),
     ...charts(found, rows),
     make("h3", {}, "What this does not prove"),
@@ -68,11 +80,16 @@ function showFaithfulness() {
   );
 }
 
-function clears(measure, score, floor) {
-  return MEASURES[measure].higher ? score[1] > floor[2] : score[2] < floor[1];
+// What the paired test says of an explainer and a measure; null where it is better than random, or was not tested
+function verdict(who, measure, tests) {
+  const test = tests?.[who]?.[measure];
+  if (!test) return null;
+  if (test.p === null || test.p >= SIGNIFICANT) return make("span", { class: "unclear" }, "no difference from random shown");
+  const better = test.difference > 0 === MEASURES[measure].higher;
+  return better ? null : make("strong", { class: "poor" }, "worse than random");
 }
 
-function table(rows, measures, scores, sanity) {
+function table(rows, measures, { scores = {}, tests }, sanity) {
   const head = make("tr", {}, make("th", { scope: "col" }, "Explainer"));
   for (const measure of measures) {
     const { title, higher } = MEASURES[measure];
@@ -85,7 +102,7 @@ function table(rows, measures, scores, sanity) {
   for (const who of rows) {
     const title = who === FLOOR ? "random (the floor)" : who;
     const row = make("tr", { class: who === FLOOR ? "floor" : null }, make("th", { scope: "row" }, breakable(title)));
-    for (const measure of measures) row.append(cell(who, measure, rows, scores));
+    for (const measure of measures) row.append(cell(who, measure, rows, scores, verdict(who, measure, tests)));
     if (sanity) row.append(sanityCell(sanity[who]));
     body.append(row);
   }
@@ -99,22 +116,19 @@ function table(rows, measures, scores, sanity) {
   return make("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": "table of faithfulness" }, whole);
 }
 
-function cell(who, measure, rows, scores) {
+function cell(who, measure, rows, scores, said) {
   const score = scores[who]?.[measure];
   if (!score || score[0] === null) return make("td", {}, "–");
   const floor = scores[FLOOR]?.[measure];
   const [mean, low, high] = score;
   const interval = make("small", {}, `${fixed(low)} to ${fixed(high)}`);
-  const known = who !== FLOOR && floor && ![...score, ...floor].includes(null);
-  const beaten = !known || clears(measure, score, floor);
-  const verdict = beaten ? null : make("strong", { class: "poor" }, "not better than random");
   return make(
     "td",
     {},
     make("span", { class: "mean" }, fixed(mean)),
     interval,
     spread(measure, score, floor, rows, scores),
-    verdict,
+    said,
   );
 }
 

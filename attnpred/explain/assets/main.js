@@ -5,6 +5,7 @@ function showHead() {
   const labelled = story.examples.filter((example) => example.label !== null);
   const right = labelled.length - labelled.filter(isMistake).length;
   const facts = [
+    ["run", story.run],
     ["model", story.model],
     ["data", story.data],
     ["inputs", story.split ? `${story.split} split` : "given by hand"],

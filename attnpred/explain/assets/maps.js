@@ -39,6 +39,7 @@ function textMap(example, values, signed, title, [start, end]) {
     const kind = [`word ${shade(values[i], top, signed)}`, known.has(i) ? "evidence" : ""].join(" ").trim();
     text.append(make("span", { class: kind, "data-part": i }, example.words[i]), " ");
   }
+  text.numbers = () => numbersByPart(example, values);
   const left = values.length - end;
   if (left > 0) text.append(make("span", { class: "cut" }, `… ${plural(left, "more word")} …`));
   return text;
@@ -57,6 +58,7 @@ function imageMap(example, values, signed, title) {
   context.putImageData(pixels, 0, 0);
   const frame = picture(example, "", "map");
   const about = { ...stepping(`image under its map by ${title}`), "data-columns": columns, "data-rows": rows };
+  frame.numbers = () => numbersByPart(example, values);
   return fill(frame, about, [canvas, outline(example)]);
 }
 
@@ -74,6 +76,12 @@ function picture(example, alt, kind = "") {
   frame.style.maxWidth = `${Math.round(width * scale)}px`;
   return frame;
 }
+
+// For a file: a row a part
+const numbersByPart = (example, values) => [
+  ["part", "importance"],
+  ...values.map((value, i) => [partName(example, i), String(value ?? "")]),
+];
 
 // The border around the regions that are known to decide, and the place of the region that is asked for
 function outline(example) {

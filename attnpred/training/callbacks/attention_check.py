@@ -11,11 +11,11 @@ from torch import Tensor
 from attnpred.config.options import Removal
 from attnpred.contracts import Batch
 from attnpred.explain import faithfulness, truth
+from attnpred.explain.against_chance import FLOOR, against_chance
 from attnpred.explain.base import evidence_parts, look, make
-from attnpred.explain.interval import interval
 from attnpred.explain.removal import Removing
-from attnpred.explain.study import FLOOR
 from attnpred.machine.device import Chosen
+from attnpred.statistics import interval
 from attnpred.training.callbacks.monitor import Monitor
 from attnpred.training.learner import Learner
 
@@ -54,12 +54,21 @@ class AttentionCheck(Callback):
         if not trainer.is_global_zero:
             return
         assert isinstance(learner, Learner)
+        measured = self._measure(learner)
         scores = {
             name: {score: list(interval(numbers.numpy())) for score, numbers in found.items() if len(numbers)}
-            for name, found in self._measure(learner).items()
+            for name, found in measured.items()
         }
-        examples = sum(map(len, self.batches))
-        self.monitor.result["attention"] = {"removal": REMOVAL, "examples": examples, "scores": scores}
+        values = {
+            name: {score: dict(enumerate(numbers.tolist())) for score, numbers in found.items()}
+            for name, found in measured.items()
+        }
+        self.monitor.result["attention"] = {
+            "removal": REMOVAL,
+            "examples": sum(map(len, self.batches)),
+            "scores": scores,
+            "tests": against_chance(values),
+        }
 
     def _measure(self, learner: Learner) -> dict[str, dict[str, Tensor]]:
         """Explainer → score → one number an example."""

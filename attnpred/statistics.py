@@ -1,13 +1,15 @@
-"""Mean, deviation and interval over seeds, and whether two groups differ."""
+"""Means with their intervals, over seeds and over examples, and whether two differ."""
 
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 LEVEL = 0.95
+RESAMPLES = 2000
 FEW = 5  # seeds below which a test finds large differences only
 PAIRED: Literal["paired t-test"] = "paired t-test"
 WELCH: Literal["Welch's t-test"] = "Welch's t-test"
@@ -36,9 +38,30 @@ class Difference:
     p: float | None
 
 
+class Interval(NamedTuple):
+    """A mean and the bounds within which it would lie for other examples, by bootstrap."""
+
+    mean: float
+    low: float
+    high: float
+
+
+def interval(values: NDArray[np.floating], seed: int = 0) -> Interval:
+    """Of one number an example."""
+    values = np.asarray(values, np.float64)
+    if not len(values):
+        return Interval(float("nan"), float("nan"), float("nan"))
+    random = np.random.default_rng(seed)
+    # multinomial counts stand for the drawn examples
+    counts = random.multinomial(len(values), np.full(len(values), 1 / len(values)), size=RESAMPLES)
+    means = counts @ values / len(values)
+    low, high = np.quantile(means, ((1 - LEVEL) / 2, (1 + LEVEL) / 2))
+    return Interval(float(values.mean()), float(low), float(high))
+
+
 @np.errstate(over="ignore", invalid="ignore")
-def summary(values: Sequence[float]) -> Summary | None:
-    """None of nothing."""
+def summary(values: Sequence[float], *, share: bool = False) -> Summary | None:
+    """None of nothing. The interval of a `share` is taken on the logit scale, so that it stays within 0 and 1."""
     if not values:
         return None
     mean = float(np.mean(values))
@@ -46,7 +69,18 @@ def summary(values: Sequence[float]) -> Summary | None:
         return Summary(1, mean, None, None, None)
     deviation = float(np.std(values, ddof=1))
     half = _quantile(len(values) - 1) * deviation / math.sqrt(len(values))
-    return Summary(len(values), mean, deviation, mean - half, mean + half)
+    low, high = _of_share(mean, half) if share else (mean - half, mean + half)
+    return Summary(len(values), mean, deviation, low, high)
+
+
+def _of_share(mean: float, half: float) -> tuple[float, float]:
+    """Bounds of a share whose interval has that half width, around the mean's logit."""
+    if not 0 < mean < 1:
+        return mean, mean
+    from scipy.special import expit, logit
+
+    step = half / (mean * (1 - mean))
+    return float(expit(logit(mean) - step)), float(expit(logit(mean) + step))
 
 
 @np.errstate(over="ignore", invalid="ignore")
