@@ -11,7 +11,7 @@ MOST = 32  # examples in a picture
 
 
 def draw(run: Run, story: dict[str, Any]) -> None:
-    """One picture an explainer, `explain/NAME`; of signed maps what speaks for the answer."""
+    """One picture an explainer, `explain/NAME`."""
     from torch.utils.tensorboard import SummaryWriter
 
     shown, reader = story["examples"][:MOST], run.reader()
@@ -19,6 +19,6 @@ def draw(run: Run, story: dict[str, Any]) -> None:
     writer = SummaryWriter(str(run.path / "tensorboard"))
     for explainer in story["explainers"]:
         name = explainer["name"]
-        maps = [np.maximum(e["maps"][name], 0) for e in shown]
+        maps = [np.asarray(e["maps"][name]) for e in shown]
         writer.add_image(f"explain/{name}", reader.draw(shown, maps, captions), dataformats="HWC")
     writer.close()

@@ -9,7 +9,8 @@ from typing import NamedTuple, cast
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-Color = tuple[int, int, int]
+from attnpred.pages.colours import GLOW, Color, shade
+
 Font = ImageFont.FreeTypeFont
 
 WHITE, INK, GREY, RED = (255, 255, 255), (35, 35, 40), (120, 120, 128), (200, 30, 40)
@@ -25,8 +26,6 @@ def _ramp(*colors: Color) -> np.ndarray:
 
 
 BLUES = _ramp((247, 251, 255), (198, 219, 239), (107, 174, 214), (33, 113, 181), (8, 48, 107))
-INFERNO = _ramp((0, 0, 4), (51, 10, 95), (120, 28, 109), (187, 55, 84), (237, 105, 37), (251, 180, 26), (252, 255, 164))
-AMBER = _ramp((255, 255, 255), (255, 236, 179), (255, 202, 92), (255, 160, 50))  # light throughout: words stand on it
 
 
 class Caption(NamedTuple):
@@ -104,7 +103,7 @@ def image_grid(
     """Each image beside itself under a heat map of its attention.
 
     `pixels` (n, channels, height, width) uint8; `importance` (n, rows * columns), the regions of `grid` in reading
-    order, each image scaled to its own maximum; a wrong prediction's caption is red.
+    order, each image scaled to its own greatest; a wrong prediction's caption is red.
     """
     height, width = pixels.shape[2:]
     side = max(height, width)
@@ -130,18 +129,20 @@ def image_grid(
 
 def _heat(image: Image.Image, weights: np.ndarray) -> Image.Image:
     """The image in grey, glowing where the attention lies."""
-    small = Image.fromarray(_scaled(weights).astype(np.float32))
-    heat = np.asarray(small.resize(image.size, Image.Resampling.BILINEAR))[..., None].clip(0, 1)  # (height, width, 1)
+    scaled = _scaled(weights)
+    signed = bool((scaled < 0).any())
+    small = Image.fromarray(scaled.astype(np.float32))
+    heat = np.asarray(small.resize(image.size, Image.Resampling.BILINEAR))[..., None].clip(-1, 1)  # (height, width, 1)
     grey = 0.75 * np.asarray(image.convert("L"), dtype=np.float32)[..., None]
-    color = INFERNO[(heat[..., 0] * 255).round().astype(np.uint8)]
-    opacity = 0.75 * heat**0.75  # where there is no attention, the picture itself stays visible
+    color = np.where(heat < 0, GLOW["against"], GLOW["for" if signed else "importance"])
+    opacity = 0.85 * np.abs(heat) ** 0.75  # where there is no attention, the picture itself stays visible
     return Image.fromarray((grey + opacity * (color - grey)).round().astype(np.uint8))
 
 
 def text_examples(
     words: Sequence[Sequence[str]], importance: Sequence[Sequence[float]], captions: Sequence[Caption], width: int = 900
 ) -> np.ndarray:
-    """Each text under its caption, its words shaded by their attention, scaled to the text's maximum.
+    """Each text under its caption, its words shaded by their attention, scaled to the text's greatest.
 
     Of a long text the stretch that holds the strongest word and most of the attention is shown.
     """
@@ -154,12 +155,14 @@ def text_examples(
         heads.append((y, caption))
         y += 24
         x = 0
-        for word, strength in _strongest(text, _scaled(np.asarray(weights, dtype=np.float64))):
+        scaled = _scaled(np.asarray(weights, dtype=np.float64))
+        signed = bool((scaled < 0).any())
+        for word, strength in _strongest(text, scaled):
             shown = _shorten(word, font, inner - 8)
             advance = round(font.getlength(shown)) + 8
             if x and x + advance > inner:
                 x, y = 0, y + line
-            marks.append((MARGIN + x, y, advance, shown, strength))
+            marks.append((MARGIN + x, y, advance, shown, shade(strength, signed=signed)))
             x += advance + 1
         y += line + MARGIN
     picture = Image.new("RGB", (width, y), WHITE)
@@ -167,9 +170,9 @@ def text_examples(
     for top, caption in heads:
         draw.line((MARGIN, top - MARGIN // 2, width - MARGIN, top - MARGIN // 2), (230, 230, 234))
         draw.text((MARGIN + 4, top + 3), _say(caption, bold, inner), caption.color, bold, anchor="lt")
-    for x, top, advance, shown, strength in marks:
-        shade = tuple(int(c) for c in AMBER[round(strength * 255)])
-        draw.rounded_rectangle((x, top, x + advance - 1, top + line - 4), 4, shade)
+    for x, top, advance, shown, colour in marks:
+        if colour:
+            draw.rounded_rectangle((x, top, x + advance - 1, top + line - 4), 4, colour)
         draw.text((x + 4, top + 16), shown, INK, font, anchor="ls")
     return np.asarray(picture)
 
@@ -179,6 +182,7 @@ def _strongest(words: Sequence[str], strength: np.ndarray) -> list[tuple[str, fl
     pairs = list(zip(words, strength.tolist(), strict=True))
     if len(pairs) <= MOST_WORDS:
         return pairs
+    strength = np.abs(strength)
     sums = np.convolve(strength, np.ones(MOST_WORDS), mode="valid")  # of every stretch, by its start
     peak = int(strength.argmax())
     first = max(0, peak - MOST_WORDS + 1)
@@ -188,9 +192,9 @@ def _strongest(words: Sequence[str], strength: np.ndarray) -> list[tuple[str, fl
 
 
 def _scaled(weights: np.ndarray) -> np.ndarray:
-    """To 1 at the maximum; what a diverged model left without a value counts as 0."""
-    finite = np.nan_to_num(weights, nan=0.0, posinf=0.0, neginf=0.0).clip(0)
-    top = finite.max(initial=0.0)
+    """To 1 or -1 at the greatest; what a diverged model left without a value counts as 0."""
+    finite = np.nan_to_num(weights, nan=0.0, posinf=0.0, neginf=0.0)
+    top = np.abs(finite).max(initial=0.0)
     return finite / top if top > 0 else finite
 
 

@@ -10,6 +10,7 @@ import attnpred
 from attnpred.errors import UserError
 from attnpred.inference.trained import Answers
 from attnpred.modalities.text.reader import TextReader
+from attnpred.pages.colours import shade
 from tests.explain.conftest import trained  # noqa: F401
 from tests.models.made import CLASSES, TEXT
 from tests.tasks.made import classification
@@ -41,8 +42,8 @@ def test_texts_are_drawn_as_text():
     assert "<script>" not in page
     assert "<i>" not in page
     assert "&lt;script&gt;alert(1)&lt;/script&gt;" in page
-    assert "rgba(70,130,230,0.50)" in page
-    assert "rgba(255,160,50,1.00)" in page
+    assert f"rgb{shade(-0.5, signed=True)}" in page
+    assert f'<span title="1" style="background:rgb{shade(1.0, signed=True)};color:' in page
 
 
 def test_a_run_that_is_none():

@@ -3,6 +3,8 @@ import pytest
 from PIL import ImageFont
 
 from attnpred.pages import pictures
+from attnpred.pages.colours import GLOW, shade
+from attnpred.pages.page import assets
 from attnpred.pages.pictures import Caption, confusion_matrix, image_grid, text_examples
 
 RIGHT, WRONG = Caption("cat", "cat", 0.97, False), Caption("cat", "dog", 0.51, True)
@@ -108,9 +110,21 @@ def test_attention_of_a_diverged_model_is_drawn_as_none():
 
 def test_words_are_shaded_to_the_rows_maximum():
     picture = text_examples([["weak", "strong"], ["half", "whole"]], [[0.0, 0.01], [0.25, 0.5]], [RIGHT, RIGHT])
-    rows = [y for y in range(picture.shape[0]) if (picture[y] == pictures.AMBER[255]).all(-1).any()]
+    rows = [y for y in range(picture.shape[0]) if (picture[y] == shade(1.0, signed=False)).all(-1).any()]
     assert max(rows) - min(rows) > 40  # both texts have a word of full strength
-    assert has_color(picture, pictures.AMBER[128])
+    assert has_color(picture, shade(0.5, signed=False))
+
+
+def test_signs_have_the_colours_of_the_pages():
+    picture = text_examples([["for", "against"]], [[0.5, -1.0]], [RIGHT])
+    assert has_color(picture, shade(0.5, signed=True))
+    assert has_color(picture, shade(-1.0, signed=True))
+    pixels = np.full((1, 3, 8, 8), 40, np.uint8)
+    overlay = image_grid(pixels, np.array([[1.0, 0.0, 0.0, -1.0]]), (2, 2), [RIGHT])[16:144, 147:].astype(int)
+    assert overlay[5, 5, 2] > overlay[5, 5, 0]  # blue for
+    assert overlay[120, 120, 0] > overlay[120, 120, 2]  # orange against
+    script = assets("attnpred.explain", "maps.js")
+    assert all(f"{hue}: {list(color)}" in script for hue, color in GLOW.items())
 
 
 def test_long_text_is_cut_around_its_strongest_words():

@@ -104,7 +104,7 @@ class ImageReader(Reader[ImageSpec, ImageInput]):
 
     def html(self, answer: dict[str, Any], caption: Caption) -> str:
         """The image beside its map."""
-        attention = np.maximum(np.array(answer["attention"]), 0)  # (height, width)
+        attention = np.array(answer["attention"])  # (height, width)
         height, width = answer["size"]
         pixels = fitted(open_image(answer["input"], self._fit), 3, self._fit)
         picture = pictures.image_grid(pixels[None], attention.reshape(1, -1), (height, width), [caption])

@@ -25,6 +25,7 @@ from attnpred.modalities.text.tokenizer_check import check
 from attnpred.modalities.text.tokens import TOKENIZER_FILE, Vocabulary, clean
 from attnpred.modalities.text.words import by_word, shares_of, spell
 from attnpred.pages import pictures
+from attnpred.pages.colours import shade
 from attnpred.pages.pictures import Caption
 
 T = TypeVar("T")
@@ -269,16 +270,17 @@ class TextReader(Reader[TextSpec, TextInput]):
         return pictures.text_examples([one["words"] for one in examples], [list(one) for one in maps], captions)
 
     def html(self, answer: dict[str, Any], caption: Caption) -> str:
-        """What speaks for the answer in amber, what speaks against it in blue."""
+        """Words on the colours of the pages, each with its number under the pointer."""
         texts = answer.get("texts") or {"": answer}
-        top = max((abs(share) for one in texts.values() for share in one["attention"]), default=0.0)
+        shares = [share for one in texts.values() for share in one["attention"]]
+        top, signed = max(map(abs, shares), default=0.0), any(share < 0 for share in shares)
         found = []
         for name, one in texts.items():
             found += [f"<br><i>{html.escape(name)}</i>"] if name else []
             for word, share in zip(one["words"], one["attention"], strict=True):
-                strength = abs(share) / max(top, 1e-12)
-                colour = f"rgba({'255,160,50' if share > 0 else '70,130,230'},{strength:.2f})"
-                found.append(f'<span style="background:{colour};border-radius:3px">{html.escape(word)}</span>')
+                colour = shade(share / max(top, 1e-12), signed=signed)
+                look = f' style="background:rgb{colour};color:#1b1c22;border-radius:3px"' if colour else ""
+                found.append(f'<span title="{share:.3g}"{look}>{html.escape(word)}</span>')
         return " ".join(found)
 
 
