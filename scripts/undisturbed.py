@@ -50,9 +50,9 @@ def curves(run: Path) -> dict[str, list[tuple[int, float]]]:
     """TensorBoard's, without those that tell the time, by step: files of one second may be read in any order."""
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-    if not (run / "tensorboard").is_dir():
+    if not list(run.glob("events.out.tfevents.*")):
         return {}
-    shown = EventAccumulator(str(run / "tensorboard"), size_guidance={"scalars": 0})
+    shown = EventAccumulator(str(run), size_guidance={"scalars": 0})
     shown.Reload()
     tags = [tag for tag in shown.Tags()["scalars"] if tag not in ALONE]
     return {tag: sorted((event.step, event.value) for event in shown.Scalars(tag)) for tag in tags}

@@ -49,7 +49,7 @@ def curves(run):
     """TensorBoard's, without those that tell the time, by step: files of one second may be read in any order."""
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-    shown = EventAccumulator(str(run.path / "tensorboard"), size_guidance={"scalars": 0})
+    shown = EventAccumulator(str(run.path), size_guidance={"scalars": 0})
     shown.Reload()
     tags = [tag for tag in shown.Tags()["scalars"] if tag not in CLOCK]
     return {tag: sorted((event.step, event.value) for event in shown.Scalars(tag)) for tag in tags}

@@ -66,7 +66,7 @@ def main(args: argparse.Namespace) -> int:
             draw(run, story)
         except OSError as error:
             raise UserError(
-                f"{run.path / 'tensorboard'}: cannot be written ({error.strerror}); leave out --tensorboard"
+                f"{run.path}: TensorBoard's events cannot be written ({error.strerror}); leave out --tensorboard"
             ) from None
     if args.json:
         stdout.write_json(story)

@@ -24,7 +24,16 @@ from attnpred.files import path_of, write_text
 
 CACHE = "~/.cache/attnpred/runs"
 SETTLED = 2 * 10**9  # nanoseconds after which a change of a file shows in its times on every file system
-FOLDERS = {"checkpoints", "tensorboard", "found", "profile", "explanations", "wandb", "mlruns"}  # made by runs
+FOLDERS = {
+    "checkpoints",
+    "random",
+    "tensorboard",
+    "found",
+    "profile",
+    "explanations",
+    "wandb",
+    "mlruns",
+}  # made by runs
 Stamp = list[list[int] | None]
 
 

@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 
 from attnpred.pages.pictures import Caption
+from attnpred.runs import events
 from attnpred.runs.run import Run
 
 MOST = 32  # examples in a picture
@@ -16,7 +17,7 @@ def draw(run: Run, story: dict[str, Any]) -> None:
 
     shown, reader = story["examples"][:MOST], run.reader()
     captions = [Caption(e["label"], e["predicted"], e["confidence"], e["wrong"]) for e in shown]
-    writer = SummaryWriter(str(run.path / "tensorboard"))
+    writer = SummaryWriter(str(events.place(run.path)))
     for explainer in story["explainers"]:
         name = explainer["name"]
         maps = [np.asarray(e["maps"][name]) for e in shown]

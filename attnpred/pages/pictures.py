@@ -48,15 +48,17 @@ def confusion_matrix(counts: np.ndarray, classes: Sequence[str]) -> np.ndarray:
     """
     counts = np.asarray(counts)
     n = len(classes)
-    cell = max(1, min(64, (750 if n <= 25 else 900) // n))
+    cell = max(1, min(128, 900 // n))
     gap = 1 if cell >= 12 else 0
-    font = _font(13 if cell >= 20 else 11)
-    every = -(-15 // cell)  # of many classes only so many are named that names do not overlap
-    names = {i: _shorten(classes[i], font, 130) for i in range(0, n, every)}
+    size = max(11, min(30, cell // 3))  # of letters: read in a picture of a third of the size, where classes are few
+    font = _font(size)
+    every = -(-(size + 4) // cell)  # of many classes only so many are named that names do not overlap
+    names = {i: _shorten(classes[i], font, 11 * size) for i in range(0, n, every)}
     longest = round(max(font.getlength(name) for name in names.values()))
     upright = longest > cell - 6
-    left = MARGIN + 26 + longest + 8
-    bottom = (longest if upright else 16) + 8 + 26 + MARGIN
+    line = size + 13
+    left = MARGIN + line + longest + 8
+    bottom = (longest if upright else size + 4) + 8 + line + MARGIN
     picture = Image.new("RGB", (left + n * cell + MARGIN, MARGIN + n * cell + bottom), WHITE)
     draw = ImageDraw.Draw(picture)
 
@@ -78,9 +80,9 @@ def confusion_matrix(counts: np.ndarray, classes: Sequence[str]) -> np.ndarray:
             _upright(picture, name, INK, font, left + middle, under, align="top")
         else:
             draw.text((left + middle, under), name, INK, font, anchor="mt")
-    title = _font(15)
+    title = _font(size + 2)
     draw.text((left + n * cell // 2, picture.height - MARGIN), "predicted", GREY, title, anchor="mb")
-    _upright(picture, "true", GREY, title, MARGIN + 8, MARGIN + n * cell // 2, align="middle")
+    _upright(picture, "true", GREY, title, MARGIN + size // 2, MARGIN + n * cell // 2, align="middle")
     return np.asarray(picture)
 
 
@@ -88,7 +90,7 @@ def _numbers(
     draw: ImageDraw.ImageDraw, counts: np.ndarray, shades: np.ndarray, corner: tuple[int, int], cell: int
 ) -> None:
     widest = max((f"{count:,}" for count in counts.flat), key=len)
-    sizes = [size for size in range(14, 7, -1) if _font(size).getlength(widest) <= cell - 4]
+    sizes = [size for size in range(max(14, 2 * cell // 5), 7, -1) if _font(size).getlength(widest) <= cell - 6]
     font = _font(sizes[0] if sizes else 8)
     for row, column in np.ndindex(*counts.shape):
         dark = shades[row, column] @ (0.299, 0.587, 0.114) < 140

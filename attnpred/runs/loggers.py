@@ -10,7 +10,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from pytorch_lightning.loggers import CSVLogger, Logger, TensorBoardLogger
+from pytorch_lightning.loggers import CSVLogger, Logger
 from pytorch_lightning.utilities import rank_zero_only
 
 from attnpred.config import compose, schema
@@ -18,8 +18,10 @@ from attnpred.config.options import Config, LoggerConfig, OtherLoggerConfig
 from attnpred.console.secrets import scrub, shown
 from attnpred.errors import UserError
 from attnpred.files import named, plain_json, to_disk
+from attnpred.runs import events
+from attnpred.runs.tensorboard import TensorBoard
 
-METRICS, TENSORBOARD = "metrics.jsonl", "tensorboard"
+METRICS = "metrics.jsonl"
 # W&B would keep the command line, paths, the state of a repository and what the terminal shows
 UNTOLD = {"x_disable_meta": True, "console": "off", "disable_git": True, "disable_code": True, "save_code": False}
 
@@ -75,7 +77,7 @@ def make(options: LoggerConfig, directory: Path) -> list[Logger]:
         loggers.append(CSVLogger(directory, name="", version=""))
     if options.tensorboard:
         _hush_writer()
-        loggers.append(TensorBoardLogger(directory, name="", version=TENSORBOARD, default_hp_metric=False))
+        loggers.append(TensorBoard(directory))
     if options.wandb:
         from pytorch_lightning.loggers import WandbLogger
 
@@ -134,8 +136,8 @@ def check(options: LoggerConfig) -> None:
 def keep(loggers: list[Logger]) -> dict[str, int]:
     """Brings what was logged so far to the disk, before a checkpoint that counts on it; how long each file is."""
     for logger in loggers:
-        if isinstance(logger, TensorBoardLogger):
-            logger.experiment.flush()
+        if isinstance(logger, TensorBoard):
+            logger.flush()
     sizes = {}
     for directory in (logger.path.parent for logger in loggers if isinstance(logger, MetricsFile)):
         for file in _records(directory):
@@ -156,8 +158,7 @@ def cut(directory: Path, sizes: Mapping[str, int]) -> None:
 
 def _records(directory: Path) -> list[Path]:
     """What only grows. The table is written anew each time, from metrics.jsonl."""
-    found = [directory / METRICS, *sorted((directory / TENSORBOARD).rglob("*"))]
-    return [file for file in found if file.is_file()]
+    return [file for file in (directory / METRICS, *events.files(directory)) if file.is_file()]
 
 
 def go_on(loggers: list[Logger]) -> None:
@@ -171,7 +172,7 @@ def go_on(loggers: list[Logger]) -> None:
 
 def tensorboard(loggers: list[Logger]) -> Any | None:
     """TensorBoard's writer, where it is switched on."""
-    return next((logger.experiment for logger in loggers if isinstance(logger, TensorBoardLogger)), None)
+    return next((logger.experiment for logger in loggers if isinstance(logger, TensorBoard)), None)
 
 
 def describe(loggers: list[Logger], config: Config) -> None:
@@ -186,17 +187,20 @@ def describe(loggers: list[Logger], config: Config) -> None:
 def hyperparameters(loggers: list[Logger], config: Config, overrides: list[str], result: dict[str, Any]) -> None:
     """Fills the HPARAMS tab, once, with what was chosen and how the run ended."""
     flat = {option.path: option.value for option in schema.describe(config)}
-    named = [override.lstrip("+").partition("=")[0] for override in overrides]
-    named = [name for name in named if name not in ("output_dir", "data.cache_dir")]
+    given = dict(override.lstrip("+").partition("=")[::2] for override in overrides)
+    named = [name for name in given if name not in ("output_dir", "data.cache_dir")]
     everyday = ["seed", "optimizer.lr", "data.batch_size", "trainer.max_epochs"]
     chosen = {"model": compose.file_of(config.model._target_), "data": config.data.name}
-    chosen = scrub(chosen | {name: flat[name] for name in [*everyday, *named] if name in flat})
+    groups = {name: given[name] for name in named if name not in flat}  # such as optimizer=sgd
+    chosen = scrub(groups | chosen | {name: flat[name] for name in [*everyday, *named] if name in flat})
     # names of their own: TensorBoard would draw them into the curves of the same name, at step 0
     best = result.get("val", {}).get("best", {})
     results = {f"result/val/{name}": best[name] for name in config.task.metrics if name in best}
     results |= {f"result/test/{name}": result["test"][name] for name in config.task.metrics}
+    for who, scores in result.get("attention", {}).get("scores", {}).items():
+        results |= {f"result/{who}/{score}": values[0] for score, values in scores.items()}
     for logger in loggers:
-        if isinstance(logger, TensorBoardLogger):
+        if isinstance(logger, TensorBoard):
             logger.log_hyperparams(chosen, results)
             logger.finalize("success")  # the thread that writes would end with the process, whatever it still holds
         elif not isinstance(logger, CSVLogger | MetricsFile):

@@ -19,7 +19,7 @@ from attnpred.console.secrets import scrub
 from attnpred.data import cache
 from attnpred.errors import Untrusted, UserError
 from attnpred.files import path_of, read_json, write_json, write_text
-from attnpred.runs import resuming
+from attnpred.runs import events, resuming
 from attnpred.runs.described import described_by, digest, now_text, origin
 from attnpred.version import __version__
 
@@ -149,7 +149,8 @@ class Run:
         if not keep_records:
             for name in ("metrics.jsonl", "metrics.csv"):
                 (self.path / name).unlink(missing_ok=True)
-            shutil.rmtree(self.path / "tensorboard", ignore_errors=True)
+            for file in events.files(self.path):
+                file.unlink()
         known = {key: value for key, value in self.description().items() if key not in ("ended", "error", "pruned")}
         resumed = [*known.get("resumed", []), now_text()]
         self._write({**known, "status": "running", "resumed": resumed})

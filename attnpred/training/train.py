@@ -35,7 +35,7 @@ from attnpred.training.begin_from import begin_from
 from attnpred.training.callbacks.attention_check import AttentionCheck
 from attnpred.training.callbacks.checkpoints import Checkpoints
 from attnpred.training.callbacks.divergence import DivergenceCheck
-from attnpred.training.callbacks.drawings import Drawings
+from attnpred.training.callbacks.drawings import EXAMPLES, Drawings
 from attnpred.training.callbacks.ema import WeightAverage
 from attnpred.training.callbacks.monitor import Monitor
 from attnpred.training.callbacks.plan import Plan
@@ -182,6 +182,9 @@ def fit(config: Config, chosen: Chosen, run: Run, data: Any, learner: Learner, r
         callbacks.append(WeightAverage(config.optimizer.ema))
     if options.attention_examples and chosen.strategy != "fsdp":  # a part of the model cannot be asked alone
         callbacks.append(AttentionCheck(list(data.loader("val").sample(options.attention_examples)), monitor, chosen))
+    if config.logger.tensorboard and chosen.strategy != "fsdp":
+        drawn = (list(data.loader(split).sample(EXAMPLES)) for split in ("val", "test"))
+        callbacks.append(Drawings(data.reader, chosen, *drawn))
     callbacks += [checkpoints, Plan(run)]
     if options.profile:
         callbacks.append(Profile(run.path))
@@ -242,8 +245,6 @@ def fit(config: Config, chosen: Chosen, run: Run, data: Any, learner: Learner, r
         learner.model.compile()  # in place: no name in a checkpoint tells
     with restored.restoring(start, lambda: monitor.started > 0), learner.in_memory():
         trainer.fit(learner, loaders["train"], loaders["val"], ckpt_path=start and str(start), weights_only=True)
-    if chosen.strategy != "fsdp":  # a part of the model cannot look at an example alone
-        trainer.callbacks.append(Drawings(data.reader, chosen))  # type: ignore[attr-defined]
     tested = trainer.strategy.broadcast(str(run.checkpoint()))  # another machine may see a new file late
     with learner.in_memory():
         trainer.test(learner, loaders["test"], ckpt_path=tested, verbose=False, weights_only=True)

@@ -94,7 +94,7 @@ def test_maps_beside_the_curves(trained, tmp_path):
     flags = [flag for name in names for flag in ("--explainer", name)]
     arguments = ["explain", str(run), "--limit", "5", "--tensorboard", "--output", str(page), *flags]
     assert cli.main(arguments) == 0
-    events = EventAccumulator(str(run / "tensorboard")).Reload()
+    events = EventAccumulator(str(run)).Reload()
     assert {f"explain/{name}" for name in names} <= set(events.Tags()["images"])
     assert page.read_text(encoding="utf-8").startswith("<!doctype html>")
 

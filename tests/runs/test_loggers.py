@@ -56,7 +56,7 @@ def test_how_a_run_ended_is_on_the_disk_before_its_process_may_end(monkeypatch, 
     config = compose.compose([])
     measured = dict.fromkeys(config.task.metrics, 0.5)
     loggers.hyperparameters(loggers.make(config.logger, tmp_path), config, [], {"test": measured})
-    shown = EventAccumulator(str(tmp_path / loggers.TENSORBOARD))
+    shown = EventAccumulator(str(tmp_path))
     shown.Reload()
     assert set(shown.Tags()["scalars"]) == {f"result/test/{name}" for name in measured}
     assert "_hparams_/session_end_info" in shown.PluginTagToContent("hparams")

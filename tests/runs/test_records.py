@@ -33,7 +33,7 @@ def lines(run: Path) -> list[dict]:
 def events(run: Path):
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-    accumulator = EventAccumulator(str(run / "tensorboard"))
+    accumulator = EventAccumulator(str(run))
     accumulator.Reload()
     return accumulator
 
@@ -51,13 +51,20 @@ def test_curves_have_every_value_at_the_step_at_which_it_was_measured(train):
 
 
 def test_tensorboard_has_curves_config_pictures_and_hparams_with_the_real_result(train):
-    run = train("optimizer.lr=0.02")
+    run = train("optimizer=adamw", "optimizer.lr=0.02")
     shown = events(run)
     tags = shown.Tags()
     assert {"train/loss", "train/accuracy", "lr", "grad_norm", "examples_per_second", "memory_gib"} <= set(
         tags["scalars"]
     )
-    assert set(tags["images"]) == {"test/confusion", "test/examples"}
+    assert set(tags["images"]) == {"val/examples", "test/confusion", "test/examples"}
+    assert [event.step for event in shown.Images("val/examples")] == [0, 6, 12]
+    # what chance reaches lies in the same chart, as a run of its own
+    chance = events(run / "random")
+    assert set(chance.Tags()["scalars"]) == {"attention/comprehensiveness", "attention/sufficiency"}
+    assert [event.step for event in chance.Scalars("attention/sufficiency")] == [6, 12]
+    assert {event.step for event in shown.Scalars("attention/sufficiency")} == {6, 12}
+    assert not [tag for tag in tags["scalars"] if tag.startswith("attention/") and "random" in tag]
     text = shown.Tensors("config/text_summary")[0].tensor_proto.string_val[0].decode()
     assert "optimizer.lr: 0.02" in text
     result = json.loads((run / "metrics.json").read_text())
@@ -66,8 +73,9 @@ def test_tensorboard_has_curves_config_pictures_and_hparams_with_the_real_result
     # the result must not bend the curve of the same metric
     assert [event.step for event in shown.Scalars("val/accuracy")] == [6, 12]
     session = shown.PluginTagToContent("hparams")["_hparams_/session_start_info"]
-    for chosen in (b"optimizer.lr", b"resnet_attention", b"digits"):
+    for chosen in (b"optimizer.lr", b"resnet_attention", b"digits", b"adamw"):
         assert chosen in session
+    assert {"result/attention/sufficiency", "result/random/sufficiency"} <= set(tags["scalars"])
     assert "hp_metric" not in tags["scalars"]
 
 
@@ -159,7 +167,7 @@ def test_gradient_norm_is_logged_without_clipping_too(train):
 
 def test_no_logger_leaves_metrics_alone(train):
     run = train("logger=none")
-    assert not (run / "tensorboard").exists()
+    assert not list(run.glob("events.out.*"))
     assert not (run / "metrics.csv").exists()
     assert (run / "metrics.jsonl").is_file()
 

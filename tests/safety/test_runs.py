@@ -109,7 +109,7 @@ def test_damaged_checksums_are_no_traceback(content, attacked, image_run):
         "run.json",
         "metrics.jsonl",
         "metrics.json",
-        "tensorboard",
+        "random",
         "explanations",
     ],
 )

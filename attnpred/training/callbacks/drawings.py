@@ -4,6 +4,7 @@ from typing import Any
 
 import torch
 from pytorch_lightning import Callback, LightningModule, Trainer
+from pytorch_lightning.trainer.states import TrainerFn
 
 from attnpred.contracts import Batch
 from attnpred.machine.device import Chosen
@@ -12,46 +13,68 @@ from attnpred.pages.pictures import Caption
 from attnpred.runs import loggers
 from attnpred.training.learner import Learner
 
-EXAMPLES = 8
+EXAMPLES = 8  # of each split
 
 
 class Drawings(Callback):
-    """Draws after every test, on the main process; the examples are the first of the split's loader."""
+    """Draws the same examples before training, after validations 1, 2, 4, 8 and so on, and others after the test.
 
-    def __init__(self, reader: Reader[Any, Any], chosen: Chosen) -> None:
+    The main process does it. A validation draws the weights that were validated, the test those kept.
+    """
+
+    def __init__(self, reader: Reader[Any, Any], chosen: Chosen, val: list[Batch], test: list[Batch]) -> None:
         self.reader = reader
         self.chosen = chosen
-        self.batch: Any = None
+        self.batches = {"val": val, "test": test}
+        self.validations = 0
 
-    def on_test_batch_end(
-        self,
-        trainer: Trainer,
-        learner: LightningModule,
-        outputs: Any,
-        batch: Batch,
-        batch_idx: int,
-        dataloader_idx: int = 0,
-    ) -> None:
-        if batch_idx == 0:
-            self.batch = batch
+    def state_dict(self) -> dict[str, Any]:
+        return {"validations": self.validations}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        self.validations = state_dict["validations"]
+
+    def on_train_start(self, trainer: Trainer, learner: LightningModule) -> None:
+        if trainer.global_step == 0:
+            self._draw(trainer, learner, "val")
+
+    # before what happens at the end of a validation: an average of the weights is exchanged for them there
+    def on_validation_epoch_end(self, trainer: Trainer, learner: LightningModule) -> None:
+        if trainer.state.fn != TrainerFn.FITTING:
+            return
+        self.validations += 1
+        if self.validations.bit_count() == 1:
+            self._draw(trainer, learner, "val")
 
     def on_test_end(self, trainer: Trainer, learner: LightningModule) -> None:
+        self._draw(trainer, learner, "test")
+
+    def _draw(self, trainer: Trainer, learner: LightningModule, split: str) -> None:
         writer = loggers.tensorboard(trainer.loggers) if trainer.is_global_zero else None
         if writer is None or not isinstance(learner, Learner):
             return
-        drawn = {f"test/{name}": found for name, found in learner.task.pictures(learner.details["test"]).items()}
-        drawn["test/examples"] = self._examples(learner)
+        drawn = {f"{split}/examples": self._examples(learner, self.batches[split])}
+        if split == "test":
+            found = learner.task.pictures(learner.details["test"])
+            drawn |= {f"test/{name}": picture for name, picture in found.items()}
         for name, picture in drawn.items():
             writer.add_image(name, picture, trainer.global_step, dataformats="HWC")
 
-    def _examples(self, learner: Learner) -> Any:
-        count = min(EXAMPLES, len(self.batch))
-        batch = self.batch.rows(torch.arange(count, device=self.batch.ids.device))
-        with torch.inference_mode(), self.chosen.autocast():
-            output = learner(batch, need_attention=True, need_layers=False)
-        found = learner.task.summaries(output, learner.task.choose(output), batch)
-        captions = [Caption(one.true, one.predicted, one.confidence, one.wrong) for one in found]
-        describe = self.reader.describe(batch.input)
-        shown = self.reader.shown(batch.input, output.attention, describe)
-        maps = self.reader.maps(batch.input, output.attention.importance.float().cpu(), output.attention, describe)
+    def _examples(self, learner: Learner, batches: list[Batch]) -> Any:
+        model, training = learner.model, learner.training
+        model.eval()
+        shown: list[dict[str, Any]] = []
+        maps: list[Any] = []
+        captions: list[Caption] = []
+        for held in batches:
+            batch = held.to(learner.device)
+            with torch.inference_mode(), self.chosen.autocast():
+                output = learner(batch, need_attention=True, need_layers=False)
+            found = learner.task.summaries(output, learner.task.choose(output), batch)
+            captions += [Caption(one.true, one.predicted, one.confidence, one.wrong) for one in found]
+            describe = self.reader.describe(batch.input)
+            shown += self.reader.shown(batch.input, output.attention, describe)
+            importance = output.attention.importance.float().cpu()
+            maps += self.reader.maps(batch.input, importance, output.attention, describe)
+        model.train(training)
         return self.reader.draw(shown, maps, captions)

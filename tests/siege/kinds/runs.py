@@ -17,6 +17,7 @@ OTHERS = (
     ".lock",
     "prune",
     "metrics.csv",
+    "random",
     "tensorboard",
     "explanations",
     "checkpoints/before.ckpt",
