@@ -1,5 +1,6 @@
 """A comparison as a page: its table, learning curves, and how options lead to results."""
 
+import math
 from typing import Any
 
 from attnpred.compare.comparison import Comparison, Row
@@ -17,8 +18,22 @@ MOST_CURVES = 200  # groups, in the order of the table
 
 
 def render(found: Comparison) -> str:
-    title = f"{found.metric}: {len(found.rows):,} group{'s' * (len(found.rows) != 1)} of runs"
+    title = _heading(found)
     return fill("attnpred.compare", "compare.html", f"{title} compared", STYLES, SCRIPTS, _story(found, title))
+
+
+def _heading(found: Comparison) -> str:
+    """Model and data, where there is one, and the result: `bert on sst2: val/accuracy 0.912, the best of 12 groups`."""
+    what = [_only(found, "model"), _only(found, "data")]
+    means = [one.mean for row in found.rows if (one := row.results[found.metric]) and math.isfinite(one.mean)]
+    best = f" {(min if found.less_is_better else max)(means):.4g}" if means else ""
+    count = f"{len(found.rows):,} group{'s' * (len(found.rows) != 1)}"
+    return f"{' on '.join(filter(None, what)) or 'Runs'}: {found.metric}{best}, the best of {count}"
+
+
+def _only(found: Comparison, option: str) -> str | None:
+    values = {str(row.group.config.get(option)) for row in found.rows}
+    return values.pop() if len(values) == 1 else None
 
 
 def _story(found: Comparison, title: str) -> dict[str, Any]:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from attnpred.cli import main
-from attnpred.compare import curves, index
+from attnpred.compare import curves, index, where
 from attnpred.compare.comparison import compare
 from attnpred.compare.curves import _over_seeds
 from attnpred.compare.page import render
@@ -27,6 +27,15 @@ def test_a_page_holds_what_the_table_does(grid, tmp_path, capsys):
     for one, other in zip(story["groups"], told["groups"], strict=True):
         assert one["results"]["val/accuracy"][0] == pytest.approx(other["results"]["val/accuracy"]["mean"], rel=1e-5)
     assert f"page: {file}" in shown.err
+
+
+def test_the_heading_says_model_data_and_result(tmp_path):
+    for name, data, value in (("a", "digits", 0.5), ("b", "digits", 0.9), ("c", "sst2", 0.7)):
+        make_run(tmp_path / name, {"data.name": data, "optimizer.lr": value}, value=value)
+    best = "val/accuracy 0.9, the best of"
+    assert story_in(page_of(tmp_path))["title"] == f"resnet_attention: {best} 3 groups"
+    of_one = page_of(tmp_path, conditions=where.conditions(["data=digits"]), sort="optimizer.lr")
+    assert story_in(of_one)["title"] == f"resnet_attention on digits: {best} 2 groups"
 
 
 def test_a_place_that_cannot_be_written_is_named(grid, tmp_path, capsys):

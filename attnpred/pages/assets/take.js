@@ -61,16 +61,18 @@ function wordsAsSvg(map) {
   return sheet(Math.ceil(frame.width), Math.ceil(frame.height), ...words);
 }
 
+// An image, as grey as it is below its map here, and the map
 function imageAsSvg(map) {
   const [image, canvas] = [map.querySelector("img"), map.querySelector("canvas")];
-  const size = { width: image.width, height: image.height };
-  const flat = { ...size, preserveAspectRatio: "none", style: null };
-  return sheet(
-    size.width,
-    size.height,
-    draw("image", { ...flat, href: image.src }),
-    draw("image", { ...flat, href: canvas.toDataURL("image/png") }),
+  const below = make("canvas", { width: image.naturalWidth, height: image.naturalHeight });
+  const context = below.getContext("2d");
+  context.filter = getComputedStyle(image).filter;
+  context.drawImage(image, 0, 0);
+  const { width, height } = image;
+  const layers = [below, canvas].map((layer) =>
+    draw("image", { width, height, preserveAspectRatio: "none", href: layer.toDataURL("image/png") }),
   );
+  return sheet(width, height, ...layers);
 }
 
 const serialized = (svg) => new XMLSerializer().serializeToString(svg);
