@@ -1,12 +1,13 @@
-"""Stands between a process and its child, so that nothing is left behind: `python -I -S guard.py PARENT COMMAND…`.
+"""Stands between a process and its child, so that nothing is left behind: `guard.py PARENT [--log] COMMAND…`.
 
 - The kernel kills the child, from its first instruction on, when this process dies.
 - When the parent dies, the child is asked to leave, and killed `GRACE` seconds later, with all that it has started.
 - When the child dies, what it has left behind ends in the same way.
 - Signals are handed on, once each, and it ends as the child did.
+- With --log, what the child and all below it say on stderr comes by way of this process, which keeps secrets out of it.
 
-The standard library alone, and little of it: one such process is started for every child. Linux tells who descends from
-whom; elsewhere the child alone is looked after.
+The standard library alone, and little of it (`python -I -S`): one such process is started for every child. Linux tells
+who descends from whom; elsewhere the child alone is looked after.
 """
 
 import ctypes
@@ -21,6 +22,10 @@ from contextlib import suppress
 from types import FrameType
 from typing import NoReturn
 
+LOG = "--log"
+SECRETS = f"{os.path.dirname(__file__)}/../console/secrets.py"  # noqa: PTH120  needs nothing of its package
+LONGEST = 2**20  # characters of a line that is hidden as one piece
+
 GRACE = 3.0  # seconds to save and leave
 KILLING = 1.5  # seconds in which the killed must be gone; who hangs in the kernel is left to it
 PAUSE = 0.1  # seconds between two looks at the parent
@@ -31,9 +36,59 @@ PYTHONS = (signal.SIGPIPE, signal.SIGXFSZ)  # which Python ignores, and another 
 Prctl = Callable[[int, int], object]
 
 
+class Log:
+    """Stderr of the child on its way to our own, where it is kept: whole lines, without secrets."""
+
+    def __init__(self) -> None:
+        self.reading, self.writing = os.pipe()
+        os.set_blocking(self.reading, False)
+        self.waiting = b""  # for the rest of its line
+        self.hide: Callable[[str], str] | None = None
+        self.is_open = True
+
+    def hand_on(self) -> bool:
+        """What has come, but no more than a pipe holds: others wait too. False where there was nothing."""
+        try:
+            piece = os.read(self.reading, 2**16)
+        except BlockingIOError:
+            return False
+        self.is_open = bool(piece)  # else nobody can write any more
+        self.waiting += piece
+        whole, end, rest = self.waiting.rpartition(b"\n")
+        if end or len(rest) > LONGEST:
+            self.waiting = rest if end else b""
+            self._write(whole + end or rest)
+        return self.is_open
+
+    def close(self) -> None:
+        while self.hand_on():
+            pass
+        self._write(self.waiting)
+
+    def _write(self, said: bytes) -> None:
+        with suppress(Exception):  # a full disk, a package that is just replaced: the work goes on without a log
+            self.hide = self.hide or hider()
+            hidden = self.hide(said.decode("utf-8", "surrogateescape")).encode("utf-8", "surrogateescape")
+            while hidden:
+                hidden = hidden[os.write(2, hidden) :]
+
+
+def hider() -> Callable[[str], str]:
+    """What takes secrets out of a text; loaded for the first one alone, since it takes longer than all else here."""
+    from importlib.util import module_from_spec, spec_from_file_location
+
+    found = spec_from_file_location("attnpred_secrets", SECRETS)
+    assert found is not None
+    assert found.loader is not None
+    module = module_from_spec(found)
+    found.loader.exec_module(module)
+    hide: Callable[[str], str] = module.scrub
+    return hide
+
+
 class Guard:
-    def __init__(self, parent: int, command: list[str]) -> None:
-        self.parent, self.command = parent, command
+    def __init__(self, parent: int, command: list[str], log: Log | None = None) -> None:
+        self.parent, self.command, self.log = parent, command, log
         self.heard: list[int] = []
         self.child = 0
         self.status: int | None = None  # of the child, when it has ended
@@ -51,7 +106,7 @@ class Guard:
         while True:
             self._reap()
             if self.status is not None and self._is_alone():
-                end_as(self.status)
+                self._end()
             if os.getppid() != self.parent and not self.asked_child:
                 self.asked_child = True
                 self._ask([self.child])
@@ -60,8 +115,20 @@ class Guard:
             heard, self.heard = self.heard, []
             for number in heard:
                 self._hand_on(number)
-            select.select([woken], [], [], PAUSE)
-            drain(woken)
+            self._wait(woken)
+
+    def _wait(self, woken: int) -> None:
+        """For a signal, for something that the child says, or until the parent is to be looked at again."""
+        log = self.log if self.log is not None and self.log.is_open else None
+        ready, _, _ = select.select([woken] if log is None else [woken, log.reading], [], [], PAUSE)
+        drain(woken)
+        if log is not None and log.reading in ready:
+            log.hand_on()
+
+    def _end(self) -> NoReturn:
+        if self.log is not None:
+            self.log.close()
+        end_as(self.status if self.status is not None else signal.SIGKILL)
 
     def _listen(self) -> int:
         """Has signals noted; the descriptor that is readable when one has come."""
@@ -87,8 +154,12 @@ class Guard:
         self.child = os.fork()
         if self.child:
             signal.pthread_sigmask(signal.SIG_UNBLOCK, handled)
+            if self.log is not None:
+                os.close(self.log.writing)
             return
         try:
+            if self.log is not None:
+                os.dup2(self.log.writing, 2)
             prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
             if os.getppid() != own:
                 os._exit(128 + signal.SIGTERM)
@@ -142,7 +213,7 @@ class Guard:
             self._reap()
             if self.status is not None and not descendants(os.getpid()):
                 break
-        end_as(self.status if self.status is not None else signal.SIGKILL)
+        self._end()
 
     def _hand_on(self, number: int) -> None:
         """To the child; the wish to save to its children too: torchrun, which starts the ranks, does not hand it on."""
@@ -211,4 +282,5 @@ def end_as(status: int) -> NoReturn:
 
 
 if __name__ == "__main__":
-    Guard(int(sys.argv[1]), sys.argv[2:]).run()
+    kept = sys.argv[2] == LOG
+    Guard(int(sys.argv[1]), sys.argv[2 + kept :], Log() if kept else None).run()

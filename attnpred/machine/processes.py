@@ -17,6 +17,7 @@ from typing import IO
 from attnpred.config import packages
 from attnpred.config.schema import PACKAGE
 from attnpred.errors import Interrupted, UserError
+from attnpred.machine.guard import LOG
 
 BEGUN = 18  # where /proc tells when a process began, counted behind its state
 GUARD = [sys.executable, "-I", "-S", str(Path(__file__).with_name("guard.py"))]
@@ -47,9 +48,12 @@ class Known:
         return "" if state in "ZX" else rest[BEGUN]
 
 
-def guarded(command: list[str]) -> list[str]:
-    """The command as a child of this process alone, to be started at once; it has a session of its own."""
-    return [*GUARD, str(os.getpid()), *command]
+def guarded(command: list[str], *, keeps_log: bool = False) -> list[str]:
+    """The command as a child of this process alone, to be started at once; it has a session of its own.
+
+    With `keeps_log`, its stderr is one that others may read later: secrets are kept out of it.
+    """
+    return [*GUARD, str(os.getpid()), *([LOG] if keeps_log else []), *command]
 
 
 def spread(module: str, arguments: list[str], count: int) -> int:
@@ -82,7 +86,7 @@ def start(command: list[str], directory: str, env: dict[str, str], log: IO[bytes
     Neither it nor its guard hears an interrupt at the terminal: that reaches it once, through us.
     """
     return Popen(
-        guarded(command),
+        guarded(command, keeps_log=log is not None),
         env=env,
         cwd=directory,
         stdin=DEVNULL,

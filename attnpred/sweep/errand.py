@@ -8,6 +8,7 @@ from pathlib import Path
 from subprocess import Popen
 from typing import Any
 
+from attnpred.console.secrets import scrub
 from attnpred.machine import processes
 from attnpred.sweep.job import LOG, Job
 
@@ -59,4 +60,4 @@ class Errand:
 def note(job: Job, error: Exception) -> None:
     """Where a job says itself what went wrong, for one that could not."""
     with (job.directory / LOG).open("a", encoding="utf-8") as log:
-        log.write(f"{error}\n")
+        log.write(f"{scrub(str(error))}\n")

@@ -7,22 +7,19 @@ import signal
 from pathlib import Path
 from typing import Any
 
-from attnpred.console.secrets import scrub
 from attnpred.errors import UserError
-from attnpred.files import read_json, write_text
+from attnpred.files import read_json
 from attnpred.sweep.job import LOG, Job
 from attnpred.sweep.record import text
 
 # how a process ends that was stopped from outside, which is no failure of the job's
 STOPPED = {128 + signal.SIGINT, 128 + signal.SIGTERM, *(-s for s in (1, signal.SIGINT, signal.SIGKILL, signal.SIGTERM))}
-LONGEST_LOG = 256 * 2**20  # bytes of one that is still gone through as a whole
 TAIL = 64 * 1024  # bytes of a log or of curves that are looked through
 
 
 def settle(job: Job, code: int, objective: list[str]) -> None:
     """Takes down how the job's process ended."""
     record = described(job)
-    scrub_log(job)
     job.exit_code, job.error = code, None
     if code == 0:
         job.status = "pruned" if record.get("status") == "pruned" else "done"
@@ -38,7 +35,6 @@ def settle(job: Job, code: int, objective: list[str]) -> None:
 def recover(job: Job, objective: list[str]) -> None:
     """Takes down what the job's directory tells of a job whose parent did not live to hear of it."""
     record = described(job)
-    scrub_log(job)
     status, ended = record.get("status"), record.get("ended")
     if status == "done" or status == "pruned":
         job.status = status
@@ -127,19 +123,6 @@ def _point(line: str, name: str) -> float | None:
         return float(number) if isinstance(number, int | float) else None
     except (ValueError, AttributeError, OverflowError, RecursionError):
         return None
-
-
-def scrub_log(job: Job) -> None:
-    """Takes secrets, and whose home this is, out of a log that nobody writes to any more."""
-    file = job.directory / LOG
-    try:
-        if file.is_symlink() or not 0 < file.stat().st_size <= LONGEST_LOG:
-            return
-        told = file.read_bytes().decode("utf-8", errors="replace")
-        if (hidden := scrub(told)) != told:
-            write_text(file, hidden)
-    except OSError:
-        return  # none, or a full disk: the sweep goes on
 
 
 def tail(file: Path) -> list[str]:

@@ -157,3 +157,47 @@ def test_what_a_program_says_is_answered_or_nothing():
     assert processes.answer([sys.executable, "-c", "print('so')"]) == "so\n"
     assert processes.answer([sys.executable, "-c", "print('so'); raise SystemExit(1)"]) is None
     assert processes.answer(["/nowhere/at/all"]) is None
+
+
+def logged(code, place, **kept):
+    """Starts a child by its code, whose log is kept."""
+    (place / "child.py").write_text(code)
+    with (place / "log").open("ab") as log:
+        own = {**processes.environment(), **kept}
+        return processes.start([sys.executable, "child.py"], str(place), own, log)
+
+
+def test_a_log_holds_no_secret_while_its_child_is_at_work(tmp_path):
+    code = (
+        "import os, sys, time\n"
+        "print(os.environ['MY_TOKEN'], file=sys.stderr)\n"
+        "os.write(2, b'opened ' + os.environ['HOME'].encode() + b'/x\\n')\n"  # as a library in C would
+        "os.system('echo of a child: $MY_TOKEN >&2')\n"
+        "time.sleep(600)"
+    )
+    child = logged(code, tmp_path, MY_TOKEN="planted-4711", HOME=str(tmp_path))
+    wait_for(lambda: "of a child" in (tmp_path / "log").read_text(), child)
+    assert (tmp_path / "log").read_text() == "***\nopened ~/x\nof a child: ***\n"
+    child.terminate()
+    child.wait()
+
+
+@pytest.mark.parametrize(
+    ("end", "code"), [("", 0), ("; sys.exit(3)", 3), ("; os.kill(os.getpid(), 9)", -9), ("; os.abort()", -6)]
+)
+def test_a_log_holds_all_that_was_said_before_the_end(end, code, tmp_path):
+    say = "for n in range(50_000): sys.stderr.write(f'{n} planted-4711\\n')"
+    last = f"os.write(2, b'\\xff without an end, planted-4711'){end}"
+    child = logged(f"import os, sys\n{say}\nsys.stderr.flush(); {last}", tmp_path, MY_TOKEN="planted-4711")
+    assert child.wait(60) == code
+    told = (tmp_path / "log").read_bytes().split(b"\n")
+    assert told == [*(b"%d ***" % n for n in range(50_000)), b"\xff without an end, ***"]
+
+
+def test_a_log_that_cannot_be_written_is_no_reason_to_end(tmp_path):
+    if not Path("/dev/full").exists():
+        pytest.skip("there is no device that is always full")
+    with Path("/dev/full").open("wb") as log:
+        code = "import os\nfor _ in range(1000): os.write(2, bytes(1000))\nos.write(2, b'end\\n')"
+        child = processes.start([sys.executable, "-c", code], str(tmp_path), processes.environment(), log)
+        assert child.wait(60) == 0
