@@ -1,5 +1,6 @@
 """A whole siege: bases, the corpus, and generated inputs of every kind on several processes; and what came of it."""
 
+import gc
 import importlib
 import json
 import sys
@@ -13,10 +14,11 @@ from pathlib import Path
 from tests.siege import bases, guided, reduce, report
 from tests.siege.case import Case
 from tests.siege.kinds import NAMES, load
-from tests.siege.worker import Tally, replay, storm
+from tests.siege.worker import Tally, generated, replay, storm
 
 BATCH = 400  # inputs that one process tries before the next takes its turn
 USUAL = 20_000
+WARM = 20  # inputs of a kind that are made before any is tried: what that takes once is not done in every process
 
 
 def run(args: Namespace, root: Path, corpus: Path) -> int:
@@ -44,12 +46,13 @@ def run(args: Namespace, root: Path, corpus: Path) -> int:
 def _prepare(kinds: list[str], root: Path) -> None:
     for needed in dict.fromkeys(need for kind in kinds for need in load(kind).NEEDS):
         importlib.import_module(needed)
-    for kind in kinds:
-        if kind == "pictures":
-            load(kind).good()  # once, not in every process
     (root / "bases").mkdir()
     if names := {name for kind in kinds for name in load(kind).BASES}:
         bases.make(names, root / "bases")
+    for kind in kinds:
+        generated(kind, WARM, 0, root / "bases")
+    gc.collect()
+    gc.freeze()  # else every process forked from this one would go through all of it, and copy it
 
 
 def _replayed(kinds: list[str], root: Path, corpus: Path, tallies: dict[str, Tally]) -> list[str]:

@@ -9,7 +9,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -73,17 +73,27 @@ def storm(kind: str, count: int, seconds: float, first: int, root: Path, bases: 
 
 
 def _round(kind: str, count: int, number: int, oracle: Oracle, tell: Tell) -> None:
-    module, found = load(kind), []
+    for case in generated(kind, count, number, oracle.bases):
+        tell(oracle, case)
+
+
+def generated(kind: str, count: int, number: int, bases: Path) -> list[Case]:
+    """Inputs of the kind's strategy, each once, before any is tried: hypothesis must not hear what trials do."""
+    found = []
 
     @seed(number)
     @settings(max_examples=count, phases=[Phase.generate], **FREELY)
-    @given(module.cases(oracle.bases))
+    @given(_strategy(kind, bases))
     def attempt(case: Case) -> None:
         found.append(case)
 
-    attempt()  # inputs are made first, and tried then: whatever a trial does is none of hypothesis's business
-    for case in dict.fromkeys(one.text() for one in found):
-        tell(oracle, Case.of(case))
+    attempt()
+    return [Case.of(case) for case in dict.fromkeys(one.text() for one in found)]
+
+
+@cache
+def _strategy(kind: str, bases: Path) -> Any:
+    return load(kind).cases(bases)
 
 
 def replay(cases: list[Case], root: Path, bases: Path) -> list[Verdict]:

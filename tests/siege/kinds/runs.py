@@ -1,5 +1,6 @@
 """Run directories of a stranger: every file of them, and every verb that looks at one."""
 
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -61,6 +62,7 @@ GUIDED = {
 }
 
 
+@cache
 def _spoilt(bases: Path, base: str) -> st.SearchStrategy[Edit]:
     """Something wrong with one of the run's files, most often within it."""
     kinds = [odd.spoilt(name, read(bases / base / name)) for name in FILES]

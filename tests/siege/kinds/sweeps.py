@@ -1,5 +1,6 @@
 """Sweep directories of a stranger: the sweep's file, its study, its jobs' directories and what these tell."""
 
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -61,6 +62,7 @@ def _long(edit: Edit) -> bool:
     return edit[0] == "put" and any(word in str(edit[2:]) for word in LONG)
 
 
+@cache
 def _spoilt(bases: Path, base: str) -> st.SearchStrategy[Edit]:
     documents: dict[str, Any] = {name: read(bases / base / name) for name in (*FILES, *LINES[base])}
     within = [odd.spoilt(name, documents[name]) for name in (*FILES, *LINES[base])]
