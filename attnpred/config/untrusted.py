@@ -127,10 +127,13 @@ def _texts(value: Any, path: str = "") -> Iterator[tuple[str, str]]:
             yield from _texts(inner, f"{path}[{i}]")
 
 
-def refuse_ways_out(directory: Path, what: str = "run directory") -> None:
-    """Raises where something below leads out of the directory, or is no file: what writes there would go elsewhere."""
-    home = directory.resolve()
-    for folder, folders, names in os.walk(home):
+def refuse_ways_out(directory: Path, what: str = "run directory", also: tuple[Path, ...] = ()) -> None:
+    """Raises where something below leads out of the directory, or is no file: what writes there would go elsewhere.
+
+    Links may lead to places in `also`.
+    """
+    allowed = [directory.resolve(), *(one.resolve() for one in also)]
+    for folder, folders, names in os.walk(allowed[0]):
         for name in (*folders, *names):
             path = Path(folder, name)
             try:
@@ -138,7 +141,7 @@ def refuse_ways_out(directory: Path, what: str = "run directory") -> None:
             except FileNotFoundError:
                 continue  # a draft that took its place meanwhile
             # realpath bears links that go in circles
-            if stat.S_ISLNK(kind) and not Path(os.path.realpath(path)).is_relative_to(home):
+            if stat.S_ISLNK(kind) and not any(Path(os.path.realpath(path)).is_relative_to(one) for one in allowed):
                 raise UserError(f"{path}: a link that leads out of the {what}; put the file itself there")
             if not (stat.S_ISLNK(kind) or stat.S_ISDIR(kind) or stat.S_ISREG(kind)):
                 raise UserError(f"{path}: neither a file nor a directory; remove it")

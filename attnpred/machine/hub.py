@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from attnpred.config.untrusted import refuse_ways_out
 from attnpred.errors import UserError
 from attnpred.files import path_of
 
@@ -29,6 +30,20 @@ def locate(name: str, *, place: str) -> Path | None:
     if given.is_absolute() or name.startswith((".", "~")) or name.count("/") > 1:
         raise UserError(f"{place}={name}: no such directory; give an existing one or a hub id such as owner/name")
     return None
+
+
+def locate_model(name: str, *, place: str) -> Path | None:
+    """As `locate`, of a model's directory, in which no link leads elsewhere, but into the hub's cache.
+
+    That keeps every file among its blobs, and a directory of links to these for each revision of a model.
+    """
+    found = locate(name, place=place)
+    if found is not None:
+        from huggingface_hub.constants import HF_HUB_CACHE
+
+        copied = [found.parent.parent / "blobs"] if found.parent.name == "snapshots" else []  # of a cache elsewhere
+        refuse_ways_out(found, "model's directory", (Path(HF_HUB_CACHE), *copied))
+    return found
 
 
 def _alone(directory: Path, named: str) -> Path:

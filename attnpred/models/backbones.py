@@ -57,7 +57,7 @@ class _AsItIs:
 
 def load(source: str, size: tuple[int, int], *, pretrained: bool) -> tuple[Any, Description]:
     """The network that a source names, for images of this height and width, and what it is made from."""
-    local = hub.locate(source, place=PLACE)
+    local = hub.locate_model(source, place=PLACE)
     owner, _, name = source.partition("/")
     if local is None and owner == "torchvision":
         found = Description("torchvision", _known(name, _torchvision_names(), source), *IMAGENET)

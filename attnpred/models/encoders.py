@@ -62,7 +62,7 @@ def architecture_of(values: Any) -> Any:
 
 def load(config: Wanted) -> Any:
     """The pretrained encoder: from the disk, else from the hub's cache, else from the hub."""
-    local = hub.locate(config.source, place=PLACE)
+    local = hub.locate_model(config.source, place=PLACE)
     if local is not None:
         return _load_from(str(local), config, local_files_only=True)
     try:

@@ -1,11 +1,15 @@
-"""An encoder or tokenizer from a stranger, or of a stranger's run, runs no code."""
+"""An encoder or tokenizer from a stranger, or of a stranger's run, runs no code and reads no other files."""
 
 import json
+import os
 
 import pytest
 import torch
 
 from attnpred.cli import main
+from attnpred.errors import UserError
+from attnpred.machine import hub
+from attnpred.modalities.text.tokens import checkpoint_vocabulary
 from tests.models.made import make_encoder
 from tests.safety.made import edit_json, pickled, train_with
 
@@ -79,3 +83,49 @@ def test_weights_of_an_older_kind_are_read_without_unpickling(tmp_path):
     from tests.models.made import TEXT, make_config, wrapped
 
     assert Bert(make_config("bert", source=str(encoder)), wrapped(TEXT)).encoder.config.hidden_size == 16
+
+
+@pytest.mark.parametrize(
+    "name", ["config.json", "tokenizer.json", "tokenizer_config.json", "model.safetensors", "more"]
+)
+def test_a_link_of_an_encoder_leads_nowhere_else(name, runs, refused, tmp_path):
+    encoder, elsewhere = make_encoder(tmp_path / "encoder"), tmp_path / "elsewhere"
+    if (encoder / name).exists():
+        (encoder / name).rename(elsewhere)
+    else:
+        elsewhere.mkdir()
+    (encoder / name).symlink_to(elsewhere)
+    assert f"{name}: a link that leads out of the model's directory" in refused(*train_with(encoder, runs, tmp_path))
+
+
+def test_a_pipe_of_an_encoder_is_not_waited_for(runs, refused, tmp_path):
+    encoder = make_encoder(tmp_path / "encoder")
+    (encoder / "special_tokens_map.json").unlink(missing_ok=True)
+    os.mkfifo(encoder / "special_tokens_map.json")
+    assert "neither a file nor a directory" in refused(*train_with(encoder, runs, tmp_path))
+
+
+@pytest.mark.parametrize("where", ["a copied cache", "the cache", "within"])
+def test_a_link_into_the_hubs_cache_is_followed(where, tmp_path, monkeypatch):
+    cache = tmp_path / "hub"
+    home = {"within": tmp_path / "encoder"}.get(where, cache / "models--owner--name")
+    encoder = make_encoder(tmp_path / "encoder") if where == "within" else home / "snapshots" / "a0"
+    if where != "within":
+        make_encoder(encoder)
+    if where == "the cache":  # as the hub's library once filled a directory that was asked for
+        monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(cache))
+        encoder = encoder.rename(tmp_path / "encoder")
+    (home / "blobs").mkdir()
+    for number, file in enumerate(list(encoder.glob("*.*"))):
+        file.rename(home / "blobs" / str(number))
+        file.symlink_to(home / "blobs" / str(number))
+    assert hub.locate_model(str(encoder), place="model.source") == encoder
+    assert checkpoint_vocabulary(str(encoder)).size > 0
+
+
+def test_a_directory_that_is_called_as_the_hubs_are_lets_nothing_out(tmp_path):
+    encoder = make_encoder(tmp_path / "snapshots" / "a0")
+    (encoder / "config.json").rename(tmp_path / "elsewhere")
+    (encoder / "config.json").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(UserError, match="leads out of the model's directory"):
+        hub.locate_model(str(encoder), place="model.source")

@@ -119,7 +119,7 @@ def checkpoint_vocabulary(source: str) -> Vocabulary:
     from huggingface_hub.errors import EntryNotFoundError
     from transformers import AutoTokenizer
 
-    local = hub.locate(source, place=PLACE)
+    local = hub.locate_model(source, place=PLACE)
     _check_file(source, local)
     try:
         with hub.quiet_transformers():

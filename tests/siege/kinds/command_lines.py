@@ -59,6 +59,8 @@ def unfit_values() -> list[tuple[tuple[str, ...], str, str]]:
             for value in unfit:
                 if value == "true" and may_be[:1] == ["true or false"]:
                     continue
+                if value.startswith("[") and "a list" in option.allowed:
+                    continue  # only the data tell how many it must hold
                 found.append((pair, option.path, value))
     return found
 

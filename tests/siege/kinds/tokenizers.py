@@ -12,7 +12,7 @@ from tests.siege.kinds import TRIED
 from tests.siege.oracle import by_call, by_command
 
 WEIGHT, BASES, PROGRAMS, CODES = 2, ("text", "encoder"), (TRIED,), ()
-OPEN = ("reaches out: open to read",)  # links of an encoder are followed: the hub's cache is made of them
+OPEN: tuple[str, ...] = ()
 FILE, SETTINGS = "tokenizer.json", "tokenizer_config.json"
 TEXT = "A fine film, quite long\t& <br> naïve 你好 \U0001f600"
 
