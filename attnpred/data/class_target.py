@@ -3,6 +3,7 @@
 from array import array
 from collections.abc import Sequence
 from dataclasses import dataclass
+from types import NoneType
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,7 @@ from attnpred.data.targets import Collector, Stored, Target
 from attnpred.errors import UserError
 
 MISSING = -1
+NO_LABEL = (None, "", MISSING)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,12 +52,16 @@ class ClassCollector(Collector):
         if self._names is not None:
             self._numbers.extend(MISSING if v is None else v for v in values)
             return
+        if not set(map(type, values)) <= {str, int, bool, NoneType}:
+            self._require_names(values)
+        for value in dict.fromkeys(values):  # in the order in which they come
+            if value not in NO_LABEL:
+                self._seen.setdefault(value, len(self._seen))
+        self._numbers.extend([self._seen.get(value, MISSING) for value in values])
+
+    def _require_names(self, values: list[Any]) -> None:
         for value in values:
-            if value is None or value == "" or (value == MISSING and not isinstance(value, str)):
-                self._numbers.append(MISSING)
-            elif isinstance(value, str | int):
-                self._numbers.append(self._seen.setdefault(value, len(self._seen)))
-            else:
+            if not isinstance(value, str | int | None) and value != MISSING:
                 raise UserError(
                     f"{self._place}: holds {type(value).__name__} values; choose a column of classes, or "
                     "task=regression for numbers"

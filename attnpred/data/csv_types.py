@@ -8,6 +8,7 @@ from functools import cache
 from typing import Any
 
 Types = dict[str, Any]  # column → Arrow type
+FEW = 100  # values
 
 
 @cache
@@ -27,7 +28,9 @@ def inferred(blocks: Iterable[Any]) -> Types:
     for block in blocks:
         for name, values in zip(block.schema.names, block.columns, strict=True):
             known = _without_missing(values)
-            fitting[name] = tuple(kind for kind in fitting.get(name, _ladder()) if _fits(known, kind))
+            # the library takes as long over values that do not fit as over such that do: few tell most of it
+            some = tuple(kind for kind in fitting.get(name, _ladder()) if _fits(known[:FEW], kind))
+            fitting[name] = tuple(kind for kind in some if _fits(known, kind))
             if len(known):
                 given.add(name)
     return {

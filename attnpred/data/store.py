@@ -31,10 +31,8 @@ class Store:
 
 def digest(content: Iterable[bytes]) -> int:
     """Stands for the parts of a row's inputs."""
-    whole = hashlib.blake2b(digest_size=8)
-    for part in content:
-        whole.update(len(part).to_bytes(8, "little") + part)
-    return int.from_bytes(whole.digest(), "little")
+    whole = b"".join(len(part).to_bytes(8, "little") + part for part in content)
+    return int.from_bytes(hashlib.blake2b(whole, digest_size=8).digest(), "little")
 
 
 def save_store(directory: Path, targets: Stored, digests: Sequence[int] = (), **about: Any) -> None:

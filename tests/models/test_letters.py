@@ -102,7 +102,7 @@ def test_a_word_that_training_never_saw_is_known_by_one_it_resembles(letters, le
 @pytest.mark.parametrize("kind", ["word", "wordpiece"])
 def test_a_reader_tells_how_tokens_are_spelled_and_saves_it_once(kind, tmp_path):
     options = TokenizerConfig(kind=kind, vocab_size=60, lowercase=True)
-    vocabulary = train_vocabulary(options, lambda: iter(["dull dullness", "great great greatness"]))
+    vocabulary = train_vocabulary(options, ["dull dullness", "great great greatness"])
     spec = replace(SPEC, vocab_size=vocabulary.size, spelled={})
     reader = TextReader(spec, vocabulary, strip_html=False, truncate="both")
     # 0 and 1 stand for padding, and for what is not known

@@ -1,10 +1,10 @@
 """Text data: its options and the dataset."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from functools import cache as cached
 from functools import cached_property, partial
-from itertools import islice
+from itertools import compress, islice
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
@@ -16,26 +16,25 @@ from torch import Tensor
 from attnpred.config.data_options import TokenizerConfig
 from attnpred.config.options import DataConfig, Modality
 from attnpred.config.schema import Invalid, option
-from attnpred.console.say import counted
 from attnpred.contracts import Batch, InputSpec, TargetSpec
 from attnpred.data import cache
 from attnpred.data.base import Data, Loader
 from attnpred.data.batching import BatchLoader, Integers, tokens_at_once
 from attnpred.data.places import files_digest
 from attnpred.data.splits import Split, carving, source_split
-from attnpred.errors import BadRow, UserError
+from attnpred.errors import UserError
 from attnpred.machine.hub import locate
+from attnpred.modalities.text.augment import drop_words
 from attnpred.modalities.text.batch import TextSpec
 from attnpred.modalities.text.reader import TextReader
+from attnpred.modalities.text.rows import CHUNK, Rows, text_rows
 from attnpred.modalities.text.streamed import TextStream, refuse_carving
 from attnpred.modalities.text.tokenizer_training import train_vocabulary
-from attnpred.modalities.text.tokens import PLACE, TokenStore, Vocabulary, checkpoint_vocabulary, clean, write_tokens
+from attnpred.modalities.text.tokens import PLACE, TokenStore, Vocabulary, checkpoint_vocabulary, write_tokens
 
 # raised when the code makes other files of the same input
-VOCABULARY_VERSION, TOKENS_VERSION = 3, 5
-CHUNK = 2000  # texts in memory at once
+VOCABULARY_VERSION, TOKENS_VERSION = 4, 5
 MOST_TOKENS = 10_000_000  # beyond, a length can only be a mistake
-Rows = tuple[list[list[str]], list[list[Any]], list[Any], list[bool] | None]
 
 
 @dataclass(kw_only=True)
@@ -257,37 +256,7 @@ class TextData(Data[TextDataConfig, TextReader, TokenStore]):
     def _rows(
         self, name: str, option: str, columns: dict[str, str], strip_html: bool, start: int | None = None
     ) -> Iterator[Rows]:
-        """Chunks of a source's split: the columns of texts, those of the target, the evidence, and what is usable.
-
-        Where they come from row `start` on, nothing is said of how far reading is.
-        """
-        texts, targets = len(self.config.text_columns()), len(self.target.columns)
-        chunks = self.source.chunks(name, option, columns, CHUNK, start or 0)
-        if start is None:
-            chunks = counted(f"reading {name} of {self.config.source}", chunks)
-        start = start or 0
-        for chunk in chunks:
-            given, evidence = chunk[:texts], chunk[texts + targets :]
-            usable = None
-            if self.config.on_bad_row == "skip":
-                good = [[isinstance(text, str) and bool(text.strip()) for text in column] for column in given]
-                usable = [all(row) for row in zip(*good, strict=True)]
-                # bad rows keep their place, and are left out by having no target
-                given = [[text if u else "" for text, u in zip(c, usable, strict=True)] for c in given]
-            for column in given:
-                row = next((row for row, text in enumerate(column, start) if not isinstance(text, str)), None)
-                if row is not None:
-                    raise self._no_text(column[row - start], row, f"{option}={name}")
-            cleaned = [[clean(text, strip_html) for text in column] for column in given]
-            yield cleaned, chunk[texts : texts + targets], evidence[0] if evidence else [], usable
-            start += len(given[0])
-
-    def _no_text(self, value: Any, row: int, place: str) -> UserError:
-        column = f"data.text_column={','.join(self.config.text_columns())}"
-        if value is not None and not isinstance(value, bytes):
-            return UserError(f"{column}: holds {type(value).__name__} values; choose a column of texts")
-        problem = "has no text" if value is None else "is no text in UTF-8"
-        return BadRow(f"{column}: row {row} of {place} {problem}; mend it, or set data.on_bad_row=skip", row)
+        return text_rows(self.source, self.config, (name, option), columns, len(self.target.columns), strip_html, start)
 
     def _train_rows(self) -> NDArray[np.bool_] | None:
         """Which rows of the source's split belong to the train part; None where all do."""
@@ -307,34 +276,19 @@ class TextData(Data[TextDataConfig, TextReader, TokenStore]):
         wanted[self._chosen(stored, self._good(stored, *train), "train")] = True
         return wanted
 
-    def _train_texts(self) -> Callable[[], Iterator[str]]:
-        """Streams the texts of the train part, as often as it is called."""
+    def _train_texts(self) -> Iterator[str]:
+        """The texts of the train part, one after the other."""
         config = self.config
         if config.stream:
             refuse_carving(config)
         wanted = self._train_rows()
-        most = config.stream_buffer if config.stream else None
-        train = source_split(config, "train")
-
-        def stream() -> Iterator[str]:
-            start = 0
-            # a chunk more than the buffer has rows at most
-            for columns, _, _, _ in islice(
-                self._rows(*train, self._read_columns(), config.strip_html), most and -(-most // CHUNK)
-            ):
-                count = len(columns[0])
-                here = np.ones(count, bool) if wanted is None else wanted[start : start + count]
-                for column in columns:
-                    yield from (text for text, is_train in zip(column, here, strict=True) if is_train)
-                start += count
-
-        return stream
-
-
-def drop_words(batch: Batch, epoch: int, *, share: float, unknown_id: int) -> Batch:
-    """Makes about `share` of the texts' own tokens unknown, others whenever it is asked."""
-    texts = batch.input
-    dropped = torch.rand(texts.tokens.shape, device=texts.tokens.device) < share
-    own = texts.own()
-    tokens = texts.tokens.masked_fill(dropped if own is None else dropped & own, unknown_id)
-    return batch.reading(replace(texts, tokens=tokens))
+        # a chunk more than the buffer has rows at most
+        most = -(-config.stream_buffer // CHUNK) if config.stream else None
+        start = 0
+        chunks = self._rows(*source_split(config, "train"), self._read_columns(), config.strip_html)
+        for columns, _, _, _ in islice(chunks, most):
+            count = len(columns[0])
+            here = np.ones(count, bool) if wanted is None else wanted[start : start + count]
+            for column in columns:
+                yield from compress(column, here)
+            start += count

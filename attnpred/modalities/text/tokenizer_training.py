@@ -5,8 +5,9 @@ differs from process to process. Here the characters are counted first; with the
 """
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Iterable, Iterator
 from itertools import islice
+from random import Random
 from typing import Any
 
 import numpy as np
@@ -19,17 +20,19 @@ ALPHABET = 1000  # characters that get a piece of their own, at most; and at mos
 AFFIXES = {"wordpiece": "##{}", "bpe": "{}</w>"}  # how a character inside, or at the end of, a word is written
 CODE_POINTS = 0x110000
 CHUNK = 2000  # texts counted at once
+MOST_CHARACTERS = 2**26  # of the texts that are learned from, which are in memory meanwhile
 
 
-def train_vocabulary(config: TokenizerConfig, texts: Callable[[], Iterator[str]]) -> Vocabulary:
-    """Learns a tokenizer from what `texts()` streams, which is read twice. It puts no special tokens around a text."""
+def train_vocabulary(config: TokenizerConfig, texts: Iterable[str]) -> Vocabulary:
+    """Learns a tokenizer from `texts`, or from a sample of them. It puts no special tokens around a text."""
     from tokenizers import Tokenizer, normalizers, pre_tokenizers
 
     normalizer = normalizers.BertNormalizer(lowercase=config.lowercase)
-    stream = texts()
+    read = sampled(texts, MOST_CHARACTERS)
+    stream = iter(read)
     alphabet: list[str] = []
     if config.kind != "word":
-        alphabet, rare = count_characters(texts(), normalizer, min(ALPHABET, config.vocab_size // 3))
+        alphabet, rare = count_characters(iter(read), normalizer, min(ALPHABET, config.vocab_size // 3))
         stream = (text.translate(rare) for text in stream) if rare else stream
     affixed = [AFFIXES[config.kind].format(c) for c in alphabet] if config.kind in AFFIXES else []
     model, trainer = _algorithm(config, alphabet, [PAD, UNKNOWN, *affixed])
@@ -47,6 +50,24 @@ def train_vocabulary(config: TokenizerConfig, texts: Callable[[], Iterator[str]]
         made["model"]["vocab"] = pieces[:2] + learned
     text = json.dumps(made, ensure_ascii=False, indent=1)
     return Vocabulary(text, pad_id=0, unknown_id=1)
+
+
+def sampled(texts: Iterable[str], most: int) -> list[str]:
+    """All of the texts, or a random half, quarter and so on that has `most` characters at most; the same every time."""
+    random, share = Random(0), 1.0
+    kept: list[tuple[float, str]] = []
+    held = 0
+    for text in texts:
+        place = random.random()
+        if place >= share:
+            continue
+        kept.append((place, text))
+        held += len(text)
+        while held > most and len(kept) > 1:
+            share /= 2
+            kept = [one for one in kept if one[0] < share] or [min(kept)]
+            held = sum(len(one) for _, one in kept)
+    return [text for _, text in kept]
 
 
 def _algorithm(config: TokenizerConfig, alphabet: list[str], special: list[str]) -> tuple[Any, Any]:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from functools import cached_property
-from itertools import pairwise
+from itertools import chain, pairwise
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,7 @@ from attnpred.errors import UserError
 from attnpred.files import named, read_json, write_json
 from attnpred.machine import hub
 from attnpred.modalities.text.tokenizer_check import check, check_added, is_panic, panics_told
+from attnpred.modalities.text.word_cache import WordCache
 
 TOKENIZER_FILE, VOCABULARY_FILE, IDS_FILE, OFFSETS_FILE = "tokenizer.json", "vocabulary.json", "ids.bin", "offsets.bin"
 CHUNK = 2**16  # rows worked on at once
@@ -33,7 +34,8 @@ _BREAK = re.compile(r"<br\s*/?>", re.IGNORECASE)
 
 def clean(text: str, strip_html: bool) -> str:
     """What the tokenizer gets: valid Unicode, which a shell's arguments need not be, and no HTML where so asked."""
-    text = text.encode("utf-8", "replace").decode("utf-8")
+    if not text.isascii():
+        text = text.encode("utf-8", "replace").decode("utf-8")
     return html.unescape(_BREAK.sub("\n", text)) if strip_html else text
 
 
@@ -82,9 +84,16 @@ class Vocabulary:
 
     def ids(self, texts: list[str]) -> list[list[int]]:
         """Token ids without special tokens; an empty text becomes one unknown token."""
+        found = self._encode(texts) if self._words is None else self._words.ids(texts)
+        return [ids or [self.unknown_id] for ids in found]
+
+    @cached_property
+    def _words(self) -> WordCache | None:
+        return WordCache(self.tokenizer, self._encode) if WordCache.fits(self.tokenizer) else None
+
+    def _encode(self, texts: list[str]) -> list[list[int]]:
         with panics_told():
-            encoded = self.tokenizer.encode_batch_fast(texts, add_special_tokens=False)
-        return [e.ids or [self.unknown_id] for e in encoded]
+            return [e.ids for e in self.tokenizer.encode_batch_fast(texts, add_special_tokens=False)]
 
     def ids_and_spans(self, texts: list[str]) -> list[tuple[list[int], list[tuple[int, int]]]]:
         """`ids`, and where in its text each token begins and ends; the unknown token of an empty text is nowhere."""
@@ -236,8 +245,8 @@ def write_tokens(
             else:
                 encoded, spans = map(list, zip(*vocabulary.ids_and_spans(together), strict=True))
                 append_evidence(directory, np.concatenate(evidence.on_tokens(marks, together, spans)))
-            file.write(np.concatenate([np.array(tokens, dtype) for tokens in encoded]).tobytes())
-            ends = end + np.cumsum([len(tokens) for tokens in encoded], dtype=np.int64)
+            file.write(np.fromiter(chain.from_iterable(encoded), dtype).tobytes())
+            ends = end + np.cumsum(list(map(len, encoded)), dtype=np.int64)
             offsets.write(ends.tobytes())
             end = int(ends[-1])
             targets.add(target_columns, usable)

@@ -1,6 +1,6 @@
 """Data of words: its options and the dataset."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
@@ -16,8 +16,9 @@ from attnpred.console.say import counted
 from attnpred.contracts import Batch
 from attnpred.data.batching import Integers
 from attnpred.errors import BadRow, UserError
-from attnpred.modalities.text.data import CHUNK, Rows, TextData, TextDataConfig
+from attnpred.modalities.text.data import TextData, TextDataConfig
 from attnpred.modalities.text.reader import TextReader
+from attnpred.modalities.text.rows import CHUNK, Rows
 from attnpred.modalities.text.tokens import TokenStore, clean, write_tokens
 from attnpred.modalities.words.batch import WordsSpec
 from attnpred.modalities.words.reader import WordsReader
@@ -120,6 +121,6 @@ class WordsData(TextData):
             return UserError(f"{column}: holds {type(words).__name__} values; choose a column of lists of words")
         return BadRow(f"{column}: row {row} of {place} {wrong}; mend it, or set data.on_bad_row=skip", row)
 
-    def _train_texts(self) -> Callable[[], Iterator[str]]:
-        stream: Callable[[], Iterator[Any]] = super()._train_texts()
-        return lambda: (" ".join(words) for words in stream())
+    def _train_texts(self) -> Iterator[str]:
+        rows: Iterator[Any] = super()._train_texts()
+        return (" ".join(words) for words in rows)

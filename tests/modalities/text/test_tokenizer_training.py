@@ -10,7 +10,7 @@ import pytest
 from attnpred.config.data_options import TokenizerConfig
 from attnpred.config.schema import build
 from attnpred.errors import UserError
-from attnpred.modalities.text.tokenizer_training import train_vocabulary
+from attnpred.modalities.text.tokenizer_training import sampled, train_vocabulary
 from tests.data.made import text_rows
 
 KINDS = ("wordpiece", "bpe", "unigram", "word")
@@ -20,7 +20,7 @@ TEXTS = [*text_rows(200)[0], *(f"rare{chr(0x4E00 + i)}é{chr(0x400 + i)}x word{i
 
 def train(kind, size=150, lowercase=True, texts=TEXTS):
     options = build(TokenizerConfig, {"kind": kind, "vocab_size": size, "lowercase": lowercase})
-    return train_vocabulary(options, lambda: iter(texts))
+    return train_vocabulary(options, texts)
 
 
 def tokens(vocabulary, text):
@@ -81,4 +81,14 @@ def test_errors_of_the_texts_are_their_own():
 
     options = build(TokenizerConfig, {"kind": "word", "vocab_size": 64, "lowercase": True})
     with pytest.raises(UserError, match="row 1 is bad"):
-        train_vocabulary(options, broken)
+        train_vocabulary(options, broken())
+
+
+def test_of_many_characters_a_random_share_is_learned_from():
+    texts = [str(number) * 10 for number in range(1000)]
+    assert sampled(texts, 10**6) == texts
+    some = sampled(texts, 5000)
+    assert 2000 < sum(map(len, some)) <= 5000
+    assert some == sampled(iter(texts), 5000) == [text for text in texts if text in set(some)]
+    assert 0.3 < sum(int(text) % 2 for text in some) / len(some) < 0.7
+    assert len(sampled(["a" * 100, "b" * 100], 10)) == 1
