@@ -70,10 +70,13 @@ class DataConfig:
         "Column whose values name each row's split, where the source has one split alone.", default=None
     )
     group_column: str | None = option(
-        "Column of what must not be on both sides of a carving, such as the patient.", default=None
+        "Column of what must not be on both sides of train, validation and test, such as the patient. Parts are carved "
+        "by it; splits of the source's own are held against it.",
+        default=None,
     )
     time_column: str | None = option(
-        "Column of numbers or dates: train is carved from the earliest rows, then come validation and test.",
+        "Column of numbers or dates: train has the earliest rows, then come validation and test. Parts are carved by "
+        "it; splits of the source's own are held against it.",
         default=None,
     )
     folds: int | None = option(

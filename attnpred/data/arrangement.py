@@ -1,8 +1,10 @@
 """Groups and times of a split's rows, as columns hold them: read once, and kept beside what is prepared."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +13,7 @@ from numpy.typing import NDArray
 
 from attnpred.config.options import DataConfig
 from attnpred.data.splits import Arrangement
+from attnpred.data.store import digest
 from attnpred.errors import BadRow, UserError
 
 VERSION = 1  # raised when the code makes other files of the same input
@@ -24,10 +27,17 @@ def column_of(config: DataConfig) -> dict[str, str]:
     return {option: column for option, column in named.items() if column is not None}
 
 
-def collected(config: DataConfig, chunks: Iterator[list[list[Any]]], place: str) -> NDArray[Any]:
-    """The column of `column_of` as numbers; `place` names the split."""
+def collected(
+    config: DataConfig, chunks: Iterator[list[list[Any]]], place: str, *, everywhere: bool = False
+) -> NDArray[Any]:
+    """The column of `column_of` as numbers; `place` names the split.
+
+    Groups are numbered as they come, or by what they are called, which is the same number `everywhere`.
+    """
     ((option, column),) = column_of(config).items()
-    number = _numbered() if config.group_column is not None else _moment
+    number: Any = _moment
+    if config.group_column is not None:
+        number = _digest if everywhere else _numbered()
     found: list[NDArray[Any]] = []
     start = 0
     for (values,) in chunks:
@@ -46,12 +56,65 @@ def collected(config: DataConfig, chunks: Iterator[list[list[Any]]], place: str)
     return np.concatenate(found)
 
 
+@dataclass(frozen=True)
+class Side:
+    """Rows of the part `split`, as they are numbered in the source's split `name`, and what binds or orders them."""
+
+    split: str
+    name: str
+    rows: NDArray[Any]
+    numbers: NDArray[Any]  # a row's, as `collected` gives them everywhere
+
+    def known(self) -> NDArray[Any]:
+        """Places in `rows` of those that have a group or time."""
+        missing = self.numbers < 0 if self.numbers.dtype.kind == "i" else np.isnan(self.numbers)
+        return np.flatnonzero(~missing)
+
+    def row(self, place: int) -> str:
+        return f"row {int(self.rows[place])} of {self.name}"
+
+
+def require_apart(config: DataConfig, sides: Sequence[Side]) -> None:
+    """Raises where a group is in two parts, or where a part of later rows does not come later."""
+    for earlier, later in combinations(sides, 2):
+        if config.group_column is not None:
+            _require_other_groups(config, earlier, later)
+        else:
+            _require_later(config, earlier, later)
+
+
+def _require_other_groups(config: DataConfig, one: Side, other: Side) -> None:
+    again = other.known()[np.isin(other.numbers[other.known()], one.numbers)]
+    if not len(again):
+        return
+    count = len(np.unique(other.numbers[again]))
+    twin = int(np.flatnonzero(one.numbers == other.numbers[again[0]])[0])
+    raise UserError(
+        f"data.group_column={config.group_column}: {count:,} group{'s' * (count != 1)} of {other.split} "
+        f"{'is' if count == 1 else 'are'} in {one.split} too ({other.row(again[0])} and {one.row(twin)} are of one); "
+        f"move the rows, or set data.group_column=null"
+    )
+
+
+def _require_later(config: DataConfig, earlier: Side, later: Side) -> None:
+    before, after = earlier.known(), later.known()
+    if not len(before) or not len(after):
+        return
+    last, first = before[earlier.numbers[before].argmax()], after[later.numbers[after].argmin()]
+    if earlier.numbers[last] >= later.numbers[first]:
+        raise UserError(
+            f"data.time_column={config.time_column}: {earlier.split} does not lie before {later.split} "
+            f"({earlier.row(last)} is not before {later.row(first)}); move the rows, or set data.time_column=null"
+        )
+
+
 def write(directory: Path, values: NDArray[Any]) -> None:
     np.save(directory / FILE, values)
 
 
-def read(directory: Path, config: DataConfig) -> Arrangement:
-    return arranged(np.load(directory / FILE, allow_pickle=False), config)
+def read(directory: Path) -> NDArray[Any]:
+    found: NDArray[Any] = np.load(directory / FILE, allow_pickle=False)
+    return found
 
 
 def arranged(values: NDArray[Any], config: DataConfig) -> Arrangement:
@@ -62,15 +125,23 @@ def arranged(values: NDArray[Any], config: DataConfig) -> Arrangement:
 def _numbered() -> Any:
     """Numbers groups in the order in which they come; -1 where there is none."""
     seen: dict[Any, int] = {}
+    return lambda value: seen.setdefault(value, len(seen)) if _is_group(value) else -1
 
-    def number(value: Any) -> int:
-        if value is None or value == "" or (isinstance(value, float) and math.isnan(value)):
-            return -1
-        if not isinstance(value, str | int | float | date):
-            raise ValueError(f"holds {type(value).__name__} values, which are no names of groups")
-        return seen.setdefault(value, len(seen))
 
-    return number
+def _digest(value: Any) -> int:
+    """A group's number by what it is called, which is 0 or more; -1 where there is none."""
+    if not _is_group(value):
+        return -1
+    name = str(int(value) if isinstance(value, float) and value.is_integer() else value)
+    return digest([name.encode("utf-8", "surrogatepass")]) >> 1
+
+
+def _is_group(value: Any) -> bool:
+    if value is None or value == "" or (isinstance(value, float) and math.isnan(value)):
+        return False
+    if not isinstance(value, str | int | float | date):
+        raise ValueError(f"holds {type(value).__name__} values, which are no names of groups")
+    return True
 
 
 def _moment(value: Any) -> float:

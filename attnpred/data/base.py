@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from attnpred.config.options import DataConfig
 from attnpred.console.say import say
 from attnpred.contracts import InputSpec, TargetSpec
-from attnpred.data import arrangement, cache
+from attnpred.data import arrangement, cache, oddities
 from attnpred.data.batching import BatchLoader
 from attnpred.data.evidence import EvidenceColumn
 from attnpred.data.oddities import Part
@@ -191,17 +191,41 @@ class Data(ABC, Generic[C, R, S]):
         if not columns or name != self.config.train_split or not carving(self.config):
             return ANYHOW
         if name not in self._arrangements:
-
-            def build(directory: Path) -> None:
-                chunks = self.source.chunks(name, option, columns, arrangement.CHUNK)
-                arrangement.write(directory, arrangement.collected(self.config, chunks, f"{option}={name}"))
-
-            skipping = {} if self.config.on_bad_row == "fail" else {"on_bad_row": "skip"}
-            key = {"version": arrangement.VERSION, "options": list(columns), **skipping}
-            what = f"{next(iter(columns.values()))} of split {name}"
-            place = self._entry("arrangement", (name, option), columns, key, what, build)
-            self._arrangements[name] = arrangement.read(place, self.config)
+            self._arrangements[name] = arrangement.arranged(self._numbers(name, option), self.config)
         return self._arrangements[name]
+
+    def _numbers(self, name: str, option: str, *, everywhere: bool = False) -> NDArray[Any]:
+        """What binds or orders the rows of the source's split `name`, a number each; see `arrangement.collected`."""
+        columns = arrangement.column_of(self.config)
+
+        def build(directory: Path) -> None:
+            chunks = self.source.chunks(name, option, columns, arrangement.CHUNK)
+            found = arrangement.collected(self.config, chunks, f"{option}={name}", everywhere=everywhere)
+            arrangement.write(directory, found)
+
+        skipping = {} if self.config.on_bad_row == "fail" else {"on_bad_row": "skip"}
+        alike = {"everywhere": True} if everywhere and self.config.group_column is not None else {}
+        key = {"version": arrangement.VERSION, "options": list(columns), **skipping, **alike}
+        what = f"{next(iter(columns.values()))} of split {name}"
+        return arrangement.read(self._entry("arrangement", (name, option), columns, key, what, build))
+
+    def check(self) -> None:
+        """Raises where the parts do not fit one another, and tells of likely faults, before training."""
+        self._check_apart()
+        oddities.tell(list(self.parts()))
+
+    def _check_apart(self) -> None:
+        """Raises where what a column binds or orders is not so over the splits that the source itself has."""
+        places = {split: source_split(self.config, split) for split in SPLITS}
+        if not arrangement.column_of(self.config) or len({name for name, _ in places.values()}) == 1:
+            return
+        sides = []
+        for split, (name, option) in places.items():
+            numbers = self._numbers(name, option, everywhere=True)
+            streamed = split == "train" and self.config.streams()
+            rows = np.arange(len(numbers)) if streamed else self._rows_of(split)[1]
+            sides.append(arrangement.Side(split, name, rows, numbers[rows]))
+        arrangement.require_apart(self.config, sides)
 
     def _part(self, split: Split) -> tuple[S, Rows, NDArray[Any]]:
         """The store that holds `split`, which of its rows, and their targets in the model's terms."""

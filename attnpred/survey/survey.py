@@ -53,6 +53,7 @@ def survey(understood: Understood) -> dict[str, Any]:
     if seen.targets and not seen.refused:
         try:
             parts = list(seen.parts())
+            seen.check_apart(parts)
         except UserError as error:
             story["refused"] = str(error)
         else:
@@ -174,8 +175,19 @@ class Seen:
         columns = arrangement.column_of(self.data)
         if not columns or name != self.data.train_split or not carving(self.data):
             return ANYHOW
-        chunks = self.source.chunks(name, option, columns, arrangement.CHUNK)
-        return arrangement.arranged(arrangement.collected(self.data, chunks, f"{option}={name}"), self.data)
+        return arrangement.arranged(self._numbers(name, option), self.data)
+
+    def _numbers(self, name: str, option: str, *, everywhere: bool = False) -> NDArray[Any]:
+        chunks = self.source.chunks(name, option, arrangement.column_of(self.data), arrangement.CHUNK)
+        return arrangement.collected(self.data, chunks, f"{option}={name}", everywhere=everywhere)
+
+    def check_apart(self, parts: list[Part]) -> None:
+        """As training does, over the splits that the source itself has."""
+        if not arrangement.column_of(self.data) or len({part.name for part in parts}) == 1:
+            return
+        numbers = {part.name: self._numbers(part.name, part.place.partition("=")[0], everywhere=True) for part in parts}
+        sides = [arrangement.Side(part.split, part.name, part.rows, numbers[part.name][part.rows]) for part in parts]
+        arrangement.require_apart(self.data, sides)
 
     def pairs(self, parts: list[Part]) -> Iterator[dict[str, Any]]:
         """Equal and nearly equal rows: how many, on both sides of a part's border, and with different targets."""

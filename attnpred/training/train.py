@@ -18,7 +18,7 @@ from attnpred.console import tables
 from attnpred.console.say import say
 from attnpred.console.secrets import shown
 from attnpred.contracts import ModelSpec
-from attnpred.data import columns, oddities
+from attnpred.data import columns
 from attnpred.data.batching import FewBatches
 from attnpred.errors import Interrupted, Pruned, Theirs, UserError
 from attnpred.files import tidy, unwritable, write_json
@@ -61,7 +61,7 @@ def launch(config: Config, overrides: list[str], directory: str | None = None, l
     if config.resume == "auto" and (begun := Run.unfinished(config, directory)) is not None:
         return resume(begun, lead)
     parts = prepare(config)
-    oddities.tell(list(parts[0].parts()))
+    parts[0].check()
     run = Run.create(config, overrides, directory)
     say(f"run: {run.path}")
     with _writable(run), run.held():

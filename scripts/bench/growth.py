@@ -93,7 +93,7 @@ MEASURES = {
     "width": Measure(STEP, lambda s: [text_step(s, width=width) for width in s.widths]),
     "depth": Measure(STEP, lambda s: [text_step(s, depth=depth) for depth in s.depths]),
     "rows": Measure(
-        ("growth_rows:write", "growth_rows:prepare", "growth_rows:open_prepared"),
+        ("growth_rows:write", "growth_rows:prepare", "growth_rows:open_prepared", "growth_rows:stream"),
         lambda s: [{"rows": rows, "words": s.words} for rows in s.rows],
     ),
     "processes": Measure(

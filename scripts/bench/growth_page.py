@@ -156,7 +156,17 @@ def rows(curve: Curve) -> list[str]:
     ]
     if len(curve.points) > 1:
         said.append(each_row(*curve.points[-2:]))
-    return [f"Texts of {curve.held()['words']} words.", "", *table(head, body), "", *(f"- {line}" for line in said)]
+    lines = [f"Texts of {curve.held()['words']} words.", "", *table(head, body), "", *(f"- {line}" for line in said)]
+    return [*lines, *batches(curve)]
+
+
+def batches(curve: Curve) -> list[str]:
+    """How fast rows come in batches, prepared and streamed."""
+    head = ["rows", "prepared, rows/s", "streamed, rows/s", "counting before, s", "streaming, peak MiB"]
+    cells = [("read_rate", 1.0), ("stream_rate", 1.0), ("stream_open_seconds", 1.0), ("stream_bytes", 1 / MIB)]
+    points = [point for point in curve.points if "stream_rate" in point.measured[0]]
+    body = [[f"{point.at['rows']:,}", *(point.shown(*cell) for cell in cells)] for point in points]
+    return ["", "In batches, as training takes them:", "", *table(head, body)] if body else []
 
 
 def each_row(earlier: Point, later: Point) -> str:

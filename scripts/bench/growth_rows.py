@@ -14,6 +14,8 @@ from scripts.bench import growth_peak, ours, timing
 OVERRIDES = ["model=transformer", "data=imdb"]
 DISTINCT = 1000  # rows that are repeated, so that the vocabulary is the same at every size
 SMALL, LARGE = "small", "large"
+READ = 500_000  # rows at most that are read in batches, to time them
+STREAMED = ["data.stream=true", "data.val_split=train", "data.test_split=train"]
 
 
 def write(directory: str, *, rows: int, words: int) -> dict[str, float]:
@@ -84,15 +86,40 @@ def open_prepared(directory: str, *, rows: int, words: int) -> dict[str, float]:
         "open_bytes": opened_bytes,
         "batch_seconds": timing.now() - opened,
         "batch_bytes": growth_peak.added(before),
+        "read_rate": rate(batches),
     }
+
+
+def stream(directory: str, *, rows: int, words: int) -> dict[str, float]:
+    """Without preparing; opening counts the rows."""
+    settle()
+    next(iter(loader(directory, SMALL, *STREAMED)))
+    before, start = growth_peak.before(), timing.now()
+    batches = loader(directory, LARGE, *STREAMED)
+    opened = timing.now()
+    return {
+        "stream_open_seconds": opened - start,
+        "stream_rate": rate(batches),
+        "stream_bytes": growth_peak.added(before),
+    }
+
+
+def rate(batches: Any) -> float:
+    """Rows a second, in batches as training takes them."""
+    start, count = timing.now(), 0
+    for batch in batches:
+        count += len(batch)
+        if count >= READ:
+            break
+    return count / (timing.now() - start)
 
 
 def cache(directory: str, name: str) -> Path:
     return Path(directory, f"{name}-prepared")
 
 
-def loader(directory: str, name: str) -> Any:
+def loader(directory: str, name: str, *overrides: str) -> Any:
     """As a launch makes it; what is not prepared yet is prepared."""
-    places = [f"data.source={directory}/{name}", f"data.cache_dir={cache(directory, name)}"]
+    places = [f"data.source={directory}/{name}", f"data.cache_dir={cache(directory, name)}", *overrides]
     config: Config = compose.compose([*OVERRIDES, *places])
     return ours.prepared(config).loader("train", seed=config.seed)

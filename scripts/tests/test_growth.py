@@ -145,6 +145,13 @@ def test_bytes_a_row_are_those_between_two_sizes(bytes_a_row, verdict):
     assert "the peak grows" not in "\n".join(growth_page.section("rows", curve(by_rows(30.0).points[0])))
 
 
+def test_batches_are_told_where_they_were_timed():
+    timed = {"read_rate": 5e4, "stream_rate": 2e4, "stream_open_seconds": 3.0, "stream_bytes": 2.0**21}
+    points = [Point(one.at, [{**one.measured[0], **timed}]) for one in by_rows(30.0).points]
+    assert "| 10,000 | 50,000 | 20,000 | 3 | 2 |" in "\n".join(growth_page.section("rows", curve(*points)))
+    assert "streamed" not in "\n".join(growth_page.section("rows", by_rows(30.0)))
+
+
 def test_processes_and_jobs_are_held_against_one():
     text = "\n".join(growth_page.section("processes", by_processes()))
     assert "- 2 processes together train 1.5 times as many examples a second as 1." in text

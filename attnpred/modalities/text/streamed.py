@@ -57,8 +57,18 @@ class TextStream:
         chunks = self._data.source.chunks(*self._train, self._data._target_columns(), CHUNK)
         collector = self._data._collector(*self._train)
         collector.add(next(in_blocks(chunks, self._data.config.stream_buffer)))
-        stored = collector.finish()
-        found: TargetSpec = self._data.target.spec(stored, np.flatnonzero(self._data.target.usable(stored)))
+        stored, target = collector.finish(), self._data.target
+        rows = np.flatnonzero(target.usable(stored))
+        found: TargetSpec = target.spec(stored, rows)
+        if len(rows):
+            place = f"the first {len(stored.values):,} rows of {self._place}"
+            try:
+                target.check_varied(target.adapted(stored, rows, found, place), found, place)
+            except UserError as error:
+                raise UserError(
+                    f"{error}; or shuffle the rows: only data.stream_buffer={self._data.config.stream_buffer} of them "
+                    "are shuffled together"
+                ) from None
         return found
 
     def _read(self, start: int) -> Iterator[Columns]:

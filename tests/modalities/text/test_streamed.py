@@ -108,6 +108,16 @@ def test_a_stream_is_not_carved(reviews, tmp_path):
         text_data(config).loader("train")
 
 
+def test_rows_in_the_order_of_their_labels_are_refused(reviews, tmp_path):
+    texts, labels = text_rows(90, seed=0)
+    in_order = sorted(zip(texts, [("bad", "good")[label] for label in labels], strict=True), key=lambda row: row[1])
+    write(reviews / "train.csv", *zip(*in_order, strict=True))
+    said = r"the first 32 rows of data\.train_split=train: every row has the label bad.*data\.stream_buffer=32"
+    with pytest.raises(UserError, match=said):
+        _ = streamed(reviews, tmp_path / "cache").target_spec
+    assert streamed(reviews, tmp_path / "cache", stream_buffer=90).target_spec.classes == ("bad", "good")
+
+
 def test_a_bad_row_is_named_by_its_number(reviews, tmp_path):
     texts, labels = text_rows(90, seed=0)
     named = [("bad", "good")[label] for label in labels]
