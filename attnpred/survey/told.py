@@ -99,8 +99,13 @@ def _doubts(found: dict[str, Any]) -> str:
     rows = [["row", "label", "answer", "", "input"]]
     for one in found["shown"]:
         names = [tables.printable(one[key]) for key in ("label", "answer")]
-        rows.append([one["row"], *names, f"{one['chance']:.0%}", one["input"]])
+        rows.append([one["row"], *names, sureness(one), one["input"]])
     return head if len(rows) == 1 else f"{head}\n{tables.align(rows)}"
+
+
+def sureness(doubt: dict[str, Any]) -> str:
+    """How sure the answer is that is put in the data's place, or how far off the data are."""
+    return f"{doubt['chance']:.0%}" if doubt["off"] is None else f"{doubt['off']:.1f} times the usual error"
 
 
 def _end(story: dict[str, Any]) -> str:

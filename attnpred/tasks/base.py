@@ -1,8 +1,8 @@
 """What a task owns: its target, the shape of its answer, loss, metrics, and how an answer is explained and shown."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 import numpy as np
@@ -27,6 +27,18 @@ class Summary:
     order: float  # among right and among wrong answers, those with the most come first
     described: dict[str, Any]  # as `describe` gives it
     marks: list[tuple[str, str | None]] | None = None  # of each part with an answer, the answer and the truth
+
+
+@dataclass(frozen=True)
+class Claim:
+    """One thing that the data say of a row, and what an answer to that row says of it: a class, or a number."""
+
+    what: str  # of what, where a row has several: a label, a word, a number
+    given: str  # by the data
+    chances: Mapping[str, float] = field(default_factory=dict)  # of all that it could be
+    number: float | None = None  # by the data; it has no chances then
+    answer: float | None = None
+    word: int | None = None  # of the input, where it is about one
 
 
 class Task(ABC):
@@ -166,6 +178,14 @@ class Task(ABC):
                 )
             )
         return found
+
+    def kept(self, output: ModelOutput, batch: Batch) -> list[dict[str, Any]]:
+        """What predictions that are kept tell of each example beside `describe` and `truths`, for `claims`."""
+        return [{} for _ in range(len(batch))]
+
+    def claims(self, row: Mapping[str, Any]) -> list[Claim]:
+        """What may be wrong in the data, of one row of kept predictions; nothing where a task has not said."""
+        return []
 
     def names(self) -> list[str]:
         """The classes or labels that pages list; none where an answer is a number."""

@@ -16,7 +16,7 @@ from attnpred.config.schema import Invalid, option
 from attnpred.contracts import AnswerSpec, Batch, ModelOutput, pick
 from attnpred.data.class_target import Classes, ClassTarget
 from attnpred.errors import UserError
-from attnpred.tasks.base import Task, known, listed_weights
+from attnpred.tasks.base import Claim, Task, known, listed_weights
 from attnpred.tasks.class_report import per_class, table
 
 
@@ -164,6 +164,9 @@ class Classification(Task):
         if "label" not in batch.targets:
             return [None] * len(batch)
         return [self.spec.classes[number] for number in batch.targets["label"].tolist()]
+
+    def claims(self, row: Mapping[str, Any]) -> list[Claim]:
+        return [] if row["true"] is None else [Claim("", row["true"], row["probabilities"])]
 
     def names(self) -> list[str]:
         return list(self.spec.classes)

@@ -15,7 +15,7 @@ from attnpred.config.schema import option
 from attnpred.contracts import AnswerSpec, Batch, ModelOutput, pick
 from attnpred.data.labels_target import LabelSet, LabelsTarget
 from attnpred.errors import UserError
-from attnpred.tasks.base import Task, known, listed_weights
+from attnpred.tasks.base import Claim, Task, known, listed_weights
 from attnpred.tasks.class_report import report, table
 from attnpred.tasks.collected import Collected
 
@@ -143,6 +143,18 @@ class Multilabel(Task):
             return [None] * len(batch)
         rows = (batch.targets["labels"] > 0.5).tolist()
         return [self._words([n for n, has in zip(self.spec.labels, row, strict=True) if has]) for row in rows]
+
+    def kept(self, output: ModelOutput, batch: Batch) -> list[dict[str, Any]]:
+        rows = (known(batch, "labels") > 0.5).tolist()
+        return [{"given": [n for n, has in zip(self.spec.labels, row, strict=True) if has]} for row in rows]
+
+    def claims(self, row: Mapping[str, Any]) -> list[Claim]:
+        """Each label by itself: it is there, or it is not."""
+        found = []
+        for name, chance in row["probabilities"].items():
+            chances = {name: chance, f"not {name}": 1 - chance}
+            found.append(Claim(name, name if name in row["given"] else f"not {name}", chances))
+        return found
 
     def _words(self, labels: Sequence[str]) -> str:
         return ", ".join(labels) or "none"

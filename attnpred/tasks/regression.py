@@ -14,7 +14,7 @@ from attnpred.config.schema import option
 from attnpred.console.tables import align, number, printable
 from attnpred.contracts import AnswerSpec, Batch, ModelOutput, pick
 from attnpred.data.number_target import Numbers, NumberTarget
-from attnpred.tasks.base import Task, known
+from attnpred.tasks.base import Claim, Task, known
 from attnpred.tasks.collected import Collected
 
 DIGITS = ".4g"  # of a number in words
@@ -123,6 +123,14 @@ class Regression(Task):
         if "numbers" not in batch.targets:
             return [None] * len(batch)
         return [self._words(row) for row in self._in_unit(batch.targets["numbers"]).tolist()]
+
+    def kept(self, output: ModelOutput, batch: Batch) -> list[dict[str, Any]]:
+        rows = self._in_unit(known(batch, "numbers")).tolist()
+        return [{"given": dict(zip(self.spec.names, row, strict=True))} for row in rows]
+
+    def claims(self, row: Mapping[str, Any]) -> list[Claim]:
+        given, answers = row["given"], row["numbers"]
+        return [Claim(name, f"{given[name]:g}", number=given[name], answer=answers[name]) for name in given]
 
     def wrong(self, described: dict[str, Any], batch: Batch, row: int) -> bool:
         """More than a standard deviation apart, in any number."""

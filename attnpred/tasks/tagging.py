@@ -15,7 +15,7 @@ from attnpred.contracts import AnswerSpec, Batch, ModelOutput, pick_of
 from attnpred.data.tags_target import OUTSIDE, Tags, TagsTarget
 from attnpred.models.chain import best_path
 from attnpred.tasks import entities, tag_words
-from attnpred.tasks.base import Task, known, listed_weights
+from attnpred.tasks.base import Claim, Task, known, listed_weights
 from attnpred.tasks.class_report import report, table
 
 
@@ -181,6 +181,22 @@ class Tagging(Task):
         if "tags" not in batch.targets:
             return [None] * len(batch)
         return [tag_words.words_for([{"tag": s.type} for s in row]) for row in self._true_spans(batch.targets["tags"])]
+
+    def kept(self, output: ModelOutput, batch: Batch) -> list[dict[str, Any]]:
+        tags = known(batch, "tags")
+        chances = output.answer.float().softmax(-1)
+        return [
+            {"given": [self.spec.tags[tag] for tag in row[row >= 0].tolist()], "chances": own[row >= 0].tolist()}
+            for row, own in zip(tags, chances, strict=True)
+        ]
+
+    def claims(self, row: Mapping[str, Any]) -> list[Claim]:
+        """Of each word that was read."""
+        words = zip(row["read"], row["given"], row["chances"], strict=True)
+        return [
+            Claim(f"word {number}", tag, dict(zip(self.spec.tags, own, strict=True)), word=number)
+            for number, tag, own in words
+        ]
 
     def wrong(self, described: dict[str, Any], batch: Batch, row: int) -> bool:
         """True where any span is missing, wrong or too much."""

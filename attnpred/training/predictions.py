@@ -30,8 +30,12 @@ def predictions(run: Run, config: Config, data: Any, chosen: Chosen) -> Iterator
         for batch in islice(data.loader(part), config.trainer.limit_batches):
             with torch.inference_mode(), chosen.autocast():
                 output = answered(model, batch.to(chosen.device_type), mirror=config.data.mirrors())
-            rows = zip(batch.ids.tolist(), task.truths(batch), task.describe(output), strict=True)
-            yield [{"part": part, "split": split, "row": row, "true": true, **told} for row, true, told in rows]
+            told = zip(task.describe(output), task.kept(output, batch), strict=True)
+            rows = zip(batch.ids.tolist(), task.truths(batch), told, strict=True)
+            yield [
+                {"part": part, "split": split, "row": row, "true": true, **described, **further}
+                for row, true, (described, further) in rows
+            ]
 
 
 def keep(run: Run, config: Config, data: Any, chosen: Chosen) -> None:
@@ -40,13 +44,10 @@ def keep(run: Run, config: Config, data: Any, chosen: Chosen) -> None:
     import pyarrow.parquet as pq
 
     draft = run.path / f".{FILE}.part"
-    writer = None
-    for rows in predictions(run, config, data, chosen):
-        table = pa.Table.from_pylist(rows, None if writer is None else writer.schema)
-        writer = writer or pq.ParquetWriter(draft, table.schema)
-        writer.write_table(table)
-    if writer is not None:
-        writer.close()
+    # a batch without a span does not say what one is made of: types are known when all are there
+    tables = [pa.Table.from_pylist(rows) for rows in predictions(run, config, data, chosen)]
+    if tables:
+        pq.write_table(pa.concat_tables(tables, promote_options="permissive"), draft)
         draft.replace(run.path / FILE)
 
 

@@ -192,8 +192,9 @@ class TokenStore(Store):
         super().__init__(directory)
         self._texts: int = self.about["texts"]  # a row
         with named(directory):
-            self._ids = np.memmap(directory / IDS_FILE, self.about["dtype"], mode="r")
-            self._offsets = np.memmap(directory / OFFSETS_FILE, np.int64, mode="r")
+            # as plain arrays: a memmap's own slices take several times as long to make
+            self._ids = np.memmap(directory / IDS_FILE, self.about["dtype"], mode="r").view(np.ndarray)
+            self._offsets = np.memmap(directory / OFFSETS_FILE, np.int64, mode="r").view(np.ndarray)
         self._evidence = stored_evidence(directory, (self._ids.size,), np.bool_)
 
     def lengths(self, rows: Rows) -> NDArray[np.uint32]:

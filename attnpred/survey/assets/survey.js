@@ -65,7 +65,7 @@ function showDoubts() {
   byId("doubts").hidden = !found;
   if (!found) return;
   byId("doubts").append(make("p", {}, `${whole(found.doubted)} of ${plural(found.rows, "row")} that ${plural(found.runs.length, "run")} did not train on.`));
-  const rows = found.shown.map((one) => [one.row, one.label, one.answer, `${Math.round(100 * one.chance)} %`, one.input]);
+  const rows = found.shown.map((one) => [one.row, one.label, one.answer, one.said, one.input]);
   if (rows.length) byId("doubts").append(table("labels in doubt", ["row", "label", "answer", "sure", "input"], rows));
 }
 
