@@ -7,10 +7,11 @@ from pathlib import Path
 from attnpred.config.options import DataConfig
 from attnpred.data import card, formats
 from attnpred.data.builtin_source import BUILTIN, BuiltinSource
+from attnpred.data.dataset_source import DatasetSource
 from attnpred.data.file_source import FileSource
 from attnpred.data.folder_source import FolderSource, class_folders
 from attnpred.data.places import refuse_place
-from attnpred.data.sources import DatasetSource, Source, refuse_rows
+from attnpred.data.sources import Source, refuse_rows
 from attnpred.data.split_column import SplitColumn
 from attnpred.errors import UserError
 from attnpred.files import path_of

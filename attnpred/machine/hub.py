@@ -51,13 +51,13 @@ def absent(name: str, *, place: str) -> UserError:
     )
 
 
-def require(name: str, revision: str | None, *, place: str, kind: str) -> None:
-    """Asks the hub once for `name`, or raises: the libraries themselves go on trying for minutes without a network."""
+def require(name: str, revision: str | None, *, place: str, kind: str) -> str:
+    """The commit of `name` on the hub, which is asked once, or raises: the libraries go on trying for minutes."""
     from huggingface_hub import HfApi
     from huggingface_hub.errors import HfHubHTTPError, HFValidationError, RepositoryNotFoundError, RevisionNotFoundError
 
     try:
-        HfApi().repo_info(name, repo_type=kind, revision=revision, timeout=PROBE_SECONDS)
+        return str(HfApi().repo_info(name, repo_type=kind, revision=revision, timeout=PROBE_SECONDS).sha)
     except RevisionNotFoundError as error:
         raise UserError(f"{place}={name}: the hub's {kind} has no revision {revision}; name another or null") from error
     except (RepositoryNotFoundError, HFValidationError) as error:

@@ -1,11 +1,17 @@
 """Where data is found, and what is said when it is not right."""
 
 import json
+from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
+from attnpred.data.tags_target import TagsTarget
 from attnpred.errors import UserError
+from attnpred.modalities.words.data import WordsData
 from tests.data.made import (
     image_config,
     image_data,
@@ -16,6 +22,7 @@ from tests.data.made import (
     text_data,
     text_rows,
 )
+from tests.data.test_real import shipped
 
 
 @pytest.fixture
@@ -74,6 +81,50 @@ def test_what_was_downloaded_once_needs_no_network(tmp_path, hub_calls, monkeypa
         assert sum(len(batch) for batch in data.loader("test")) == 40
     assert hub_calls == []
     fails(text_data, text_config("owner/made", tmp_path / "c", revision="0123"), "hub cannot be reached")
+
+
+def write_wnut(directory):
+    """As the hub's own Parquet copy lies on a branch of it: a folder a configuration, and in that a folder a split."""
+    tags = ["O", "B-person", "I-person", "B-location", "I-location"]
+    features = {
+        "id": {"dtype": "string", "_type": "Value"},
+        "tokens": {"feature": {"dtype": "string", "_type": "Value"}, "_type": "Sequence"},
+        "ner_tags": {"feature": {"names": tags, "_type": "ClassLabel"}, "_type": "Sequence"},
+    }
+    rows = {"id": ["0", "1", "2"] * 10, "tokens": [["Ann", "Lee", "slept"], ["Oslo", "!"], ["ok"]] * 10}
+    table = pa.table({**rows, "ner_tags": [[1, 2, 0], [3, 0], [0]] * 10})
+    table = table.replace_schema_metadata({"huggingface": json.dumps({"info": {"features": features}})})
+    for split in ("train", "validation", "test"):
+        (directory / "wnut_17" / split).mkdir(parents=True)
+        pq.write_table(table, directory / "wnut_17" / split / "0000.parquet")
+
+
+def test_a_branch_of_the_hub_is_asked_for_once(tmp_path, hub_calls, monkeypatch):
+    import datasets
+    import huggingface_hub
+
+    write_wnut(tmp_path / "wnut_17")
+    datasets.load_dataset(str(tmp_path / "wnut_17"))
+    (tmp_path / "hub/wnut_17").rename(tmp_path / "hub/leondz___wnut_17")
+    (commit,) = {file.parent.name for file in (tmp_path / "hub").rglob("dataset_info.json")}
+    config = shipped("wnut_17", cache_dir=str(tmp_path / "c"))
+    target = TagsTarget(["ner_tags"], "data.targets.tags")
+    with pytest.raises(UserError, match="hub cannot be reached"):
+        WordsData(config, target).loader("train")
+    assert not (tmp_path / "c").exists()
+    asked = []
+
+    def answers(self, name, *, revision, **options):
+        asked.append((name, revision))
+        return SimpleNamespace(sha=commit)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(huggingface_hub.HfApi, "repo_info", answers)
+        assert WordsData(config, target).target_spec.scheme == "bio"
+    found = WordsData(replace(config, batch_size=4), target)
+    assert found.target_spec.tags[:3] == ("O", "B-location", "I-location")
+    assert sum(len(batch) for batch in found.loader("val")) == 30
+    assert asked == [("leondz/wnut_17", "refs/convert/parquet")]
 
 
 @pytest.mark.parametrize(
