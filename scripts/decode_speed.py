@@ -21,7 +21,7 @@ import torch
 from PIL import Image
 
 from attnpred.files import write_json
-from attnpred.modalities.image.decoding import fitted, open_image
+from attnpred.modalities.image.decoding import read_image
 from attnpred.modalities.image.fit import Fit
 from scripts.kept import origin
 from scripts.readme import put
@@ -46,8 +46,7 @@ def photographs(size: tuple[int, int], count: int) -> list[bytes]:
 
 
 def ours(content: bytes) -> Any:
-    fit = Fit(SIDE, SIDE, "crop")
-    return fitted(open_image(io.BytesIO(content), fit), 3, fit)
+    return read_image(io.BytesIO(content), 3, Fit(SIDE, SIDE, "crop"))
 
 
 def torchvisions(content: bytes) -> Any:

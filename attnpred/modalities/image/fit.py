@@ -66,7 +66,7 @@ def _resized(pixels: Pixels, height: int, width: int) -> Pixels:
     import torch
     from torch.nn.functional import interpolate
 
-    given = torch.from_numpy(np.array(pixels))[None]
+    given = torch.from_numpy(pixels if pixels.flags.writeable else np.array(pixels))[None]
     return interpolate(given, (height, width), mode="bilinear", antialias=True)[0].numpy()
 
 

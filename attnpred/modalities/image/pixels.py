@@ -19,7 +19,7 @@ from attnpred.data.store import Store, digest, save_store
 from attnpred.data.targets import Collector
 from attnpred.errors import BadRow
 from attnpred.files import named
-from attnpred.modalities.image.decoding import Pixels, content, decode, fitted, open_image, path_in
+from attnpred.modalities.image.decoding import Pixels, content, decode, open_image, path_in, read_image
 from attnpred.modalities.image.fit import Fit
 
 PIXELS_FILE, FILES_FILE, OFFSETS_FILE = "pixels.bin", "files.bin", "offsets.bin"
@@ -75,7 +75,7 @@ class FileStore(Store):
 
     def _one(self, row: int, box: Any) -> Pixels:
         held = self._files[self._offsets[row] : self._offsets[row + 1]].tobytes()
-        return fitted(open_image(io.BytesIO(held), self._fit, box), self._channels, self._fit, box)
+        return read_image(io.BytesIO(held), self._channels, self._fit, box)
 
     def evidence(self, rows: Integers) -> None:
         return None

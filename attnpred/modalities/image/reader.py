@@ -17,7 +17,7 @@ from torch.nn import functional as F
 from attnpred.contracts import Attention, Batch
 from attnpred.errors import BadInput
 from attnpred.modalities.image.batch import ImageInput, ImageSpec
-from attnpred.modalities.image.decoding import Pixels, fitted, open_image
+from attnpred.modalities.image.decoding import Pixels, read_image
 from attnpred.modalities.image.fit import WAYS, Fit
 from attnpred.modalities.reader import Describe, Reader, Reading
 from attnpred.pages import pictures
@@ -71,7 +71,7 @@ class ImageReader(Reader[ImageSpec, ImageInput]):
     def _read(self, path: str) -> Pixels | str:
         """The file's pixels, or what is wrong with it."""
         try:
-            return fitted(open_image(path, self._fit), self.spec.channels, self._fit)
+            return read_image(path, self.spec.channels, self._fit)
         except (OSError, ValueError) as error:
             reason = "no such file" if isinstance(error, FileNotFoundError) else f"no image that can be read ({error})"
             return f"{path}: {reason}; give the path of an image file"
@@ -106,7 +106,7 @@ class ImageReader(Reader[ImageSpec, ImageInput]):
         """The image beside its map."""
         attention = np.array(answer["attention"])  # (height, width)
         height, width = answer["size"]
-        pixels = fitted(open_image(answer["input"], self._fit), 3, self._fit)
+        pixels = read_image(answer["input"], 3, self._fit)
         picture = pictures.image_grid(pixels[None], attention.reshape(1, -1), (height, width), [caption])
         return f'<br><img alt="the image, and beside it what decided" src="{_as_png(picture)}">'
 

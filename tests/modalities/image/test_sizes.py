@@ -13,7 +13,7 @@ from PIL import Image
 from attnpred.cli import main
 from attnpred.config.schema import Invalid
 from attnpred.errors import UserError
-from attnpred.modalities.image.decoding import as_pixels, fitted, in_colours, open_image
+from attnpred.modalities.image.decoding import as_pixels, fitted, in_colours, open_image, read_image
 from attnpred.modalities.image.fit import Fit, random_boxes
 from tests.data.made import image_config, image_data, make_image_source
 
@@ -64,6 +64,36 @@ def test_a_jpeg_is_decoded_no_larger_than_needed():
     assert (whole.size, small.size) == ((800, 600), (100, 75))
     one, other = (fitted(image, 3, Fit(60, 60, "crop")).astype(int) for image in (small, whole))
     assert np.abs(one - other).mean() < 4
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize(
+    ("mode", "options"),
+    [
+        ("RGB", {}),
+        ("RGB", {"progressive": True, "subsampling": 0}),
+        ("RGB", {"quality": 30, "restart_marker_rows": 2}),
+        ("L", {}),
+        ("CMYK", {}),
+    ],
+    ids=str,
+)
+def test_both_decoders_see_the_same(mode, options, channels):
+    noise = np.random.default_rng(0).integers(0, 256, (15, 20, 3), np.uint8)
+    file = io.BytesIO()
+    Image.fromarray(noise).resize((201, 151)).convert(mode).save(file, "jpeg", **options)
+    for fit, box in ((Fit(120, 120, "crop"), None), (Fit(110, 150, "pad"), None), (Fit(90, 90), (0.1, 0.2, 0.6, 0.9))):
+        expected = fitted(open_image(io.BytesIO(file.getvalue()), fit, box), channels, fit, box)
+        assert np.array_equal(read_image(io.BytesIO(file.getvalue()), channels, fit, box), expected)
+
+
+@pytest.mark.parametrize("kept", [0.3, 0.9])
+def test_half_of_a_jpeg_is_told_alike_by_both_decoders(kept, tmp_path):
+    file = tmp_path / "half.jpg"
+    Image.fromarray(np.random.default_rng(0).integers(0, 256, (90, 90, 3), np.uint8)).save(file)
+    file.write_bytes(file.read_bytes()[: int(kept * file.stat().st_size)])
+    with pytest.raises(OSError, match="truncated"):
+        read_image(file, 3, Fit(80, 80))
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
