@@ -112,7 +112,7 @@ def test_what_is_wrong_with_a_file_is_told_in_our_words(group, content, said, tm
 
 def test_a_good_file_is_none_of_them(tmp_path):
     for name, content in {
-        "experiment/mine": "# @package _global_\ndefaults:\n- _self_\n- override /model: mine\n- override /data: imdb\n",
+        "experiment/mine": "# @package _global_\ndefaults: [_self_, override /model: mine, override /data: imdb]\n",
         "model/mine": "defaults:\n- transformer\nwidth: 24\nheads: 2\n",
     }.items():
         (tmp_path / name).parent.mkdir(exist_ok=True)
