@@ -36,7 +36,8 @@ def _answer(arguments: list[str]) -> int:
         stdout.flush()
         return code
     except UserError as error:
-        print(f"error: {shown(str(error))}", file=sys.stderr)
+        for line in error.lines:
+            print(f"error: {shown(line)}", file=sys.stderr)
         return error.exit_code
     except Theirs as error:
         print(hide(error.text), end="", file=sys.stderr)

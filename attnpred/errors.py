@@ -2,12 +2,65 @@
 
 import difflib
 import signal
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+MOST_TOLD = 20  # mistakes of one command
 
 
 class UserError(Exception):
     """A mistake of the user's: shown as one line that names value, place and remedy."""
 
     exit_code = 2
+
+    @property
+    def lines(self) -> list[str]:
+        return [str(self)]
+
+
+class Mistakes:
+    """Those of one command, gathered so that they are told together."""
+
+    def __init__(self) -> None:
+        self.found: list[UserError] = []
+
+    @property
+    def count(self) -> int:
+        return len(self.found)
+
+    def add(self, error: UserError) -> None:
+        self.found.append(error)
+
+    @contextmanager
+    def noted(self) -> Iterator[None]:
+        """Goes on after a mistake; but where a package is missing nothing more can be said."""
+        try:
+            yield
+        except Untrusted:
+            raise
+        except UserError as error:
+            self.add(error)
+
+    def tell(self) -> None:
+        """Raises what was found, if anything was."""
+        told = list(dict.fromkeys(line for error in self.found for line in error.lines))
+        if len(told) == 1:
+            raise self.found[0]
+        if told:
+            raise Several(told)
+
+
+class Several(UserError):
+    """More than one mistake of one command."""
+
+    def __init__(self, lines: Sequence[str]) -> None:
+        super().__init__("; ".join(lines))
+        left = len(lines) - MOST_TOLD
+        self._lines = [*lines[:MOST_TOLD], *([f"and {left:,} more"] if left > 0 else [])]
+
+    @property
+    def lines(self) -> list[str]:
+        return self._lines
 
 
 class Untrusted(UserError):

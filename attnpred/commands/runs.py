@@ -7,7 +7,7 @@ from attnpred.console import stdout
 from attnpred.console.say import say
 
 if TYPE_CHECKING:
-    from attnpred.compare.record import Record
+    from attnpred.compare.listing import Listed
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -22,21 +22,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def main(args: argparse.Namespace) -> int:
-    from attnpred.compare import index, where
-    from attnpred.compare.status import DEAD, living
+    from attnpred.compare import listing
+    from attnpred.compare.status import DEAD
     from attnpred.console import tables
 
-    conditions = where.conditions(args.where)
-    found = index.find(args.places)
-    records = sorted(map(living, found.records), key=lambda one: (str(one.about.get("started", "")), str(one.path)))
-    where.check([c.name for c in conditions], records)
-    chosen = where.chosen(records, conditions)
+    chosen = listing.found(args.places, args.where)
     if args.running:
-        dead = [one for one in chosen if one.status == DEAD]
-        chosen = [one for one in chosen if one.status == "running"]
+        dead = [one for one in chosen if one.record.status == DEAD]
+        chosen = [one for one in chosen if one.record.status == "running"]
         if dead:
             say(f"dead, to go on with by attnpred resume: {len(dead)}; --where status={DEAD}")
-    index.tell(found, {})
     if args.json:
         for one in chosen:
             stdout.write_json(_described(one, args.running))
@@ -53,55 +48,51 @@ STANDING = ["run", "status", "model", "data", "seed", "result", "age", "size"]
 PROGRESS = ["run", "model", "data", "seed", "epoch", "step", "result", "left"]
 
 
-def _standing(one: "Record") -> list[str]:
+def _standing(one: "Listed") -> list[str]:
     from attnpred.compare.status import age, human_size, human_time, shown, size
 
-    taken = human_size(size(one.path))
-    return [shown(one.path), one.problem or one.status, *_names(one), _result(one), human_time(age(one)), taken]
+    record = one.record
+    taken = human_size(size(record.path))
+    return [
+        shown(record.path),
+        record.problem or record.status,
+        *_names(one),
+        _result(one),
+        human_time(age(record)),
+        taken,
+    ]
 
 
-def _progressing(one: "Record") -> list[str]:
+def _progressing(one: "Listed") -> list[str]:
     from attnpred.compare.status import progress, shown
     from attnpred.console.tables import clock
 
-    at = progress(one)
+    at = progress(one.record)
     places = [_of(at.epoch, at.epochs), _of(at.step, at.total)]
-    return [shown(one.path), *_names(one), *places, _result(one), "–" if at.left is None else clock(at.left)]
+    return [shown(one.record.path), *_names(one), *places, _result(one), "–" if at.left is None else clock(at.left)]
 
 
-def _names(one: "Record") -> list[str]:
+def _names(one: "Listed") -> list[str]:
     from attnpred.compare.table import option
 
-    return [option(one.config.get(name, ...)) for name in ("model", "data", "seed")]
+    return [option(one.record.config.get(name, ...)) for name in ("model", "data", "seed")]
 
 
 def _of(done: int | None, whole: int | None) -> str:
     return "–" if done is None else f"{done:,}" + (f"/{whole:,}" if whole else "")
 
 
-def _metric(one: "Record") -> tuple[str, float | None]:
-    """What the run's checkpoint is chosen by: its best value where it is done, else the newest."""
-    from attnpred.compare.status import progress
-
-    name = str(one.config.get("checkpoint.monitor"))
-    return name, one.results.get(name) if one.status == "done" else progress(one).metric
-
-
-def _result(one: "Record") -> str:
+def _result(one: "Listed") -> str:
     from attnpred.compare.table import number
 
-    name, value = _metric(one)
+    name, value = one.result()
     return "–" if value is None else f"{name} {number(value)}"
 
 
-def _described(one: "Record", running: bool) -> dict[str, Any]:
-    from attnpred.compare.record import held, known
+def _described(one: "Listed", running: bool) -> dict[str, Any]:
     from attnpred.compare.status import progress, size
 
-    name, value = _metric(one)
-    told = {"run": str(one.path), "problem": one.problem, **one.about}
-    options = {key: held(one.config.get(key)) for key in ("model", "data", "seed")}
-    result = {"metric": name, "value": known(value), "bytes": size(one.path)}
-    at = progress(one) if running else None
+    told = {**one.described(), "bytes": size(one.record.path)}
+    at = progress(one.record) if running else None
     far = {"step": at.step, "steps": at.total, "epoch": at.epoch, "epochs": at.epochs, "left": at.left} if at else {}
-    return {**told, **options, **result, **far}
+    return {**told, **far}

@@ -2,6 +2,7 @@
 
 import os
 import re
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +11,9 @@ from hydra._internal.sources_registry import SourcesRegistry
 from hydra.plugins.config_source import ConfigResult
 from omegaconf import DictConfig, OmegaConf
 
-from attnpred.config import schema, untrusted
-from attnpred.config.options import DataConfig
+from attnpred.config import defaults_list, schema, untrusted
+from attnpred.config.folders import CONF
+from attnpred.config.options import Config, DataConfig
 from attnpred.errors import UserError
 
 # where a launch writes, and what it may read
@@ -29,6 +31,8 @@ HARMLESS = {
 class GuardedSource(FileConfigSource):
     """As Hydra reads a directory of files, but that each is looked at before it is parsed."""
 
+    searched: tuple[Path, ...] = ()  # all directories of files, the shipped one first
+
     @staticmethod
     def scheme() -> str:
         return "guarded"
@@ -37,7 +41,10 @@ class GuardedSource(FileConfigSource):
         file = Path(os.path.realpath(Path(self.path, self._normalize_file_name(config_path))))
         if not file.is_relative_to(Path(self.path).resolve()):
             raise UserError(f"{file}: lies outside of {self.path}, where it was looked for; put the file itself there")
-        untrusted.refuse_functions(untrusted.read_yaml(file), str(file))
+        content = untrusted.read_yaml(file)
+        untrusted.refuse_functions(content, str(file))
+        if group := config_path.rpartition("/")[0]:
+            defaults_list.check(file, content, group, self.searched, {field.name for field in fields(Config)})
         with untrusted.reading(file):  # Hydra wants more of it: no key twice
             return super().load_config(config_path)
 
@@ -45,6 +52,7 @@ class GuardedSource(FileConfigSource):
 def search_path(directories: list[Path]) -> str:
     """The override that has Hydra look into the directories, in this order, after the shipped files."""
     SourcesRegistry.instance().register(GuardedSource)
+    GuardedSource.searched = (CONF, *directories)
     places = ",".join(f"{GuardedSource.scheme()}://{directory.resolve()}" for directory in directories)
     return f"hydra.searchpath=[{places}]"
 

@@ -1,10 +1,11 @@
 """Where config files lie: those shipped, those of packages that the user named, and a directory for one command."""
 
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 
 from attnpred.config import packages, schema
-from attnpred.errors import UserError
+from attnpred.errors import UserError, suggest
 from attnpred.files import path_of
 
 # In an installed package the files lie inside it, in a checkout beside it.
@@ -13,9 +14,25 @@ CONF = next(p for p in (schema.PACKAGE / "conf", schema.PACKAGE.parent / "conf")
 
 def group_options(group: str, extra_dir: str | None = None) -> list[str]:
     """The names that may be chosen in a group; empty where there is no such group."""
+    return names_in(group, folders(extra_dir))
+
+
+def names_in(group: str, searched: Sequence[Path]) -> list[str]:
     if not group.replace("/", "").replace("_", "").isalnum():
         return []
-    return sorted({file.stem for folder in folders(extra_dir) for file in (folder / group).glob("*.yaml")})
+    return sorted({file.stem for folder in searched for file in (folder / group).glob("*.yaml")})
+
+
+def known_groups(searched: Sequence[Path]) -> list[str]:
+    return sorted({entry.name for folder in searched for entry in folder.iterdir() if entry.is_dir()})
+
+
+def no_such(group: str, name: str, names: Sequence[str], searched: Sequence[Path] = ()) -> str:
+    """Why a group has no file of that name, and what would do."""
+    for folder in searched:
+        if (file := folder / group / f"{name}.yml").is_file():
+            return f"{file} is not read; rename it to {name}.yaml"
+    return f"must be one of {', '.join(names)}{suggest(name, list(names))}"
 
 
 def folders(extra_dir: str | None) -> list[Path]:

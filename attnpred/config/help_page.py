@@ -1,6 +1,6 @@
 """The help of the launch command: every group with its files, every option with value, range and meaning."""
 
-from attnpred.config import compose, schema
+from attnpred.config import compose, describe, schema
 
 HEAD = """\
 python train.py [override…]          train, test, print the run directory
@@ -18,13 +18,13 @@ def page(overrides: list[str], extra_dir: str | None = None) -> str:
     """The whole help, for the configuration that the overrides describe."""
     config = compose.compose(overrides, extra_dir)
     parts = zip(compose.ENGINE, compose.engine(overrides, extra_dir), strict=True)
-    of_sweeps = [option for part, options in parts for option in schema.describe(options, f"hydra.{part}")]
+    of_sweeps = [option for part, options in parts for option in describe.describe(options, f"hydra.{part}")]
     lines = [HEAD]
     lines += [
         f"  {group:14} {', '.join(compose.group_options(group, extra_dir))}" for group in compose.groups(extra_dir)
     ]
     section = None
-    for option in [*schema.describe(config), *of_sweeps]:
+    for option in [*describe.describe(config), *of_sweeps]:
         head = option.path.rpartition(".")[0] if option in of_sweeps else option.path.partition(".")[0]
         head = head if "." in option.path else ""
         if head != section:

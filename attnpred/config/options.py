@@ -14,6 +14,7 @@ from attnpred.config.data_options import DataConfig, Modality
 from attnpred.config.optimizer_options import OptimizerConfig
 from attnpred.config.schema import Invalid, option
 from attnpred.config.trainer_options import CheckpointConfig, TrainerConfig
+from attnpred.errors import UserError
 
 Shape = Literal["whole", "parts", "sequence"]  # one answer an input, one a part, or a sequence that is generated
 AttentionLoss = Literal["entropy", "supervised", "faithful"]
@@ -185,8 +186,7 @@ class Config:
 
     def _choose_monitor(self) -> None:
         """Settles what the config leaves to the task: by which metric a checkpoint is chosen, and which way."""
-        known: dict[str, Literal["max", "min"] | None] = {f"val/{n}": mode for n, mode in self.task.metrics.items()}
-        known |= {f"val/{metric_name(dotted)}": None for dotted in self.task.further_metrics}
+        known = self._directions()
         monitor = self.checkpoint.monitor or f"val/{self.task.monitor}"
         if monitor not in known:
             raise Invalid("checkpoint.monitor", f"no such metric; choose one of {', '.join(known)}")
@@ -194,3 +194,16 @@ class Config:
         self.checkpoint.mode = self.checkpoint.mode or known[monitor]
         if self.checkpoint.mode is None:
             raise Invalid("checkpoint.mode", f"is not known of {monitor}; say max or min")
+
+    def check_direction(self) -> None:
+        """Refuses to keep the worst checkpoint. Runs of earlier versions that did are still read, so it is no check."""
+        monitor, mode = self.checkpoint.metric, self.checkpoint.direction
+        usual = self._directions()[monitor]
+        if usual not in (None, mode):
+            better = "more" if usual == "max" else "less"
+            raise UserError(f"checkpoint.mode={mode}: {better} of {monitor} is better; leave it out, or say {usual}")
+
+    def _directions(self) -> dict[str, Literal["max", "min"] | None]:
+        """What can be monitored, and which way is better where that is known."""
+        known: dict[str, Literal["max", "min"] | None] = {f"val/{n}": mode for n, mode in self.task.metrics.items()}
+        return known | {f"val/{metric_name(dotted)}": None for dotted in self.task.further_metrics}

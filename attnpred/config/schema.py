@@ -9,14 +9,14 @@ import math
 import sys
 import types
 import typing
-from collections.abc import Iterator
+from collections.abc import Callable, Mapping
 from copy import copy
 from dataclasses import MISSING, Field, dataclass, field, fields, is_dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Union
 
-from attnpred.config import packages, slices
-from attnpred.errors import Untrusted, UserError, suggest
+from attnpred.config import hints, packages, slices
+from attnpred.errors import Mistakes, Untrusted, UserError, suggest
 
 PACKAGE = Path(__file__).parents[1]
 # Classes of ours that a config file may name: those of these rooms and no others, so that a stranger's file runs no
@@ -56,71 +56,119 @@ def option(
     return field(metadata=metadata, default=default)
 
 
-def build(kind: type, value: Any, path: str = "", names: list[str] | None = None) -> Any:
-    """Turns a plain mapping into the dataclass `kind`, or raises a one-line UserError that names the place."""
-    if not isinstance(value, dict):
-        raise UserError(f"{path}={show(value)}: must be a group of options")
-    if "_target_" in {f.name for f in fields(kind)}:
-        kind = options_of(value.get("_target_"), place=f"{path}._target_", base=kind)
-    hints = typing.get_type_hints(kind)
-    known = {f.name: f for f in fields(kind)}
-    for key in value:
-        if key not in known:
-            where = join(path, str(key))
-            raise UserError(f"{where}: no such option{suggest(where, names or [join(path, k) for k in known])}")
-    converted = {}
-    for name, declared in known.items():
-        where = join(path, name)
-        if name in value:
-            converted[name] = _convert(hints[name], value[name], where, declared, names)
-        elif declared.default is MISSING and declared.default_factory is MISSING:
-            raise UserError(f"{where}: missing; set it in the config file or on the command line")
-    result = kind(**converted)
-    if hasattr(result, "check"):
-        try:
-            result.check()
-        except Invalid as error:
-            wrong = functools.reduce(lambda group, key: group[key], error.name.split("."), value)
-            raise UserError(f"{join(path, error.name)}={show(wrong)}: {error}") from None
-    return result
+@dataclass(frozen=True)
+class Asked:
+    """What messages can say of the options that were asked for, beside the schema."""
+
+    hint: Callable[[str], str]  # of the name of an option that there is not
+    typed: Mapping[str, str] = field(default_factory=dict)  # values as they stand on the command line
+    skip: frozenset[str] = frozenset()  # groups that are not looked into, since more would be wrong than was done
 
 
-def _convert(kind: Any, value: Any, path: str, declared: Field[Any], names: list[str] | None) -> Any:
-    if is_dataclass(kind):
-        return build(typing.cast(type, kind), value, path, names)
-    accepted = alternatives(kind)
-    for choice in accepted:
-        if typing.get_origin(choice) is list and isinstance(value, list):
-            (item,) = typing.get_args(choice)
-            return [_convert(item, v, f"{path}[{i}]", declared, names) for i, v in enumerate(value)]
-        if typing.get_origin(choice) is dict and isinstance(value, dict):
-            kept = typing.get_args(choice)[1]
-            if not is_dataclass(kept):
-                _require_numbers(value, path)
+def build(kind: type, value: Any, path: str = "", asked: Asked | None = None) -> Any:
+    """Turns a plain mapping into the dataclass `kind`, or raises a UserError that names each place that is wrong."""
+    mistakes = Mistakes()
+    found = _Builder(asked or Asked(hint=lambda where: ""), mistakes).build(kind, value, path)
+    mistakes.tell()
+    return found
+
+
+def note(kind: type, value: Any, asked: Asked, mistakes: Mistakes) -> Any:
+    """As `build`, but notes what is wrong; None where anything is, or was before."""
+    with mistakes.noted():
+        found = _Builder(asked, mistakes).build(kind, value, "")
+    return None if mistakes.found else found
+
+
+class _Builder:
+    def __init__(self, asked: Asked, mistakes: Mistakes) -> None:
+        self.asked, self.mistakes = asked, mistakes
+
+    def build(self, kind: type, value: Any, path: str) -> Any:
+        """None where something below is wrong, which is noted."""
+        if not isinstance(value, dict):
+            raise UserError(f"{path}={self._shown(path, value)}: must be a group of options")
+        if "_target_" in {f.name for f in fields(kind)}:
+            kind = options_of(value.get("_target_"), place=f"{path}._target_", base=kind)
+        known = {f.name: f for f in fields(kind)}
+        before = self.mistakes.count if path else 0
+        for key in value:
+            if key not in known:
+                self.mistakes.add(self._unknown(join(path, str(key)), [join(path, name) for name in known]))
+        converted = self._converted(kind, value, path, known)
+        if self.mistakes.count > before:
+            return None
+        result = kind(**converted)
+        if hasattr(result, "check"):
+            try:
+                result.check()
+            except Invalid as error:
+                wrong = functools.reduce(lambda group, key: group[key], error.name.split("."), value)
+                where = join(path, error.name)
+                self.mistakes.add(UserError(f"{where}={self._shown(where, wrong)}: {error}"))
+        return result
+
+    def _converted(self, kind: type, value: dict[str, Any], path: str, known: dict[str, Field[Any]]) -> dict[str, Any]:
+        types_of, converted = typing.get_type_hints(kind), {}
+        for name, declared in known.items():
+            where = join(path, name)
+            with self.mistakes.noted():
+                if where in self.asked.skip:
+                    continue
+                if name in value:
+                    converted[name] = self._convert(types_of[name], value[name], where, declared)
+                elif declared.default is MISSING and declared.default_factory is MISSING:
+                    raise UserError(f"{where}: missing; set it in the config file or on the command line")
+        return converted
+
+    def _unknown(self, where: str, beside: list[str]) -> UserError:
+        return UserError(f"{where}: no such option{self.asked.hint(where) or suggest(where, beside)}")
+
+    def _convert(self, kind: Any, value: Any, path: str, declared: Field[Any]) -> Any:
+        if is_dataclass(kind):
+            return self.build(typing.cast(type, kind), value, path)
+        shown = self._shown(path, value)
+        accepted = alternatives(kind)
+        for choice in accepted:
+            if typing.get_origin(choice) is list and isinstance(value, list):
+                (item,) = typing.get_args(choice)
+                return [self._convert(item, v, f"{path}[{i}]", declared) for i, v in enumerate(value)]
+            if typing.get_origin(choice) is dict and isinstance(value, dict):
+                kept = typing.get_args(choice)[1]
+                if not is_dataclass(kept):
+                    _require_numbers(value, path)
+                    return value
+                return {k: self.build(typing.cast(type, kept), v, join(path, str(k))) for k, v in value.items()}
+            if (choice is None and value is None) or (isinstance(choice, str) and value == choice):
                 return value
-            return {k: build(typing.cast(type, kept), v, join(path, str(k)), names) for k, v in value.items()}
-        if (choice is None and value is None) or (isinstance(choice, str) and value == choice):
-            return value
-        if (
-            isinstance(choice, type)
-            and isinstance(value, choice)
-            and not (isinstance(value, bool) and choice is not bool)
-        ):
-            return _in_range(value, path, declared, kind)
-        if choice is float and isinstance(value, int) and not isinstance(value, bool):
-            _require_numbers(value, path)
-            return _in_range(float(value), path, declared, kind)
+            if (
+                isinstance(choice, type)
+                and isinstance(value, choice)
+                and not (isinstance(value, bool) and choice is not bool)
+            ):
+                return _in_range(value, path, declared, kind, shown)
+            if choice is float and isinstance(value, int) and not isinstance(value, bool):
+                _require_numbers(value, path)
+                return _in_range(float(value), path, declared, kind, shown)
+        raise UserError(f"{path}={shown}: must be {expectation(kind, declared)}{_meant(value, accepted)}")
+
+    def _shown(self, path: str, value: Any) -> str:
+        return self.asked.typed.get(path) or show(value)
+
+
+def _meant(value: Any, accepted: list[Any]) -> str:
     words = [choice for choice in accepted if isinstance(choice, str)]
-    raise UserError(f"{path}={show(value)}: must be {expectation(kind, declared)}{suggest(str(value), words)}")
+    usual = hints.WORDS.get(str(value).lower())
+    return f"; did you mean {usual}?" if usual in words else suggest(str(value), words)
 
 
-def _in_range(value: Any, path: str, declared: Field[Any], kind: Any) -> Any:
+def _in_range(value: Any, path: str, declared: Field[Any], kind: Any, shown: str) -> Any:
     if isinstance(value, bool | str):
         return value
     tests = {"at least": value.__ge__, "above": value.__gt__, "at most": value.__le__, "below": value.__lt__}
     # NaN compares false with everything, so it fails whatever bound there is
     if not all(tests[word](type(value)(bound)) for word, bound in declared.metadata.get("bounds", {}).items()):
-        raise UserError(f"{path}={show(value)}: must be {expectation(kind, declared)}")
+        raise UserError(f"{path}={shown}: must be {expectation(kind, declared)}")
     _require_numbers(value, path)
     return value
 
@@ -169,7 +217,7 @@ def expectation(kind: Any, declared: Field[Any]) -> str:
 
 
 def _bound(value: float) -> str:
-    return f"{value:,}" if isinstance(value, int) else f"{value:g}"
+    return f"{value:,}" if isinstance(value, int) else f"{value:.12g}"
 
 
 def options_of(target: Any, place: str, base: type | None = None) -> type:
@@ -220,50 +268,6 @@ def load(target: str, place: str = "_target_") -> Any:
     if module.partition(".")[0] == PACKAGE.name:
         return getattr(importlib.import_module(module), name)
     return packages.resolve_class(target, place)
-
-
-@dataclass(frozen=True)
-class Described:
-    """One option as the help shows it."""
-
-    path: str
-    value: Any
-    allowed: str
-    doc: str
-
-
-def describe(value: Any, path: str = "") -> Iterator[Described]:
-    """Every option below a built dataclass, in the order it was declared."""
-    hints = typing.get_type_hints(type(value))
-    for declared in fields(value):
-        current, where = getattr(value, declared.name), join(path, declared.name)
-        inner = typing.get_args(hints[declared.name])[1:]  # of what a mapping holds
-        if is_dataclass(current):
-            yield from describe(current, where)
-        elif isinstance(current, dict) and current and inner and is_dataclass(inner[0]):
-            for name, one in current.items():
-                yield from describe(one, join(where, name))
-        elif declared.name != "_target_":
-            yield Described(
-                where, current, expectation(hints[declared.name], declared), declared.metadata.get("doc", "")
-            )
-
-
-def paths(kind: type, value: Any, path: str = "") -> Iterator[str]:
-    """Every dotted name that a config of this shape may hold: what a mistyped one is compared with."""
-    if isinstance(value, dict) and "_target_" in value:
-        kind = options_of(value["_target_"], join(path, "_target_"), base=kind)
-    for name, hint in typing.get_type_hints(kind).items():
-        if typing.get_origin(hint) is ClassVar:
-            continue
-        where, given = join(path, name), value.get(name) if isinstance(value, dict) else None
-        inner = typing.get_args(hint)[1:]  # of what a mapping holds
-        yield where
-        if is_dataclass(hint):
-            yield from paths(typing.cast(type, hint), given, where)
-        elif isinstance(given, dict) and inner and is_dataclass(inner[0]):
-            for key, one in given.items():
-                yield from paths(typing.cast(type, inner[0]), one, join(where, str(key)))
 
 
 def join(path: str, name: str) -> str:

@@ -2,68 +2,118 @@
 
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
+from itertools import islice
 from typing import Any
 
 import torch
 
 from attnpred.config.options import Config
+from attnpred.contracts import ModelOutput
 from attnpred.errors import BadInput
-from attnpred.explain.base import make
+from attnpred.explain.base import Explainer, make
+from attnpred.inference.inputs import Inputs
 from attnpred.machine.device import choose
+from attnpred.modalities.reader import Reading
 from attnpred.models.views import answered
 from attnpred.runs.run import Run
 
 
-def predict(run: Run, config: Config, inputs: Iterable[str], explainer: str | None = None) -> Iterator[dict[str, Any]]:
-    """One plain description an input, in the order given, as soon as it and those before it are done.
+def predict(
+    run: Run, config: Config, inputs: Iterable[Any], explainer: str | None = None, attention: bool = True
+) -> Iterator[dict[str, Any]]:
+    """As `Predictor`, whose model is used once."""
+    return Predictor(run, config).answers(inputs, explainer, attention)
 
-    Where an input cannot be read, those before it are described, and then BadInput is raised. With the name of an
-    `explainer` its map of the answer takes the place of the model's own attention.
-    """
-    reader: Any = run.reader()
-    chosen = choose(config.trainer)
-    task = run.task()
-    model = run.load_model().for_inference().to(chosen.device_type)
-    chosen_one = None if explainer is None else make(explainer, model, task)
-    done: dict[int, dict[str, Any]] = {}
-    turn = 0
-    bad: list[BadInput] = []
-    for reading in reader.readings(_until_bad(inputs, bad), config.data.eval_batch_size):
-        with torch.inference_mode(), chosen.autocast():
-            batch = reading.batch.to(chosen.device_type)
-            output = answered(model, batch, mirror=config.data.mirrors(), need_attention=True)
-        attention = output.attention
-        if chosen_one is not None:
+
+class Predictor:
+    """A run's model, loaded and ready to answer."""
+
+    def __init__(self, run: Run, config: Config) -> None:
+        self.reader: Any = run.reader()
+        self.task = run.task()
+        self.chosen = choose(config.trainer)
+        self.model = run.load_model().for_inference().to(self.chosen.device_type)
+        self.size, self.mirror = config.data.eval_batch_size, config.data.mirrors()
+        self.explainers: dict[str, Explainer] = {}
+
+    def answers(
+        self, inputs: Iterable[Any], explainer: str | None = None, attention: bool = True
+    ) -> Iterator[dict[str, Any]]:
+        """One plain description an input, in the order given, as soon as it and those before it are done.
+
+        Where an input cannot be read, those before it are described, and then BadInput is raised. With the name of an
+        `explainer` its map of the answer takes the place of the model's own attention; without `attention` it is left
+        out.
+        """
+        start = 0
+        bad: list[BadInput] = []
+        for some in inputs.as_they_come() if isinstance(inputs, Inputs) else [inputs]:
+            count = 0
+            for described in self._in_order(_until_bad(some, bad), start, explainer, attention):
+                count += 1
+                yield described
+            if bad:
+                raise bad[0]
+            start += count
+
+    def _in_order(
+        self, inputs: Iterator[Any], start: int, explainer: str | None, attention: bool
+    ) -> Iterator[dict[str, Any]]:
+        """`start`: how many inputs there were before these."""
+        done: dict[int, dict[str, Any]] = {}
+        turn = 0
+        try:
+            for reading in self.reader.readings(inputs, self.size):
+                places = reading.batch.ids.tolist()
+                done.update(zip(places, self._described(reading, explainer, attention), strict=True))
+                while turn in done:
+                    yield done.pop(turn)
+                    turn += 1
+        except BadInput as error:
+            error.position += start
+            raise
+
+    def _described(self, reading: Reading, explainer: str | None, attention: bool) -> Iterator[dict[str, Any]]:
+        # of an answer a part, attention tells the words that it is about
+        needed = attention or self.task.config.shape != "whole"
+        with torch.inference_mode(), self.chosen.autocast():
+            batch = reading.batch.to(self.chosen.device_type)
+            output = answered(self.model, batch, mirror=self.mirror, need_attention=needed)
+        parts = self._parts(reading, output, batch, explainer if attention else None) if needed else None
+        for given, described in zip(reading.inputs, self.task.describe(output), strict=True):
+            own = next(parts) if parts is not None else {}
+            found = self.task.located({"input": given, **described, **own})
+            yield found if attention else {key: value for key, value in found.items() if key != "attention"}
+
+    def _parts(
+        self, reading: Reading, output: ModelOutput, batch: Any, explainer: str | None
+    ) -> Iterator[dict[str, Any]]:
+        """Each input's own parts, and the attention on them."""
+        found = output.attention
+        assert found is not None
+        if explainer is not None:
+            if explainer not in self.explainers:
+                self.explainers[explainer] = make(explainer, self.model, self.task)
+            chosen = self.explainers[explainer]
             # in float32: gradients and small differences vanish in bf16
-            importance = chosen_one(batch, task.choose(output))
-            assert attention is not None
-            attention = replace(attention, importance=importance, signed=chosen_one.signed)
-        assert attention is not None
-        places, explained = reading.batch.ids.tolist(), map(_by_name, reading.describe(attention))
-        for place, given, described, parts in zip(
-            places, reading.inputs, task.describe(output), explained, strict=True
-        ):
-            done[place] = task.located({"input": given, **described, **parts})
-            while turn in done:
-                yield done.pop(turn)
-                turn += 1
-    if bad:
-        raise bad[0]
+            found = replace(found, importance=chosen(batch, self.task.choose(output)), signed=chosen.signed)
+        return map(_by_name, reading.describe(found))
 
 
 def _by_name(described: dict[str, Any]) -> dict[str, Any]:
     """Of several texts that are read together, each one's own words under its name."""
     if "texts" not in described:
         return described
-    found, start = {}, 0
-    for name, count in described["texts"].items():
-        here = slice(start, start + count)
-        found[name] = {"words": described["words"][here], "attention": described["attention"][here]}
-        start += count
-    return {"texts": found}
+    words, attention = iter(described["words"]), iter(described["attention"])
+    return {
+        "texts": {
+            name: {"words": list(islice(words, count)), "attention": list(islice(attention, count))}
+            for name, count in described["texts"].items()
+        }
+    }
 
 
-def _until_bad(inputs: Iterable[str], bad: list[BadInput]) -> Iterator[str]:
+def _until_bad(inputs: Iterable[Any], bad: list[BadInput]) -> Iterator[Any]:
     try:
         yield from inputs
     except BadInput as error:

@@ -1,6 +1,8 @@
 """What readers of new input share, and the file that describes inputs and target in a run directory."""
 
 import json
+import os
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -10,13 +12,15 @@ from typing import Any, ClassVar, Generic, Self, TypeVar
 import numpy as np
 
 from attnpred.contracts import Attention, Batch, Input, InputSpec, TargetSpec
-from attnpred.errors import UserError
+from attnpred.errors import BadInput, UserError
 from attnpred.files import read_json
 from attnpred.pages.pictures import Caption
 
 S = TypeVar("S", bound=InputSpec)
 I = TypeVar("I", bound=Input)  # noqa: E741
 SPEC_FILE = "spec.json"
+# What nobody means as a text that is to be read
+FILE_NAME = re.compile(r"\S+\.(txt|text|md|csv|tsv|json|jsonl|ndjson|parquet|arrow|html?|log|gz|png|jpe?g|gif|webp)")
 # Each input's own parts with the attention on them, as plain containers
 Describe = Callable[[Attention], Iterator[dict[str, Any]]]
 
@@ -75,6 +79,14 @@ class Reader(ABC, Generic[S, I]):
     @abstractmethod
     def load(cls, directory: Path, spec: S, options: dict[str, Any]) -> Self:
         """From a run directory, which may come from a stranger."""
+
+
+def refuse_file(value: str, position: int) -> None:
+    """Raises where the name of a file was given to a model that reads texts."""
+    if os.path.isfile(value):  # noqa: PTH113  a Path raises where a text is long
+        raise BadInput(f"{value}: is a file, and the model reads texts; give the text, or - < FILE", position)
+    if FILE_NAME.fullmatch(value):
+        raise BadInput(f"{value}: no such file; give a text itself, or - < FILE", position)
 
 
 def save_reader(directory: Path, reader: Reader[Any, Any], target: TargetSpec) -> None:

@@ -14,6 +14,7 @@ from pytorch_lightning.loggers import CSVLogger, Logger
 from pytorch_lightning.utilities import rank_zero_only
 
 from attnpred.config import compose, schema
+from attnpred.config.describe import describe as described
 from attnpred.config.options import Config, LoggerConfig, OtherLoggerConfig
 from attnpred.console.secrets import scrub, shown
 from attnpred.errors import UserError
@@ -180,13 +181,13 @@ def describe(loggers: list[Logger], config: Config) -> None:
     writer = tensorboard(loggers)
     if writer is not None:
         # each on one line, where indentation keeps it from being read as Markdown
-        lines = "\n".join(f"    {o.path}: {shown(scrub(schema.show(o.value)))}" for o in schema.describe(config))
+        lines = "\n".join(f"    {o.path}: {shown(scrub(schema.show(o.value)))}" for o in described(config))
         writer.add_text("config", lines)
 
 
 def hyperparameters(loggers: list[Logger], config: Config, overrides: list[str], result: dict[str, Any]) -> None:
     """Fills the HPARAMS tab, once, with what was chosen and how the run ended."""
-    flat = {option.path: option.value for option in schema.describe(config)}
+    flat = {option.path: option.value for option in described(config)}
     given = dict(override.lstrip("+").partition("=")[::2] for override in overrides)
     named = [name for name in given if name not in ("output_dir", "data.cache_dir")]
     everyday = ["seed", "optimizer.lr", "data.batch_size", "trainer.max_epochs"]

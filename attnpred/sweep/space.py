@@ -8,7 +8,7 @@ from typing import Any
 
 from hydra.core.override_parser.types import IntervalSweep, Override, QuotedString, RangeSweep, Sweep
 
-from attnpred.config import compose, schema, swept
+from attnpred.config import compose, describe, schema, swept
 from attnpred.config import overrides as overriding
 from attnpred.config.options import Config
 from attnpred.console.secrets import hide
@@ -79,7 +79,7 @@ def checked(fixed: list[str], dimensions: list[Dimension], extra_dir: str | None
     Every value that bounds a dimension is tried beside the first ones of the others.
     """
     choices = [d.override(d.ends()[0]) for d in dimensions if d.choices is not None]
-    allowed = {o.path: o.allowed for o in schema.describe(compose.compose([*fixed, *choices], extra_dir))}
+    allowed = {o.path: o.allowed for o in describe.describe(compose.compose([*fixed, *choices], extra_dir))}
     settled = [_of_integers(d) if "an integer" in allowed.get(d.key, "") else d for d in dimensions]
     usual = [d.override(d.ends()[0]) for d in settled]
     first = compose.compose([*fixed, *usual], extra_dir)

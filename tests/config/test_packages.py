@@ -9,6 +9,7 @@ import pytest
 
 from attnpred.cli import main
 from attnpred.config import allowed, compose, packages, schema
+from attnpred.config.folders import CONF
 from attnpred.machine import processes
 from attnpred.sweep.job import Job
 from tests.config import packages_made
@@ -151,7 +152,7 @@ def test_a_file_of_a_name_that_attnpred_has_is_refused(file, package, name, refu
     packages_made.put(package / "conf" / file, "seed: 1\n")
     line = refused("train", "--package", name)
     assert str(package / "conf" / file) in line
-    assert str(compose.CONF / file) in line
+    assert str(CONF / file) in line
 
 
 def test_two_packages_do_not_have_a_file_of_one_name(package, name, refused):
@@ -218,7 +219,7 @@ def test_a_class_that_there_is_not_is_one_line(target, expected, package, name, 
 
 
 def test_base_options_need_not_be_listed_but_are_known_everywhere(answer, config_of):
-    assert "recompute" not in (compose.CONF / "model" / "transformer.yaml").read_text()
+    assert "recompute" not in (CONF / "model" / "transformer.yaml").read_text()
     given = ["model=transformer", "model.recompute=true", "model.frozen=[embed]"]
     model = config_of(*given)["model"]
     assert (model["recompute"], model["frozen"], model["attention_weight"]) == (True, ["embed"], 0.1)

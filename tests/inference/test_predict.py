@@ -1,5 +1,9 @@
 """New input, described in the order given, whatever came together in a batch."""
 
+import json
+import subprocess
+import sys
+
 import pytest
 
 from attnpred.cli import main
@@ -54,3 +58,25 @@ def test_another_explainer_takes_the_place_of_attention(run, explainer):
         assert mine["probabilities"] == pytest.approx(theirs["probabilities"], abs=1e-6)
         assert len(mine["words"]) == len(theirs["attention"])
     assert any(m["attention"] != pytest.approx(t["attention"]) for m, t in zip(own, other, strict=True))
+
+
+@pytest.mark.slow
+def test_answers_come_line_by_line(run):
+    """By a process of its own: each answer is there before the next line is written."""
+    command = [sys.executable, "-m", "attnpred", "predict", str(run.path), "-", "--no-attention"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as child:
+        for text in ("great", "the film was dull", "a lovely plot"):
+            child.stdin.write(f"{text}\n")
+            child.stdin.flush()
+            answer = json.loads(child.stdout.readline())
+            assert list(answer) == ["input", "label", "probabilities"]
+            assert answer["input"] == text
+        child.stdin.close()
+    assert child.returncode == 0
+
+
+def test_a_missing_file_is_named(run, capsys):
+    assert main(["predict", str(run.path), "missing.txt"]) == 2
+    assert capsys.readouterr().err == "error: missing.txt: no such file; give a text itself, or - < FILE\n"
+    assert main(["predict", str(run.path), "great", "--no-attention", "--explainer", "rollout"]) == 2
+    assert "--explainer rollout: makes maps, which --no-attention leaves out" in capsys.readouterr().err

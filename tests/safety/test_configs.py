@@ -11,6 +11,7 @@ import yaml
 
 from attnpred.cli import main
 from attnpred.config import compose, untrusted
+from attnpred.config.folders import CONF
 from attnpred.config.schema import PACKAGE
 from attnpred.errors import UserError
 from tests.safety.made import edit_config
@@ -228,7 +229,7 @@ def test_children_import_nothing_from_where_they_are_started(tmp_path, monkeypat
 def test_every_shipped_cache_is_the_usual_one():
     from attnpred.data import cache
 
-    for file in (compose.CONF / "data").glob("*.yaml"):
+    for file in (CONF / "data").glob("*.yaml"):
         assert yaml.safe_load(file.read_text()).get("cache_dir", cache.USUAL) == cache.USUAL
     assert compose.compose(["data=digits"]).data.cache_dir == cache.USUAL
 
@@ -247,4 +248,4 @@ def test_a_class_of_ours_is_still_found():
     with pytest.raises(UserError, match="no such class"):
         compose.compose(["model._target_=attnpred.models.transformer.Nothing"])
     assert main(["check", "seed=1"]) == 0
-    assert Path(compose.CONF).is_dir()
+    assert Path(CONF).is_dir()

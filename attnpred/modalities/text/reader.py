@@ -3,7 +3,6 @@
 import hashlib
 import html
 import json
-import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -19,7 +18,7 @@ from attnpred.contracts import Attention, Batch
 from attnpred.data.batching import Integers, cut_by_tokens, padded, tokens_at_once
 from attnpred.data.evidence import Marks
 from attnpred.errors import BadInput, UserError
-from attnpred.modalities.reader import Describe, Reader, Reading
+from attnpred.modalities.reader import Describe, Reader, Reading, refuse_file
 from attnpred.modalities.text.batch import TextInput, TextSpec
 from attnpred.modalities.text.tokenizer_check import check
 from attnpred.modalities.text.tokens import TOKENIZER_FILE, Vocabulary, clean
@@ -107,8 +106,7 @@ class TextReader(Reader[TextSpec, TextInput]):
         return self.collate([[text.ids for text in row] for row in chosen])
 
     def accept(self, value: str, position: int) -> Any:
-        if os.path.isfile(value):  # noqa: PTH113  a Path raises where a text is long
-            raise BadInput(f"{value}: is a file, and the model reads texts; give the text, or - < FILE", position)
+        refuse_file(value, position)
         return value
 
     def _texts(self, value: Any, position: int) -> list[str]:

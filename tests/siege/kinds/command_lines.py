@@ -6,7 +6,7 @@ from pathlib import Path
 from hypothesis import strategies as st
 
 from attnpred.cli import VERBS
-from attnpred.config import compose, schema
+from attnpred.config import compose, describe
 from tests.siege import odd
 from tests.siege.case import Case
 from tests.siege.oracle import by_command
@@ -42,8 +42,8 @@ def malformed(arguments: list[str], culprit: str) -> Case:
 
 
 @cache
-def options_of(pair: tuple[str, ...]) -> list[schema.Described]:
-    return list(schema.describe(compose.compose(list(pair))))
+def options_of(pair: tuple[str, ...]) -> list[describe.Described]:
+    return list(describe.describe(compose.compose(list(pair))))
 
 
 @cache
