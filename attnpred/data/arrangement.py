@@ -27,7 +27,7 @@ def column_of(config: DataConfig) -> dict[str, str]:
 def collected(config: DataConfig, chunks: Iterator[list[list[Any]]], place: str) -> NDArray[Any]:
     """The column of `column_of` as numbers; `place` names the split."""
     ((option, column),) = column_of(config).items()
-    number = _numbered() if config.group_column is not None else _moment
+    number = _numbered() if config.group_column is not None else moment
     found: list[NDArray[Any]] = []
     start = 0
     for (values,) in chunks:
@@ -73,7 +73,7 @@ def _numbered() -> Any:
     return number
 
 
-def _moment(value: Any) -> float:
+def moment(value: Any) -> float:
     """A number, or the seconds since 1970 of a date or of a text in ISO 8601; NaN where there is none.
 
     A time of no zone is one of UTC.

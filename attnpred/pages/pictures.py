@@ -51,7 +51,7 @@ def confusion_matrix(counts: np.ndarray, classes: Sequence[str]) -> np.ndarray:
     n = len(classes)
     cell = max(1, min(64, (750 if n <= 25 else 900) // n))
     gap = 1 if cell >= 12 else 0
-    font = _font(13 if cell >= 20 else 11)
+    font = font_of(13 if cell >= 20 else 11)
     every = -(-15 // cell)  # of many classes only so many are named that names do not overlap
     names = {i: _shorten(classes[i], font, 130) for i in range(0, n, every)}
     longest = round(max(font.getlength(name) for name in names.values()))
@@ -79,7 +79,7 @@ def confusion_matrix(counts: np.ndarray, classes: Sequence[str]) -> np.ndarray:
             _upright(picture, name, INK, font, left + middle, under, align="top")
         else:
             draw.text((left + middle, under), name, INK, font, anchor="mt")
-    title = _font(15)
+    title = font_of(15)
     draw.text((left + n * cell // 2, picture.height - MARGIN), "predicted", GREY, title, anchor="mb")
     _upright(picture, "true", GREY, title, MARGIN + 8, MARGIN + n * cell // 2, align="middle")
     return np.asarray(picture)
@@ -89,8 +89,8 @@ def _numbers(
     draw: ImageDraw.ImageDraw, counts: np.ndarray, shades: np.ndarray, corner: tuple[int, int], cell: int
 ) -> None:
     widest = max((f"{count:,}" for count in counts.flat), key=len)
-    sizes = [size for size in range(14, 7, -1) if _font(size).getlength(widest) <= cell - 4]
-    font = _font(sizes[0] if sizes else 8)
+    sizes = [size for size in range(14, 7, -1) if font_of(size).getlength(widest) <= cell - 4]
+    font = font_of(sizes[0] if sizes else 8)
     for row, column in np.ndindex(*counts.shape):
         dark = shades[row, column] @ (0.299, 0.587, 0.114) < 140
         at = corner[0] + column * cell + cell // 2, corner[1] + row * cell + cell // 2
@@ -115,7 +115,7 @@ def image_grid(
     down = -(-len(pixels) // across)
     extent = MARGIN + across * (block[0] + MARGIN), MARGIN + down * (block[1] + MARGIN)
     picture = Image.new("RGB", extent, WHITE)
-    draw, font = ImageDraw.Draw(picture), _font(13)
+    draw, font = ImageDraw.Draw(picture), font_of(13)
     for i, (image, weights, caption) in enumerate(zip(pixels, importance, captions, strict=True)):
         x, y = MARGIN + i % across * (block[0] + MARGIN), MARGIN + i // across * (block[1] + MARGIN)
         color_image = np.broadcast_to(image, (3, height, width)) if len(image) == 1 else image[:3]
@@ -124,13 +124,13 @@ def image_grid(
         )
         picture.paste(enlarged, (x, y))
         picture.paste(_heat(enlarged, weights.reshape(grid)), (x + size[0] + 3, y))
-        draw.text((x, y + size[1] + 6), _say(caption, font, block[0]), caption.color, font, anchor="lt")
+        draw.text((x, y + size[1] + 6), say(caption, font, block[0]), caption.color, font, anchor="lt")
     return np.asarray(picture)
 
 
 def _heat(image: Image.Image, weights: np.ndarray) -> Image.Image:
     """The image in grey, glowing where the attention lies."""
-    small = Image.fromarray(_scaled(weights).astype(np.float32))
+    small = Image.fromarray(scaled(weights).astype(np.float32))
     heat = np.asarray(small.resize(image.size, Image.Resampling.BILINEAR))[..., None].clip(0, 1)  # (height, width, 1)
     grey = 0.75 * np.asarray(image.convert("L"), dtype=np.float32)[..., None]
     color = INFERNO[(heat[..., 0] * 255).round().astype(np.uint8)]
@@ -145,7 +145,7 @@ def text_examples(
 
     Of a long text the stretch that holds the strongest word and most of the attention is shown.
     """
-    font, bold = _font(15), _font(14)
+    font, bold = font_of(15), font_of(14)
     line, inner = 25, width - 2 * MARGIN
     marks = []  # (x, y, word, shade)
     heads = []  # (y, caption)
@@ -154,7 +154,7 @@ def text_examples(
         heads.append((y, caption))
         y += 24
         x = 0
-        for word, strength in _strongest(text, _scaled(np.asarray(weights, dtype=np.float64))):
+        for word, strength in _strongest(text, scaled(np.asarray(weights, dtype=np.float64))):
             shown = _shorten(word, font, inner - 8)
             advance = round(font.getlength(shown)) + 8
             if x and x + advance > inner:
@@ -166,7 +166,7 @@ def text_examples(
     draw = ImageDraw.Draw(picture)
     for top, caption in heads:
         draw.line((MARGIN, top - MARGIN // 2, width - MARGIN, top - MARGIN // 2), (230, 230, 234))
-        draw.text((MARGIN + 4, top + 3), _say(caption, bold, inner), caption.color, bold, anchor="lt")
+        draw.text((MARGIN + 4, top + 3), say(caption, bold, inner), caption.color, bold, anchor="lt")
     for x, top, advance, shown, strength in marks:
         shade = tuple(int(c) for c in AMBER[round(strength * 255)])
         draw.rounded_rectangle((x, top, x + advance - 1, top + line - 4), 4, shade)
@@ -187,14 +187,14 @@ def _strongest(words: Sequence[str], strength: np.ndarray) -> list[tuple[str, fl
     return [("…", 0.0)] * (start > 0) + pairs[start:end] + [("…", 0.0)] * (end < len(pairs))
 
 
-def _scaled(weights: np.ndarray) -> np.ndarray:
+def scaled(weights: np.ndarray) -> np.ndarray:
     """To 1 at the maximum; what a diverged model left without a value counts as 0."""
     finite = np.nan_to_num(weights, nan=0.0, posinf=0.0, neginf=0.0).clip(0)
     top = finite.max(initial=0.0)
     return finite / top if top > 0 else finite
 
 
-def _say(caption: Caption, font: Font, width: int) -> str:
+def say(caption: Caption, font: Font, width: int) -> str:
     """`true → predicted 0.97`, the names shortened where they must be."""
     names = [caption.predicted] if caption.true is None else [caption.true, caption.predicted]
     arrow = f" {_drawable('→', font)} "
@@ -215,7 +215,7 @@ def _shorten(text: str, font: Font, width: float) -> str:
 
 
 @cache
-def _font(size: int) -> Font:
+def font_of(size: int) -> Font:
     """The font that comes with Pillow knows ASCII; one that is often installed knows most alphabets."""
     try:
         return ImageFont.truetype("DejaVuSans.ttf", size * 0.93)

@@ -250,7 +250,7 @@ def fit(config: Config, chosen: Chosen, run: Run, data: Any, learner: Learner, r
     with restored.restoring(start, lambda: monitor.started > 0), learner.in_memory():
         trainer.fit(learner, loaders["train"], loaders["val"], ckpt_path=start and str(start), weights_only=True)
     if chosen.strategy != "fsdp":  # a part of the model cannot look at an example alone
-        trainer.callbacks.append(Drawings(data.reader, chosen))  # type: ignore[attr-defined]
+        trainer.callbacks.append(Drawings(data.reader, chosen, run.path))  # type: ignore[attr-defined]
     tested = trainer.strategy.broadcast(str(run.checkpoint()))  # another machine may see a new file late
     with learner.in_memory():
         trainer.test(learner, loaders["test"], ckpt_path=tested, verbose=False, weights_only=True)

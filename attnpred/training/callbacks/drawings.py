@@ -1,8 +1,10 @@
 """Pictures for TensorBoard: what the task draws of the test split, and some examples under their attention."""
 
+from pathlib import Path
 from typing import Any
 
 import torch
+from PIL import Image
 from pytorch_lightning import Callback, LightningModule, Trainer
 
 from attnpred.contracts import Batch
@@ -16,11 +18,15 @@ EXAMPLES = 8
 
 
 class Drawings(Callback):
-    """Draws after every test, on the main process; the examples are the first of the split's loader."""
+    """Draws after every test, on the main process; the examples are the first of the split's loader.
 
-    def __init__(self, reader: Reader[Any, Any], chosen: Chosen) -> None:
+    What the task wants to be kept is in the run's directory too.
+    """
+
+    def __init__(self, reader: Reader[Any, Any], chosen: Chosen, directory: Path) -> None:
         self.reader = reader
         self.chosen = chosen
+        self.directory = directory
         self.batch: Any = None
 
     def on_test_batch_end(
@@ -36,13 +42,19 @@ class Drawings(Callback):
             self.batch = batch
 
     def on_test_end(self, trainer: Trainer, learner: LightningModule) -> None:
-        writer = loggers.tensorboard(trainer.loggers) if trainer.is_global_zero else None
-        if writer is None or not isinstance(learner, Learner):
+        if not trainer.is_global_zero or not isinstance(learner, Learner):
             return
-        drawn = {f"test/{name}": found for name, found in learner.task.pictures(learner.details["test"]).items()}
-        drawn["test/examples"] = self._examples(learner)
+        writer = loggers.tensorboard(trainer.loggers)
+        task = learner.task
+        drawn = task.pictures(learner.details["test"]) if writer is not None or task.kept_pictures else {}
+        for name in task.kept_pictures:
+            if name in drawn:
+                Image.fromarray(drawn[name]).save(self.directory / f"{name}.png")
+        if writer is None:
+            return
+        drawn["examples"] = self._examples(learner)
         for name, picture in drawn.items():
-            writer.add_image(name, picture, trainer.global_step, dataformats="HWC")
+            writer.add_image(f"test/{name}", picture, trainer.global_step, dataformats="HWC")
 
     def _examples(self, learner: Learner) -> Any:
         count = min(EXAMPLES, len(self.batch))
