@@ -155,6 +155,15 @@ class TargetSpec(Specification):
 
 
 @dataclass(frozen=True)
+class Forecast:
+    """Of an answer that tells the next values of a series: which, in the order variables, steps, numbers of each."""
+
+    steps: int
+    variables: tuple[int, ...]  # places among the input's variables
+    numbers: int = 1  # one value, or so many quantiles of it
+
+
+@dataclass(frozen=True)
 class AnswerSpec:
     """The shape of a task's answer, from which a model makes its last layer."""
 
@@ -165,6 +174,7 @@ class AnswerSpec:
     centred: bool = False
     nothing: int | None = None  # of an answer a part, the number that says that there is nothing to tell of it
     chained: bool = False  # neighbours' answers depend on one another; see `models.chain`
+    forecast: Forecast | None = None  # where the numbers are the next values of a series
 
     def choose(self, answer: Tensor, answered: Tensor | None = None) -> Tensor:
         """(batch, width) -> (batch,) int64: which number of each answer is explained. See `pick`.

@@ -1,8 +1,9 @@
 """The options that every dataset has, of tokenizers and of augmentation."""
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, Self
 
 from attnpred.config.schema import Invalid, option
 
@@ -118,6 +119,13 @@ class DataConfig:
         """The source's own split that is `val`, `test` or `train`; None where it is carved."""
         own: str | None = {"train": self.train_split, "val": self.val_split, "test": self.test_split}[split]
         return None if own == AUTO and split != "train" else own
+
+    def settled_by(self, sample: Callable[[], dict[str, list[Any]]], reads: str) -> Self | None:
+        """The same options with the columns named that a task needs, where a kind of data tells them by itself.
+
+        `sample` reads the first rows.
+        """
+        return None
 
     def mirrors(self) -> bool:
         """True where evaluation looks at each example and its mirror image."""

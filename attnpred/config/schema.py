@@ -22,7 +22,7 @@ PACKAGE = Path(__file__).parents[1]
 # Classes of ours that a config file may name: those of these rooms and no others, so that a stranger's file runs no
 # code. Beside them there are those of packages that the user named.
 TARGET_ROOMS = (
-    *("attnpred.modalities.image", "attnpred.modalities.text", "attnpred.modalities.words"),
+    *sorted(f"attnpred.modalities.{file.parent.name}" for file in (PACKAGE / "modalities").glob("*/reader.py")),
     *("attnpred.explain", "attnpred.models", "attnpred.tasks"),
     *("attnpred.sweep.launchers", "attnpred.sweep.sweepers"),
 )

@@ -35,7 +35,7 @@ def collected(
     Groups are numbered as they come, or by what they are called, which is the same number `everywhere`.
     """
     ((option, column),) = column_of(config).items()
-    number: Any = _moment
+    number: Any = moment
     if config.group_column is not None:
         number = _digest if everywhere else _numbered()
     found: list[NDArray[Any]] = []
@@ -144,7 +144,7 @@ def _is_group(value: Any) -> bool:
     return True
 
 
-def _moment(value: Any) -> float:
+def moment(value: Any) -> float:
     """A number, or the seconds since 1970 of a date or of a text in ISO 8601; NaN where there is none.
 
     A time of no zone is one of UTC.

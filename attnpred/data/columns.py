@@ -30,7 +30,9 @@ def settled(config: DataConfig, reads: str) -> DataConfig:
 
     Raises UserError, with what there is, where it cannot be told.
     """
-    open_columns = _open_columns(config, reads)
+    own = config.settled_by(lambda: open_source(config).sample(config.train_split, "data.train_split", ROWS), reads)
+    open_columns = [] if own is not None else _open_columns(config, reads)
+    config = own or config
     if not open_columns and AUTO not in (config.val_split, config.test_split):
         return config
     source = open_source(config)

@@ -16,6 +16,7 @@
        "words": [str], and of several texts "texts": {name: how many of the words}, "across": [[a share a text] a text]
                                                                  or, of an image,
        "image": "data:image/png;base64,..", "size": [height, width], "grid": [rows, columns],
+       "rows", "columns": [str]                                  names of these, where they have some, as a series has
        "maps": {explainer: [a number a word or region]},
        "marks": [None or [its answer, the truth or None] a word],   where words have answers of their own, with
        "choices": [{"word": its place, "explained", "maps": as above}],  those that are explained, the usual one first
@@ -122,7 +123,7 @@ def _example(example: Mapping[str, Any], number: Mapping[str, int]) -> dict[str,
             raise ValueError(
                 f"example {example['id']}: an image must be a base64 data: URI, not {example['image'][:40]}"
             )
-        compact |= {key: example[key] for key in ("image", "size", "grid")}
+        compact |= {key: example[key] for key in ("image", "size", "grid", "rows", "columns") if key in example}
         parts = example["grid"][0] * example["grid"][1]
     for name, values in example["maps"].items():
         if len(values) != parts:

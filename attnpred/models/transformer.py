@@ -2,7 +2,7 @@
 
 import math
 from dataclasses import dataclass, replace
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 import torch
 import torch.nn.functional as F
@@ -14,26 +14,27 @@ from attnpred.config.schema import Invalid, option
 from attnpred.contracts import Attention, Batch, ModelOutput, ModelSpec
 from attnpred.errors import UserError
 from attnpred.modalities.image.batch import ImageInput, ImageSpec
+from attnpred.modalities.series.batch import SeriesSpec
 from attnpred.modalities.text.batch import TextInput, TextSpec
-from attnpred.models.attention import MultiHeadAttention, Pool, normalise, pass_through
+from attnpred.models.attention import Pool, normalise, pass_through
 from attnpred.models.base import Model, PixelNorm
 from attnpred.models.dropout import ExampleDropout
-from attnpred.models.embedding import Embedding
-from attnpred.models.fused import linear_gelu
-from attnpred.models.letters import Letters
-from attnpred.models.ngrams import SPEED, Ngrams, evened, joined
+from attnpred.models.layer import Layer, initialise
+from attnpred.models.ngrams import evened, joined
 from attnpred.models.parts import Parts
-from attnpred.models.positions import EMBEDDING_DEVIATION, Positions, Rotation
+from attnpred.models.positions import EMBEDDING_DEVIATION, Positions
 from attnpred.models.predicted import PredictedAttention
+from attnpred.models.series import NormKind
+from attnpred.models.series_transformer import SeriesTransformer
+from attnpred.models.token_embedding import TokenEmbedding
 
-LINEAR_DEVIATION = 0.02
 PATCHES_A_SIDE = 8  # at least, where the patch size is left to the model
 SMALLEST_PATCH = 2  # but then never single pixels: four times the parts, and sixteen times the attention, for little
 
 
 @dataclass(kw_only=True)
 class TransformerConfig(ModelConfig):
-    accepts: ClassVar[tuple[Modality, ...]] = ("text", "words", "image")
+    accepts: ClassVar[tuple[Modality, ...]] = ("text", "words", "image", "series")
     answers: ClassVar[tuple[Shape, ...]] = ("whole", "parts")
 
     width: int = option("Features of a token.", ge=4, le=MOST_FEATURES)
@@ -47,7 +48,8 @@ class TransformerConfig(ModelConfig):
     )
     pooling: Literal["attention", "cls", "mean"] = option("How the last layer becomes one vector.")
     patch: int | None = option(
-        "Side of an image patch in pixels; null makes 8 by 8 patches or more, of 2 pixels or more.",
+        "Side of an image patch in pixels; null makes 8 by 8 patches or more, of 2 pixels or more. Of a series the "
+        "moments of a patch; null takes twice the stride.",
         ge=1,
         le=MOST_FEATURES,
     )
@@ -64,6 +66,25 @@ class TransformerConfig(ModelConfig):
         ge=3,
         le=100,
         default=None,
+    )
+
+    stride: int | None = option(
+        "Of a series the moments between the beginnings of two patches; null takes as few as leave 64 patches at most.",
+        ge=1,
+        le=MOST_FEATURES,
+        default=None,
+    )
+    mixing: bool = option(
+        "Whether a series' patch holds all variables; else each variable goes through the layers by itself.",
+        default=False,
+    )
+    norm: NormKind = option(
+        "What is taken from each window of a series before, and given back to a forecast: its mean and deviation "
+        "(standard), its last value (last), or nothing (none).",
+        default="standard",
+    )
+    shortcut: bool = option(
+        "Whether a linear map of the window is added to what the layers forecast of a series.", default=False
     )
 
     def check(self) -> None:
@@ -89,7 +110,13 @@ class Transformer(Model):
 
     With `ngrams` these are shares in what the layers say, beside which each part's scores count, both by how far they
     move the answer.
+
+    Of a series it is a `SeriesTransformer`.
     """
+
+    def __new__(cls, *given: Any) -> Any:
+        series = len(given) == 2 and isinstance(given[1].input, SeriesSpec)
+        return SeriesTransformer(*given) if series else super().__new__(cls)
 
     def __init__(self, config: TransformerConfig, spec: ModelSpec) -> None:
         super().__init__(config, spec)
@@ -103,7 +130,7 @@ class Transformer(Model):
             length, grid = math.prod(self.embed.grid), self.embed.grid
         else:
             assert isinstance(given_input, TextSpec)
-            self.embed = TokenEmbedding(given_input, width, config)
+            self.embed = TokenEmbedding(given_input, width, config.width, ngrams=config.ngrams, letters=config.letters)
             length, grid = given_input.max_length, None
         self.grid = grid
         self.parted = None if config.ngrams is None else (config.width, width)
@@ -122,12 +149,7 @@ class Transformer(Model):
         )
 
     def _initialise(self) -> None:
-        for name, module in self.named_modules():
-            if isinstance(module, nn.Linear):
-                # What is added to the residual stream shrinks with depth, so that its scale does not grow with it
-                shrink = math.sqrt(2 * len(self.layers)) if name.endswith((".out", ".shrink")) else 1.0
-                nn.init.trunc_normal_(module.weight, std=LINEAR_DEVIATION / shrink)
-                nn.init.zeros_(module.bias)
+        initialise(self, len(self.layers))
         if isinstance(self.embed, PatchEmbedding):
             nn.init.trunc_normal_(
                 self.embed.project.weight, std=EMBEDDING_DEVIATION * self.embed.project.in_features**-0.5
@@ -202,55 +224,6 @@ class Transformer(Model):
             if scores is not None:
                 importance = joined(importance, said, scores, own, exclusive=self.spec.answer.exclusive)
         return ModelOutput(answer, Attention(importance, layers, (self.grid,), share))
-
-
-class Layer(nn.Module):
-    """Attention and MLP, each on a normalised copy of the residual stream and added to it."""
-
-    def __init__(self, config: TransformerConfig) -> None:
-        super().__init__()
-        hidden = max(round(config.width * config.mlp_ratio), 1)
-        self.attention_norm = nn.LayerNorm(config.width)
-        self.attention = MultiHeadAttention(config.width, config.heads, config.attention_dropout)
-        self.mlp_norm = nn.LayerNorm(config.width)
-        self.grow = nn.Linear(config.width, hidden)
-        self.shrink = nn.Linear(hidden, config.width)
-        self.dropout = ExampleDropout(config.dropout)
-
-    def forward(
-        self, x: Tensor, *, keep: Tensor | None, rotation: Rotation | None, need_weights: bool
-    ) -> tuple[Tensor, Tensor | None]:
-        """x (batch, length, width) -> the same shape, and (batch, heads, length, length) where asked"""
-        read, weights = self.attention(self.attention_norm(x), keep=keep, rotation=rotation, need_weights=need_weights)
-        x = x + self.dropout(read)
-        return x + self.dropout(self.shrink(linear_gelu(self.grow, self.mlp_norm(x)))), weights
-
-
-class TokenEmbedding(nn.Module):
-    """A vector a token, and with `ngrams` the token's scores behind it, so that they are seen as input too.
-
-    Where several texts are read together, each has a vector of its own, which is added to those of its tokens.
-    """
-
-    def __init__(self, spec: TextSpec, answer_width: int, config: TransformerConfig) -> None:
-        super().__init__()
-        self.table = Embedding(spec.vocab_size, config.width)
-        nn.init.trunc_normal_(self.table.weight, std=EMBEDDING_DEVIATION)
-        self.ngrams = None if config.ngrams is None else Ngrams(spec, answer_width, config.ngrams)
-        speeds = torch.tensor([1.0] * config.width + [SPEED] * (0 if self.ngrams is None else answer_width))
-        self.letters = None if config.letters is None else Letters(spec, speeds, config.letters)
-        # they start at 0 without a draw: all else starts as without them
-        own = torch.zeros(len(spec.names), config.width)
-        self.texts = Embedding(*own.shape, _weight=own) if spec.names else None
-
-    def forward(self, texts: TextInput) -> Tensor:
-        """-> (batch, length, width), or as many more as the answer has numbers"""
-        vectors = self.table(texts.tokens)
-        types = texts.types()
-        if self.texts is not None and types is not None:
-            vectors = vectors + self.texts(types)
-        x = vectors if self.ngrams is None else torch.cat((vectors, self.ngrams(texts)), dim=-1)
-        return x if self.letters is None else x + self.letters(texts.tokens)
 
 
 class PatchEmbedding(nn.Module):

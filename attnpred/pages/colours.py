@@ -4,6 +4,8 @@ import re
 from functools import cache
 from typing import Literal
 
+import numpy as np
+
 from attnpred.pages.page import assets
 
 Color = tuple[int, int, int]
@@ -24,6 +26,23 @@ def shade(strength: float, *, signed: bool) -> Color | None:
     """Under a word in dark ink, for a strength between -1 and 1; None where it is next to nothing."""
     level = round(abs(strength) * LEVELS)
     return _shades()[f"{hue_of(strength, signed=signed)}-{level}"] if level else None
+
+
+def ground(shares: np.ndarray) -> np.ndarray:
+    """The same colours without steps, for shares between -1 and 1: (..., 3) uint8; where all are above 0, without sign."""
+    signed = bool((shares < 0).any())
+    places = (np.abs(shares) * 255).round().astype(np.uint8)
+    colours = _ramp("for" if signed else "importance")[places]
+    return np.where((shares < 0)[..., None], _ramp("against")[places], colours)
+
+
+@cache
+def _ramp(hue: Hue) -> np.ndarray:
+    """White, and then the shades of a hue, as 256 colours: (256, 3) uint8."""
+    steps = [(255, 255, 255), *(_shades()[f"{hue}-{level}"] for level in range(1, LEVELS + 1))]
+    at = np.linspace(0, 255, len(steps))
+    channels = [np.interp(np.arange(256), at, channel) for channel in zip(*steps, strict=True)]
+    return np.stack(channels, axis=1).round().astype(np.uint8)
 
 
 @cache

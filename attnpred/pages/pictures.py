@@ -51,7 +51,7 @@ def confusion_matrix(counts: np.ndarray, classes: Sequence[str]) -> np.ndarray:
     cell = max(1, min(128, 900 // n))
     gap = 1 if cell >= 12 else 0
     size = max(11, min(30, cell // 3))  # of letters: read in a picture of a third of the size, where classes are few
-    font = _font(size)
+    font = font_of(size)
     every = -(-(size + 4) // cell)  # of many classes only so many are named that names do not overlap
     names = {i: _shorten(classes[i], font, 11 * size) for i in range(0, n, every)}
     longest = round(max(font.getlength(name) for name in names.values()))
@@ -80,7 +80,7 @@ def confusion_matrix(counts: np.ndarray, classes: Sequence[str]) -> np.ndarray:
             _upright(picture, name, INK, font, left + middle, under, align="top")
         else:
             draw.text((left + middle, under), name, INK, font, anchor="mt")
-    title = _font(size + 2)
+    title = font_of(size + 2)
     draw.text((left + n * cell // 2, picture.height - MARGIN), "predicted", GREY, title, anchor="mb")
     _upright(picture, "true", GREY, title, MARGIN + size // 2, MARGIN + n * cell // 2, align="middle")
     return np.asarray(picture)
@@ -90,8 +90,8 @@ def _numbers(
     draw: ImageDraw.ImageDraw, counts: np.ndarray, shades: np.ndarray, corner: tuple[int, int], cell: int
 ) -> None:
     widest = max((f"{count:,}" for count in counts.flat), key=len)
-    sizes = [size for size in range(max(14, 2 * cell // 5), 7, -1) if _font(size).getlength(widest) <= cell - 6]
-    font = _font(sizes[0] if sizes else 8)
+    sizes = [size for size in range(max(14, 2 * cell // 5), 7, -1) if font_of(size).getlength(widest) <= cell - 6]
+    font = font_of(sizes[0] if sizes else 8)
     for row, column in np.ndindex(*counts.shape):
         dark = shades[row, column] @ (0.299, 0.587, 0.114) < 140
         at = corner[0] + column * cell + cell // 2, corner[1] + row * cell + cell // 2
@@ -116,7 +116,7 @@ def image_grid(
     down = -(-len(pixels) // across)
     extent = MARGIN + across * (block[0] + MARGIN), MARGIN + down * (block[1] + MARGIN)
     picture = Image.new("RGB", extent, WHITE)
-    draw, font = ImageDraw.Draw(picture), _font(13)
+    draw, font = ImageDraw.Draw(picture), font_of(13)
     for i, (image, weights, caption) in enumerate(zip(pixels, importance, captions, strict=True)):
         x, y = MARGIN + i % across * (block[0] + MARGIN), MARGIN + i // across * (block[1] + MARGIN)
         color_image = np.broadcast_to(image, (3, height, width)) if len(image) == 1 else image[:3]
@@ -125,15 +125,15 @@ def image_grid(
         )
         picture.paste(enlarged, (x, y))
         picture.paste(_heat(enlarged, weights.reshape(grid)), (x + size[0] + 3, y))
-        draw.text((x, y + size[1] + 6), _say(caption, font, block[0]), caption.color, font, anchor="lt")
+        draw.text((x, y + size[1] + 6), say(caption, font, block[0]), caption.color, font, anchor="lt")
     return np.asarray(picture)
 
 
 def _heat(image: Image.Image, weights: np.ndarray) -> Image.Image:
     """The image in grey, glowing where the attention lies."""
-    scaled = _scaled(weights)
-    signed = bool((scaled < 0).any())
-    small = Image.fromarray(scaled.astype(np.float32))
+    share = scaled(weights)
+    signed = bool((share < 0).any())
+    small = Image.fromarray(share.astype(np.float32))
     heat = np.asarray(small.resize(image.size, Image.Resampling.BILINEAR))[..., None].clip(-1, 1)  # (height, width, 1)
     grey = 0.75 * np.asarray(image.convert("L"), dtype=np.float32)[..., None]
     color = np.where(heat < 0, GLOW["against"], GLOW["for" if signed else "importance"])
@@ -148,7 +148,7 @@ def text_examples(
 
     Of a long text the stretch that holds the strongest word and most of the attention is shown.
     """
-    font, bold = _font(15), _font(14)
+    font, bold = font_of(15), font_of(14)
     line, inner = 25, width - 2 * MARGIN
     marks = []  # (x, y, word, shade)
     heads = []  # (y, caption)
@@ -157,9 +157,9 @@ def text_examples(
         heads.append((y, caption))
         y += 24
         x = 0
-        scaled = _scaled(np.asarray(weights, dtype=np.float64))
-        signed = bool((scaled < 0).any())
-        for word, strength in _strongest(text, scaled):
+        share = scaled(np.asarray(weights, dtype=np.float64))
+        signed = bool((share < 0).any())
+        for word, strength in _strongest(text, share):
             shown = _shorten(word, font, inner - 8)
             advance = round(font.getlength(shown)) + 8
             if x and x + advance > inner:
@@ -171,7 +171,7 @@ def text_examples(
     draw = ImageDraw.Draw(picture)
     for top, caption in heads:
         draw.line((MARGIN, top - MARGIN // 2, width - MARGIN, top - MARGIN // 2), (230, 230, 234))
-        draw.text((MARGIN + 4, top + 3), _say(caption, bold, inner), caption.color, bold, anchor="lt")
+        draw.text((MARGIN + 4, top + 3), say(caption, bold, inner), caption.color, bold, anchor="lt")
     for x, top, advance, shown, colour in marks:
         if colour:
             draw.rounded_rectangle((x, top, x + advance - 1, top + line - 4), 4, colour)
@@ -193,14 +193,14 @@ def _strongest(words: Sequence[str], strength: np.ndarray) -> list[tuple[str, fl
     return [("…", 0.0)] * (start > 0) + pairs[start:end] + [("…", 0.0)] * (end < len(pairs))
 
 
-def _scaled(weights: np.ndarray) -> np.ndarray:
+def scaled(weights: np.ndarray) -> np.ndarray:
     """To 1 or -1 at the greatest; what a diverged model left without a value counts as 0."""
     finite = np.nan_to_num(weights, nan=0.0, posinf=0.0, neginf=0.0)
     top = np.abs(finite).max(initial=0.0)
     return finite / top if top > 0 else finite
 
 
-def _say(caption: Caption, font: Font, width: int) -> str:
+def say(caption: Caption, font: Font, width: int) -> str:
     """`true → predicted 0.97`, the names shortened where they must be."""
     names = [caption.predicted] if caption.true is None else [caption.true, caption.predicted]
     arrow = f" {_drawable('→', font)} "
@@ -221,7 +221,7 @@ def _shorten(text: str, font: Font, width: float) -> str:
 
 
 @cache
-def _font(size: int) -> Font:
+def font_of(size: int) -> Font:
     """The font that comes with Pillow knows ASCII; one that is often installed knows most alphabets."""
     try:
         return ImageFont.truetype("DejaVuSans.ttf", size * 0.93)

@@ -48,6 +48,7 @@ class Task(ABC):
     # Whether scores are probabilities, which leaving out parts changes by their odds; else they are used as they are
     bounded: ClassVar[bool] = False
     scored: ClassVar[str] = "the answer"  # what `score` is, in words
+    kept_pictures: ClassVar[tuple[str, ...]] = ()  # those of `pictures` that the run directory holds as files too
 
     def __init__(self, config: TaskConfig, spec: Any) -> None:
         self.config = config

@@ -14,6 +14,7 @@ from attnpred.config.schema import build
 from attnpred.contracts import AnswerSpec, Batch, InputSpec, ModelSpec, TargetSpec
 from attnpred.data.class_target import Classes
 from attnpred.modalities.image.batch import ImageInput, ImageSpec
+from attnpred.modalities.series.batch import SeriesInput, SeriesSpec
 from attnpred.modalities.text.batch import TextInput, TextSpec
 from attnpred.modalities.words.batch import WordsInput, WordsSpec
 from attnpred.models.base import Model
@@ -39,15 +40,18 @@ TEXT = TextSpec(
 PAIR = replace(TEXT, names=("premise", "hypothesis"), between=(SEP,))
 WORDED = WordsSpec(**{**TEXT.as_dict(), "modality": "words"}, spelled=TEXT.spelled)
 IMAGE = ImageSpec(channels=3, height=16, width=8, mean=(120.0, 110.0, 100.0), std=(60.0, 50.0, 40.0))
+SERIES = SeriesSpec(length=16, names=("a", "b", "c"), mean=(0.0, 1.0, 2.0), deviation=(1.0, 2.0, 3.0))
 CLASSES = {
     "text": Classes(classes=("bad", "good"), counts=(2, 2)),
     "image": Classes(classes=("a", "b", "c"), counts=(2, 2, 0)),
+    "series": Classes(classes=("down", "up"), counts=(2, 2)),
 }
 # of models that are large by default, what makes them small
 SMALL: dict[str, dict[str, Any]] = {
     "resnet_attention": {"width": 8, "depth": 1, "heads": 2},
     "transformer": {"width": 16, "depth": 2, "heads": 2, "mlp_ratio": 2.0},
     "bert": {},
+    "linear": {"block": 4},
     "vision": {"source": "torchvision/shufflenet_v2_x0_5", "pretrained": False, "resize": 64},
 }
 POOLINGS = ("attention", "cls", "mean")
@@ -97,6 +101,9 @@ CASES: list[tuple[str, str, dict[str, Any]]] = [
     ("transformer", "text", {"letters": 4, "pooling": "attention"}),
     ("transformer", "text", {"ngrams": 2, "letters": 5, "pooling": "cls"}),
     *(("bert", "text", {"pooling": p}) for p in POOLINGS),
+    *(("transformer", "series", {"pooling": p, "mixing": m}) for p, m in product(("attention", "mean"), (False, True))),
+    ("transformer", "series", {"patch": 6, "stride": 2, "positions": "learned", "norm": "last"}),
+    ("linear", "series", {"norm": "none", "block": 1}),
     *(
         (n, m, {"attention_loss": "faithful", "pooling": p})
         for n, m, p in (("resnet_attention", "image", "mean"), ("transformer", "text", "mean"), ("bert", "text", "cls"))
@@ -185,6 +192,11 @@ def image_batch(count: int = 4, spec: ImageSpec = IMAGE) -> Batch:
     return as_batch(ImageInput(pixels=pixels), "image")
 
 
+def series_batch(count: int = 4, spec: SeriesSpec = SERIES) -> Batch:
+    values = torch.randn(count, len(spec.names), spec.length, generator=torch.Generator().manual_seed(0))
+    return as_batch(SeriesInput(values=values), "series")
+
+
 def as_batch(only: Any, name: str = "text") -> Batch:
     """A batch of one input, whose examples have the classes 0 and 1 by turns."""
     ids = torch.arange(len(only))
@@ -198,6 +210,7 @@ def made(modality: str) -> tuple[Any, Batch]:
         "pair": (PAIR, pair_batch),
         "image": (IMAGE, image_batch),
         "words": (WORDED, words_batch),
+        "series": (SERIES, series_batch),
     }
     spec, batch = known[modality]
     return spec, batch()

@@ -60,7 +60,7 @@ def test_importance_is_a_distribution_over_own_parts(name, modality, changes):
     spec, batch = made(modality)
     attention = make_model(name, spec, **changes)(batch, need_attention=True).attention
     [grid] = attention.grids
-    assert (grid is None) == (modality == "text")
+    assert modality == "series" or (grid is None) == (modality == "text")
     own = batch.input.own()
     if own is None:
         own = torch.ones(len(batch), batch.input.parts(grid), dtype=torch.bool)
@@ -223,7 +223,12 @@ def test_the_entrance_sees_every_part(name, modality, changes):
     model.entrance().register_forward_hook(lambda module, given, found: seen.append(found))
     model(batch)
     [features] = seen
-    shape = batch.input.tokens.shape if modality == "text" else batch.input.pixels.shape
+    read = batch.input
+    if modality == "series":  # by moment, or as a map of variables and moments
+        count, variables, moments = read.values.shape
+        assert features.shape in ((count, moments, variables), (count, 1, variables, moments))
+        return
+    shape = read.tokens.shape if modality == "text" else read.pixels.shape
     assert features.shape[: len(shape)] == shape
 
 

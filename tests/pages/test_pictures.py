@@ -22,9 +22,9 @@ def fonts(request, monkeypatch):
             return real(font, *args, **kwargs)
 
         monkeypatch.setattr(ImageFont, "truetype", without_system)
-    pictures._font.cache_clear()
+    pictures.font_of.cache_clear()
     yield
-    pictures._font.cache_clear()
+    pictures.font_of.cache_clear()
 
 
 def is_picture(array):
@@ -163,8 +163,8 @@ def test_accents_that_the_font_lacks_fall_off():
 
 
 def test_certainty_survives_long_names():
-    font = pictures._font(13)
-    said = pictures._say(Caption("short", "an endless name " * 9, 0.42, True), font, 200)
+    font = pictures.font_of(13)
+    said = pictures.say(Caption("short", "an endless name " * 9, 0.42, True), font, 200)
     assert said.startswith("short ")
     assert said.endswith("… 0.42")
     assert font.getlength(said) <= 201

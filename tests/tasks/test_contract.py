@@ -8,6 +8,7 @@ import torch
 
 from attnpred.config import compose, schema
 from attnpred.contracts import ModelSpec, pick_of
+from attnpred.data.future_target import Future
 from attnpred.explain import base
 from attnpred.explain.against_chance import FLOOR
 from attnpred.explain.study import Study
@@ -19,8 +20,12 @@ TASKS = compose.group_options("task")
 EXPLAINERS = compose.group_options("explainer")
 MODELS = [
     *(("transformer", "text"), ("transformer", "pair"), ("resnet_attention", "image")),
-    *(("transformer", "words"), ("bert", "words")),
+    *(("transformer", "words"), ("bert", "words"), ("transformer", "series"), ("linear", "series")),
 ]
+# what comes after the made series, of two of its three variables
+FUTURE = Future(
+    names=("a", "c"), places=(0, 2), mean=(0.0, 2.0), deviation=(1.0, 3.0), scale=(1.0, 0.5), steps=3, season=4
+)
 # a column of each kind of target, for the batches of four examples
 COLUMNS = {
     "class": ["a", "b", "c", "b"],
@@ -51,6 +56,8 @@ def with_model(name, model="transformer", modality=None):
     modality = modality or next(iter(config.inputs), "text")
     kind = schema.load(config._target_)
     target = kind.target(config, ["column"], "data.label_column")
+    if config.reads == "future":
+        return of_series(kind(config, FUTURE), model)
     collector = target.collector([None])
     collector.add([COLUMNS[config.reads]])
     stored = collector.finish()
@@ -64,6 +71,15 @@ def with_model(name, model="transformer", modality=None):
     if target.by_word:
         targets = {key: batch.input.on_parts(values) for key, values in targets.items()}
     return task, made_model, replace(batch, targets=targets)
+
+
+def of_series(task, model):
+    """A forecast is no column, but what a dataset cuts out behind a window."""
+    spec, batch = made("series")
+    future = torch.randn(len(batch), 2, 3, generator=torch.Generator().manual_seed(1))
+    future[0, 0, 1] = torch.nan
+    targets = {"future": future, "there": future.isfinite()}
+    return task, make_model(model, ModelSpec({"series": spec}, task.answer)), replace(batch, targets=targets)
 
 
 def columns(output, choice):

@@ -6,8 +6,12 @@ const SUMMARY = { text: 5, image: 3 }; // of a signed map about half as many a s
 const HUES = { importance: [168, 85, 247], for: [37, 140, 255], against: [255, 120, 20] };
 
 const hueOf = (value, signed) => (signed ? (value < 0 ? "against" : "for") : "importance");
-const partName = (example, i) =>
-  example.words ? example.words[i] : `row ${Math.floor(i / example.grid[1]) + 1}, column ${(i % example.grid[1]) + 1}`;
+function partName(example, i) {
+  if (example.words) return example.words[i];
+  const [row, column] = [Math.floor(i / example.grid[1]), i % example.grid[1]];
+  if (example.rows) return `${example.rows[row]} from ${example.columns[column]}`; // of a series
+  return `row ${row + 1}, column ${column + 1}`;
+}
 
 function shade(value, top, signed) {
   const level = top > 0 ? Math.round((Math.abs(value) / top) * LEVELS) : 0;
@@ -65,7 +69,7 @@ function imageMap(example, values, signed, title) {
 function picture(example, alt, kind = "") {
   const [height, width] = example.size;
   const longest = Math.max(height, width);
-  const scale = longest < 192 ? Math.floor(200 / longest) : Math.min(1, 320 / longest);
+  const scale = longest < 192 ? Math.floor(200 / longest) : Math.min(1, (example.rows ? 640 : 320) / longest);
   const image = make("img", {
     src: example.image,
     alt,

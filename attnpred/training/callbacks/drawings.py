@@ -1,8 +1,10 @@
 """Pictures for TensorBoard: what the task draws of the test split, and some examples under their attention."""
 
+from pathlib import Path
 from typing import Any
 
 import torch
+from PIL import Image
 from pytorch_lightning import Callback, LightningModule, Trainer
 from pytorch_lightning.trainer.states import TrainerFn
 
@@ -19,12 +21,16 @@ EXAMPLES = 8  # of each split
 class Drawings(Callback):
     """Draws the same examples before training, after validations 1, 2, 4, 8 and so on, and others after the test.
 
-    The main process does it. A validation draws the weights that were validated, the test those kept.
+    The main process does it. A validation draws the weights that were validated, the test those kept. What the task wants
+    to be kept is in the run's directory too.
     """
 
-    def __init__(self, reader: Reader[Any, Any], chosen: Chosen, val: list[Batch], test: list[Batch]) -> None:
+    def __init__(
+        self, reader: Reader[Any, Any], chosen: Chosen, directory: Path, val: list[Batch], test: list[Batch]
+    ) -> None:
         self.reader = reader
         self.chosen = chosen
+        self.directory = directory
         self.batches = {"val": val, "test": test}
         self.validations = 0
 
@@ -47,18 +53,25 @@ class Drawings(Callback):
             self._draw(trainer, learner, "val")
 
     def on_test_end(self, trainer: Trainer, learner: LightningModule) -> None:
-        self._draw(trainer, learner, "test")
+        if not trainer.is_global_zero or not isinstance(learner, Learner):
+            return
+        task, writing = learner.task, loggers.tensorboard(trainer.loggers) is not None
+        drawn = task.pictures(learner.details["test"]) if writing or task.kept_pictures else {}
+        for name in task.kept_pictures:
+            if name in drawn:
+                Image.fromarray(drawn[name]).save(self.directory / f"{name}.png")
+        self._draw(trainer, learner, "test", drawn)
 
-    def _draw(self, trainer: Trainer, learner: LightningModule, split: str) -> None:
+    def _draw(
+        self, trainer: Trainer, learner: LightningModule, split: str, drawn: dict[str, Any] | None = None
+    ) -> None:
+        """The split's examples, and what else was `drawn`."""
         writer = loggers.tensorboard(trainer.loggers) if trainer.is_global_zero else None
         if writer is None or not isinstance(learner, Learner):
             return
-        drawn = {f"{split}/examples": self._examples(learner, self.batches[split])}
-        if split == "test":
-            found = learner.task.pictures(learner.details["test"])
-            drawn |= {f"test/{name}": picture for name, picture in found.items()}
+        drawn = {**(drawn or {}), "examples": self._examples(learner, self.batches[split])}
         for name, picture in drawn.items():
-            writer.add_image(name, picture, trainer.global_step, dataformats="HWC")
+            writer.add_image(f"{split}/{name}", picture, trainer.global_step, dataformats="HWC")
 
     def _examples(self, learner: Learner, batches: list[Batch]) -> Any:
         model, training = learner.model, learner.training

@@ -1,0 +1,1 @@
+"""Series: numbers of one variable or several, moment by moment."""
