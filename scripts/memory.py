@@ -15,10 +15,10 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
-from scripts import launch, readme
+from scripts import launch, tables
 from scripts.machine import machine
 
-PAGE = Path(__file__).parents[1] / "docs" / "memory.md"
+PAGE = tables.DOCS / "memory.md"
 BUILT_IN = [
     ("resnet_attention", "digits"),
     ("resnet_attention", "evidence_image"),
@@ -49,7 +49,7 @@ def main() -> None:
         for size, precision in product(SIZES.get(data, USUAL), FORMATS):
             rows.append(measured(model, data, size, precision, args))
             print(line(rows[-1]), file=sys.stderr, flush=True)
-    readme.put(table(rows), "memory", PAGE)
+    tables.put(table(rows), "memory", PAGE)
     if args.json:
         args.json.write_text(json.dumps({"machine": machine(), "date": str(date.today()), "rows": rows}, indent=2))
 
