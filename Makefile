@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup train test test-all coverage test-postgres lint check siege audit bench tensorboard clean
+.PHONY: help setup train test test-all coverage test-postgres lint check docs siege audit bench tensorboard clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -39,6 +39,10 @@ lint: .venv/ready ## check style, format and types
 check: .venv/ready ## validate every shipped config
 	$(BIN)/attnpred check
 
+docs: .venv/ready ## build the site in build/docs, which must give no warning
+	$(BIN)/python -m sphinx --fail-on-warning --keep-going --quiet docs build/docs
+	@echo build/docs/index.html
+
 siege: .venv/ready ## try 20,000 hostile and malformed inputs, in an hour at most (ARGS="--kind tables --seconds 600 --seed 3")
 	$(BIN)/python -m pip install --quiet --editable '.[siege]'
 	$(BIN)/python -m tests.siege $(ARGS)
@@ -47,7 +51,7 @@ audit: .venv/ready ## ask whether holes are known in the packages of .venv (3: n
 	$(BIN)/python -m pip install --quiet --editable '.[audit]'
 	$(BIN)/python -m scripts.audit
 
-bench: .venv/ready ## measure speed against peers; writes the README's table (ARGS="--only start")
+bench: .venv/ready ## measure speed against peers; writes the table of docs/benchmarks.md (ARGS="--only start")
 	$(BIN)/python -m pip install --quiet --editable '.[bench,minilm]'
 	$(BIN)/python -m scripts.bench $(ARGS)
 

@@ -1,8 +1,11 @@
 """The command `attnpred VERB …`: finds the verb's file, and turns what goes wrong into an exit code.
 
-0 done; 2 the user's mistake, in one line, or with its traceback where it is one in the code of a package that the user
-named; 1 our failure, or that of such code at work, with its traceback; 130 interrupted; 143 terminated; 141 where
-whoever read stdout left.
+- 0: done
+- 1: our failure, or that of a package's code at work, with its traceback
+- 2: the user's mistake, in one line; with its traceback where it is in the code of a package that the user named
+- 130: interrupted
+- 141: whoever read stdout left
+- 143: terminated
 """
 
 import argparse
@@ -19,6 +22,7 @@ from attnpred.console import stdout, streams
 from attnpred.console.secrets import hide, shown
 from attnpred.errors import Interrupted, Theirs, UserError, suggest
 from attnpred.machine.process_setup import ENVIRONMENT
+from attnpred.version import __version__
 
 VERBS = sorted(file.stem for file in (Path(__file__).parent / "commands").glob("[a-z]*.py"))
 
@@ -61,6 +65,9 @@ def _answer(arguments: list[str]) -> int:
 def _run(arguments: list[str]) -> int:
     if not arguments or arguments[0] in ("-h", "--help"):
         stdout.write(_overview())
+        return 0
+    if arguments[0] == "--version":
+        stdout.write(f"attnpred {__version__}")
         return 0
     verb = arguments[0]
     if verb not in VERBS:

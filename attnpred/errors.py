@@ -63,6 +63,13 @@ class Several(UserError):
         return self._lines
 
 
+class NotInstalled(UserError):
+    """What was asked for needs a package that an extra of attnpred brings."""
+
+    def __init__(self, place: str, package: str, extra: str) -> None:
+        super().__init__(f"{place}: {package} is not installed; pip install -e '.[{extra}]' in the checkout")
+
+
 class Untrusted(UserError):
     """A config names what is in a package that the user did not name."""
 
@@ -97,7 +104,7 @@ class BadRow(UserError):
 
 
 class Diverged(UserError):
-    """A loss or gradient is no number any more."""
+    """A loss or gradient is NaN or infinite."""
 
     def __init__(self, what: str, step: int, remedy: str) -> None:
         super().__init__(what + remedy)

@@ -1,4 +1,4 @@
-"""What each feature of CIFAR-10's recipe adds or costs: scripts/ablation.json and a table in the README.
+"""What each feature of CIFAR-10's recipe adds or costs: scripts/ablation.json and a table in docs/benchmarks.md.
 
     python -m scripts.ablation --seeds 0 1
     python -m scripts.ablation --steps 10

@@ -1,4 +1,4 @@
-"""The README's example of a comparison: trains two rates with three seeds each on digits, and writes the table.
+"""The example of docs/compare.md: trains two rates with three seeds each on digits, and writes the table.
 
 python -m scripts.compare_example
 """
@@ -9,7 +9,7 @@ import tempfile
 from datetime import date
 
 from scripts.machine import machine
-from scripts.readme import put
+from scripts.tables import DOCS, put
 
 SWEEP = ["data=digits", "model.width=16", "trainer.max_epochs=1", "optimizer.lr=0.01,0.1", "seed=0,1,2"]
 
@@ -29,7 +29,7 @@ def write(place: str) -> None:
     compare = [sys.executable, "-m", "attnpred", "compare", place, "--markdown"]
     table = subprocess.run(compare, capture_output=True, text=True, check=True).stdout
     typed = f"`attnpred train -m {' '.join(SWEEP)}`, then `attnpred compare outputs --markdown`:"
-    put(f"{typed}\n\n{table}\n{machine()}, {date.today()}.", "compare")
+    put(f"{typed}\n\n{table}\n{machine()}, {date.today()}.", "compare", DOCS / "compare.md")
 
 
 if __name__ == "__main__":

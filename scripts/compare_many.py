@@ -1,4 +1,4 @@
-"""How long `attnpred compare` takes to read ten thousand runs, for the first time and again; writes the README's line.
+"""How long `attnpred compare` takes to read ten thousand runs, for the first time and again; docs/benchmarks.md says.
 
     python -m scripts.compare_many
 
@@ -21,7 +21,7 @@ from pathlib import Path
 
 from attnpred.config import compose
 from scripts.machine import machine
-from scripts.readme import put
+from scripts.tables import BENCHMARKS, put
 
 ROUNDS = 3
 CLASSES = 10
@@ -44,7 +44,7 @@ def main() -> None:
         f"{args.runs:,} runs: {told(cold)} the first time, {told(warm)} again, medians of {ROUNDS}; "
         f"index {size:.1f} MiB. {machine()}, with {load:.0f} other processes at work, {date.today()}."
     )
-    put(line, "compare_many")
+    put(line, "compare_many", BENCHMARKS)
 
 
 def make(tree: Path, count: int) -> None:

@@ -24,10 +24,10 @@ from attnpred.files import write_json
 from attnpred.modalities.image.decoding import read_image
 from attnpred.modalities.image.fit import Fit
 from scripts.kept import origin
-from scripts.readme import put
+from scripts.tables import DOCS, put
 
 RESULT = Path(__file__).with_suffix(".json")
-PAGE = Path(__file__).parents[1] / "docs" / "images.md"
+PAGE = DOCS / "images.md"
 SIDE, COUNT = 224, 64
 SIZES = {"500 × 375": (500, 375), "1,600 × 1,200": (1600, 1200), "4,000 × 3,000": (4000, 3000)}
 

@@ -25,13 +25,13 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-from scripts import readme, shim
+from scripts import shim, tables
 from scripts.forked import Scenario, in_turn, launched, tail, warm
 from scripts.machine import machine
 from scripts.shim import Fault
 
 RESULT = Path(__file__).with_suffix(".json")
-PAGE = Path(__file__).parents[1] / "docs" / "reliability.md"
+PAGE = tables.DOCS / "reliability.md"
 ERRORS = {"ENOSPC": True, "EIO": False, "EINTR": False}  # whether it stays so
 KINDS_OF = {  # what may answer so: a signal interrupts some, and a full disk still removes files
     "ENOSPC": tuple(kind for kind in shim.KINDS if kind != "unlink"),
@@ -77,7 +77,7 @@ def main() -> int:
             "date": date.today().isoformat(),
         }
         RESULT.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
-        readme.put(table(result), "faults", PAGE)
+        tables.put(table(result), "faults", PAGE)
     return 1 if wrong else 0
 
 

@@ -1,4 +1,4 @@
-"""What scripts measured: kept by name in a file beside the script, and shown in the README as a table."""
+"""What scripts measured: kept by name in a file beside the script, and shown in docs/benchmarks.md as a table."""
 
 from collections.abc import Callable
 from datetime import date
@@ -7,7 +7,7 @@ from typing import Any
 
 from attnpred.files import read_json, write_json
 from scripts.machine import machine
-from scripts.readme import README, put
+from scripts.tables import BENCHMARKS, put
 
 
 def origin() -> dict[str, str]:
@@ -15,9 +15,9 @@ def origin() -> dict[str, str]:
 
 
 def keep(results: Path, name: str, measured: dict[str, Any], table: Callable[[dict[str, Any]], str]) -> None:
-    """The README's markers are named as the file is: recipes.json is shown between <!-- recipes --> and its end."""
+    """The page's markers are named as the file is: recipes.json is shown between <!-- recipes --> and its end."""
     # read only now: another script's process may have measured meanwhile
     known = read_json(results) if results.is_file() else {}
     kept = dict(sorted({**known, name: measured}.items()))
     write_json(results, kept)
-    put(table(kept), results.stem, README)
+    put(table(kept), results.stem, BENCHMARKS)

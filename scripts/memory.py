@@ -13,14 +13,13 @@ import tempfile
 from dataclasses import dataclass
 from datetime import date
 from itertools import product
-from pathlib import Path
 from typing import Any
 
-from scripts import launch, readme
+from scripts import launch, tables
 from scripts.bench import minilm_sst2
 from scripts.machine import machine
 
-PAGE = Path(__file__).parents[1] / "docs" / "memory.md"
+PAGE = tables.DOCS / "memory.md"
 RESULT = PAGE.with_suffix(".json")
 
 
@@ -77,7 +76,7 @@ def main() -> None:
                 rows.append(measured(kind, size, precision, bert, place))
                 print(line(rows[-1]), file=sys.stderr, flush=True)
     if not args.only:
-        readme.put(table(rows), "memory", PAGE)
+        tables.put(table(rows), "memory", PAGE)
         kept = {"machine": machine(), "date": str(date.today()), "rows": rows}
         RESULT.write_text(json.dumps(kept, indent=2) + "\n", encoding="utf-8")
 

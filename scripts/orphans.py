@@ -27,12 +27,12 @@ from pathlib import Path
 from typing import Any
 
 from attnpred.machine.guard import descendants
-from scripts import readme
+from scripts import tables
 from scripts.machine import machine
 from scripts.marked import Tree, gone_after, is_alive
 
 RESULT = Path(__file__).with_suffix(".json")
-PAGE = Path(__file__).parents[1] / "docs" / "reliability.md"
+PAGE = tables.DOCS / "reliability.md"
 PROMISED = 5.0  # seconds
 SMALL = ["model.width=16", "model.depth=1", "trainer.max_epochs=1000", "checkpoint.every_steps=1", "logger=none"]
 TEXTS = [*SMALL, "model=transformer", "data=evidence_text", "data.rows=3000", "model.heads=2", "data.batch_size=64"]
@@ -80,7 +80,7 @@ def main() -> int:
         "date": date.today().isoformat(),
     }
     RESULT.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
-    readme.put(table(result), "orphans", PAGE)
+    tables.put(table(result), "orphans", PAGE)
     return 0 if result["kept"] == args.kills else 1
 
 

@@ -1,4 +1,4 @@
-"""Trains the shipped recipes and keeps what they reach: scripts/recipes.json and the README's table of recipes.
+"""Trains the shipped recipes and keeps what they reach: scripts/recipes.json, docs/benchmarks.md, README.md in short.
 
     python -m scripts.recipes --only cifar10_resnet --seeds 0 1 2
 
@@ -15,10 +15,12 @@ from typing import Any
 
 from attnpred.config import compose
 from attnpred.config.options import Config
-from scripts import launch
+from attnpred.files import read_json
+from scripts import launch, tables
 from scripts.kept import keep, origin
 
 RESULTS = Path(__file__).with_suffix(".json")
+SHORT = "| recipe | test accuracy % | training time |\n|---|---|---|"
 HEAD = "| recipe | test accuracy % | validation % | seeds | training time |\n|" + 5 * "---|"
 
 
@@ -47,6 +49,7 @@ def main() -> None:
         print(line(name, measured), file=sys.stderr, flush=True)
         if not args.overrides:
             keep(RESULTS, name, measured, table)
+            tables.put(summary(read_json(RESULTS)), "recipes", tables.README)
 
 
 def train(name: str, seed: int, config: Config, args: argparse.Namespace) -> dict[str, Any]:
@@ -69,16 +72,27 @@ def metric_of(config: Config) -> str:
     return config.checkpoint.metric.removeprefix("val/")
 
 
-def line(name: str, measured: dict[str, Any]) -> str:
+def reached(measured: dict[str, Any], split: str) -> str:
     """Accuracy in percent; any other metric under its own name."""
-    runs, metric = measured["runs"], measured.get("metric", "accuracy")
+    metric = measured.get("metric", "accuracy")
     named, times, digits = ("", 100, 2) if metric == "accuracy" else (f"{metric} ", 1, 4)
-    test, validation = (
-        named + launch.spread([times * run[split] for run in runs], digits) for split in ("test", "validation")
-    )
-    minutes = f"{statistics.mean(run['seconds'] for run in runs) / 60:.1f} min" if measured["at_once"] == 1 else ""
+    return named + launch.spread([times * run[split] for run in measured["runs"]], digits)
+
+
+def minutes(measured: dict[str, Any]) -> str:
+    """Of runs that had the machine for themselves; of others nothing."""
+    return f"{statistics.mean(r['seconds'] for r in measured['runs']) / 60:.1f} min" if measured["at_once"] == 1 else ""
+
+
+def line(name: str, measured: dict[str, Any]) -> str:
     seeds = ", ".join(map(str, measured["seeds"]))
-    return f"| `{name}` | {test} | {validation} | {seeds} | {minutes} |"
+    test, validation = (reached(measured, split) for split in ("test", "validation"))
+    return f"| `{name}` | {test} | {validation} | {seeds} | {minutes(measured)} |"
+
+
+def summary(kept: dict[str, Any]) -> str:
+    lines = [f"| `{name}` | {reached(one, 'test')} | {minutes(one)} |" for name, one in kept.items()]
+    return "\n".join([SHORT, *lines])
 
 
 def table(kept: dict[str, Any]) -> str:

@@ -27,13 +27,13 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-from scripts import readme
+from scripts import tables
 from scripts.machine import machine
 from scripts.marked import Tree
 from scripts.undisturbed import below
 
 RESULT = Path(__file__).with_suffix(".json")
-PAGE = Path(__file__).parents[1] / "docs" / "reliability.md"
+PAGE = tables.DOCS / "reliability.md"
 SHARED = Path("/dev/shm")
 TINY = ["data=digits", "model.width=8", "model.depth=1", "data.batch_size=64", "trainer.attention_examples=0"]
 SWEPT = ["train", "-m", *TINY, "trainer.max_epochs=2", "checkpoint.every_steps=1", "seed=0,1,2"]
@@ -100,7 +100,7 @@ def main() -> int:
         "date": date.today().isoformat(),
     }
     RESULT.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
-    readme.put(table(result), "soak", PAGE)
+    tables.put(table(result), "soak", PAGE)
     return 1 if wrong else 0
 
 

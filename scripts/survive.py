@@ -8,7 +8,7 @@ written file is there; a fifth likewise while data is prepared; the others at an
 Weights, optimizer, metrics and TensorBoard's curves must be the same to the last bit, and below the cache
 and the outputs there must be the same files: no draft, no lock and no temporary directory more.
 
-Writes `scripts/survive.json` and the README's line.
+Writes `scripts/survive.json` and the line of docs/reliability.md.
 """
 
 import argparse
@@ -28,7 +28,7 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-from scripts import launch, readme
+from scripts import launch, tables
 from scripts.machine import machine
 from scripts.undisturbed import differences
 
@@ -95,7 +95,7 @@ def main() -> int:
     print(told(result))
     if not args.overrides:
         RESULT.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
-        readme.put(told(result), "survive")
+        tables.put(told(result), "survive", tables.DOCS / "reliability.md")
     return 0 if same_ones == args.kills else 1
 
 

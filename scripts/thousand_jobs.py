@@ -20,13 +20,12 @@ from contextlib import redirect_stdout
 from dataclasses import dataclass
 from datetime import date
 from importlib.util import find_spec
-from pathlib import Path
 
 from attnpred.cli import main as attnpred
 from attnpred.sweep import job
-from scripts.readme import put
+from scripts.tables import DOCS, put
 
-PAGE = Path(__file__).parents[1] / "docs" / "cluster.md"
+PAGE = DOCS / "cluster.md"
 GRID = ["seed=range({jobs})"]
 SEARCH = ["hydra/sweeper=optuna", "hydra.sweeper.n_trials={jobs}", "optimizer.lr=interval(0.1,0.9)"]
 

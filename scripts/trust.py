@@ -3,7 +3,8 @@
     python -m scripts.trust --only sst2 --seeds 0 1 2
 
 Each model is asked by `attnpred explain` about examples of its test split, beside integrated gradients and chance. The
-results are kept in scripts/trust.json and shown in the README. Data comes from the hub, or from below ATTNPRED_DATA.
+results are kept in scripts/trust.json and shown in docs/benchmarks.md. Data comes from the hub, or from below
+ATTNPRED_DATA.
 """
 
 import argparse

@@ -1,7 +1,7 @@
 """Finds runs below directories, and remembers what they told: ten thousand are read in seconds, again in one.
 
 What was read is kept in a file of the user's cache, one for each tree, and never in the tree. An entry counts
-as long as the run's files are the same by inode, size and times; a file that changed a moment ago may change again
+as long as the run's files are the same by inode, size and times. A file that changed a moment ago may change again
 unnoticed, so its entry is not kept. Without an index, or where it is damaged, all is read.
 """
 

@@ -173,5 +173,5 @@ def held(value: Value) -> Value:
 
 
 def known(value: float | None) -> float | None:
-    """None for what is no number, which JSON cannot hold."""
+    """None for NaN and infinity, which JSON cannot hold."""
     return value if value is not None and math.isfinite(value) else None

@@ -24,8 +24,8 @@ class DataConfig:
     _target_: str = option("Class that prepares and batches the data.")
     name: str = option("Short name, used in the run directory's name.")
     source: str = option(
-        "Hub id, a local directory in the hub's layout, a file (CSV, TSV, JSON lines, Parquet, Arrow, CoNLL), several "
-        "by a pattern, a folder with a folder a class, or builtin:NAME."
+        "Hub id, a local directory in the hub's layout, a folder with a folder a class, builtin:NAME, or a file, "
+        "several by a pattern. Files are CSV, TSV, JSON lines, Parquet, Arrow or CoNLL."
     )
     subset: str | None = option("Configuration of the dataset on the hub.", default=None)
     revision: str | None = option("Hub revision to pin; null takes the newest.", default=None)
@@ -40,8 +40,8 @@ class DataConfig:
     )
     targets: dict[str, Any] | None = option(
         "Columns of targets of other kinds than label_column's, by kind: number for regression, labels for "
-        "multilabel, tags for tagging; of a kind's null, the column is found by name and content. null: label_column "
-        "holds whatever the task reads.",
+        "multilabel, tags for tagging. Of a kind's null, the column is found by name and content. With null "
+        "label_column holds whatever the task reads.",
         default=None,
     )
     sampling: Literal["all", "balanced"] = option(
@@ -53,8 +53,8 @@ class DataConfig:
         default=None,
     )
     on_bad_row: Literal["fail", "skip"] = option(
-        "What becomes of lines that are no rows, and of rows without label, text, group or time, or whose image cannot "
-        "be read or has another size.",
+        "What becomes of lines that are no rows, and of rows without label, text, group or time. Also of images that "
+        "cannot be read or have another size.",
         default="fail",
     )
     paths_outside: bool = option(

@@ -32,8 +32,8 @@ def of_torch() -> tuple[str, ...]:
 @dataclass(kw_only=True)
 class OptimizerConfig:
     name: str = option(
-        "Algorithm: adamw, sgd (with Nesterov momentum), muon (for hidden matrices and kernels, adamw then for the "
-        "rest), a class of torch.optim such as RAdam, or the dotted name of a class in a package."
+        "Algorithm: adamw, sgd (with Nesterov momentum), or muon (for hidden matrices and kernels, adamw then for "
+        "the rest). Or a class of torch.optim such as RAdam, or the dotted name of a class in a package."
     )
     arguments: dict[str, Any] = option(
         "Further arguments of a class of torch.optim or of a package, by name.", default={}
@@ -43,8 +43,8 @@ class OptimizerConfig:
     momentum: float = option("Momentum, or the first of two betas, where the algorithm has such.", ge=0, lt=1)
     beta2: float = option("Second of two betas, where the algorithm has such.", ge=0, lt=1)
     hold_norm: bool = option(
-        "What muon moves keeps the norm that it started with, of which a step is 20 times the rate, so that the rate "
-        "alone decides how far it turns; for networks that norm what comes of each.",
+        "What muon moves keeps the norm that it started with, and a step is 20 times the rate of it. So the rate "
+        "alone decides how far it turns. For networks that norm what comes of each.",
         default=False,
     )
     layer_decay: float = option("What each lower layer's rate is multiplied by; 1 gives all the same.", gt=0, le=1)
@@ -55,8 +55,8 @@ class OptimizerConfig:
         "Passes over the data that these settings are made for; trainer.max_epochs follows.", ge=1, le=1_000_000
     )
     schedule: str = option(
-        "Course of the learning rate after warm-up: constant, linear, cosine, onecycle, wsd, which holds it and falls "
-        "at the end, or the dotted name of a function of a package that alone says the whole course."
+        "Course of the learning rate after warm-up: constant, linear, cosine, onecycle, or wsd, which holds it "
+        "and falls at the end. Or the dotted name of a package's function that alone says the whole course."
     )
     warmup: float = option("Share of the run in which the rate rises.", ge=0, lt=1)
     decay: float = option("Share of the run at whose end wsd lets the rate fall.", gt=0, le=1)

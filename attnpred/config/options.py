@@ -1,6 +1,6 @@
 """The schema: one dataclass a group, one line of doc a field, and the checks that need several fields.
 
-Values live in `conf/`, types and documentation here; what a model or a kind of data adds of its own stands in its own
+Values live in `conf/`, types and documentation here. What a model or a kind of data adds of its own stands in its own
 file as `<Class>Config`. Nothing heavy is imported.
 """
 
@@ -39,8 +39,9 @@ class ModelConfig:
     )
     frozen: list[str] = option("Weights that are not trained: the beginnings of their names.", default=[])
     attention_loss: AttentionLoss | None = option(
-        "Trains attention too: to be sharper (entropy), to find recorded evidence (supervised), or to predict what "
-        "leaving parts out would show (faithful), by weights of its own that the answer does not feel.",
+        "Trains attention too: to be sharper (entropy), to find recorded evidence (supervised), or to predict "
+        "what leaving parts out would show (faithful). The last has weights of its own that the answer does not "
+        "feel.",
         default=None,
     )
     attention_weight: float = option("Weight of that beside the task's loss.", ge=0, default=0.1)
@@ -105,8 +106,8 @@ class OtherLoggerConfig:
 class LoggerConfig:
     tensorboard: bool = option("Write TensorBoard events.")
     csv: bool = option("Write metrics.csv.")
-    wandb: bool = option("Log to Weights & Biases (install attnpred[wandb]).")
-    mlflow: bool = option("Log to MLflow (install attnpred[mlflow]).")
+    wandb: bool = option("Log to Weights & Biases (extra wandb).")
+    mlflow: bool = option("Log to MLflow (extra mlflow).")
     project: str = option("Project or experiment name at W&B and MLflow.")
     tracking_uri: str | None = option("MLflow server; null keeps a local folder in the run directory.")
     offline: bool = option("Let W&B write locally, to be synchronised later.")

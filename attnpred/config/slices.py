@@ -1,7 +1,7 @@
 """Reading a class of options out of a file without running the rest of that file, which may import torch.
 
 The file's statements run one by one, each only when a name that it defines is asked for. What they import from other
-files of attnpred or of a trusted package is read in the same way; other imports happen, once their name is asked for.
+files of attnpred or of a trusted package is read in the same way. Other imports happen, once their name is asked for.
 """
 
 import ast

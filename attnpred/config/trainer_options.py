@@ -41,7 +41,7 @@ class TrainerConfig:
     overfit_batches: int | None = option("Train and validate on the same few batches, to see that it learns.", ge=1)
     profile: bool = option("Write a profile of some steps to the run directory.")
     on_nan: Literal["stop", "rewind"] = option(
-        "Where a loss or gradient is no number: stop, or go back to the last checkpoint and on at half the rate."
+        "Where a loss or gradient is NaN or infinite: stop, or go back to the last checkpoint and on at half the rate."
     )
     on_oom: Literal["stop", "halve"] = option(
         "Where a batch does not fit into memory: stop, or go on with batches of half the size, twice as many a step."
@@ -62,8 +62,8 @@ class CheckpointConfig:
         "Whether more or less of it is better; null takes what the task knows of the metric."
     )
     select: Literal["best", "last"] = option(
-        "Which validation's weights best.ckpt keeps, to be tested and used: the best one's, or the last one's, as "
-        "suits a rate that has come down by then.",
+        "Which validation's weights best.ckpt keeps, to be tested and used: the best one's, or the last one's. "
+        "The last suits a rate that has come down by then.",
         default="best",
     )
     every_steps: int | None = option("Optimizer steps between two savings of last.ckpt.", ge=1)

@@ -1,6 +1,6 @@
 """Attention weighed by its gradient, followed through all layers (Chefer, Gur and Wolf 2021).
 
-Of a layer's weights only those count whose growth would raise the answer, averaged over heads; what is relevant behind
+Of a layer's weights only those count whose growth would raise the answer, averaged over heads. What is relevant behind
 a layer is relevant before it, and so is what it attended to.
 """
 

@@ -161,7 +161,7 @@ def _add_heads(compact: Sequence[dict[str, Any]], examples: Sequence[Mapping[str
 
 
 def _packed(values: Sequence[float], kind: type[np.signedinteger[Any]]) -> tuple[float, str]:
-    """The greatest magnitude, and base64 of every value as a share of it; what is no number counts as 0."""
+    """The greatest magnitude, and base64 of every value as a share of it; NaN and infinity count as 0."""
     finite = np.nan_to_num(np.asarray(values, dtype=np.float64), nan=0.0, posinf=0.0, neginf=0.0)
     top = float(np.abs(finite).max(initial=0.0))
     share = finite / top if top > 0 else finite
@@ -170,7 +170,7 @@ def _packed(values: Sequence[float], kind: type[np.signedinteger[Any]]) -> tuple
 
 
 def _plain(value: Any) -> Any:
-    """The same containers with rounded numbers, None for what is no number."""
+    """The same containers with rounded numbers, None for NaN and infinity."""
     if isinstance(value, Mapping):
         return {key: _plain(inner) for key, inner in value.items()}
     if isinstance(value, list | tuple):

@@ -1,8 +1,8 @@
 """Imports that a library makes in passing, put off until something needs them.
 
-Lightning imports torchmetrics, which imports torchvision, transformers, scipy.signal and matplotlib for metrics that
-most runs never touch: two fifths of the time until a launch can start. While torchmetrics is imported, stand-ins take
-their place; whoever uses one afterwards, in whatever metric, has the real thing.
+Lightning imports torchmetrics, and that torchvision, transformers, scipy.signal and matplotlib for metrics that most
+runs never touch. It takes two fifths of the time until a launch can start. While torchmetrics is imported, stand-ins
+take their place; whoever uses one afterwards, in whatever metric, has the real thing.
 """
 
 import sys

@@ -1,7 +1,7 @@
 """The processes that train one run together where torchrun or SLURM started them, on one machine or on several.
 
 All were given the same command. The first one leads: it alone reads it, makes the run directory, or finds it again, and
-tells the others where that lies; they read their config there.
+tells the others where that lies. They read their config there.
 """
 
 from __future__ import annotations

@@ -4,7 +4,7 @@ from typing import Any
 
 from torch import nn
 
-from attnpred.errors import UserError
+from attnpred.errors import NotInstalled, UserError
 
 
 def add(encoder: Any, rank: int) -> None:
@@ -15,7 +15,7 @@ def add(encoder: Any, rank: int) -> None:
     try:
         from peft import LoraConfig, inject_adapter_in_model
     except ImportError:
-        raise UserError(f"model.lora_rank={rank}: peft is not installed; pip install attnpred[lora]") from None
+        raise NotInstalled(f"model.lora_rank={rank}", "peft", "lora") from None
     names = _adaptable(encoder)
     if not names:
         raise UserError(f"model.lora_rank={rank}: nothing in the model can have adapters; set it to null")

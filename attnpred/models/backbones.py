@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 import torch
 
-from attnpred.errors import UserError, suggest
+from attnpred.errors import NotInstalled, UserError, suggest
 from attnpred.files import read_json
 from attnpred.machine import hub
 from attnpred.models import encoders
@@ -250,7 +250,7 @@ def _timm(source: str) -> Any:
     try:
         import timm
     except ImportError:
-        raise UserError(f"{PLACE}={source}: timm is not installed; pip install attnpred[timm]") from None
+        raise NotInstalled(f"{PLACE}={source}", "timm", "timm") from None
     return timm
 
 

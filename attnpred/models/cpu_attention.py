@@ -1,7 +1,7 @@
 """Attention's backward pass on a CPU, several times faster than the one that comes with the fused kernel.
 
 The fused kernel is quick forward and slow backward. Here the backward pass is a handful of matrix products over blocks
-of heads that stay in the cache, so that memory grows with the length, as it does in the fused kernel, not its square.
+of heads that stay in the cache. So memory grows with the length, as it does in the fused kernel, not its square.
 """
 
 from typing import Any

@@ -1,7 +1,7 @@
 """A convolution that learns faster from small maps, where the CPU multiplies in tiles of bf16 (AMX).
 
 There oneDNN makes the kernels' gradient from one image's row after another, and rows of a few pixels leave most of a
-tile empty: it takes longer than all the rest of the convolution. Images side by side have long rows.
+tile empty. It takes longer than all the rest of the convolution. Images side by side have long rows.
 """
 
 import math

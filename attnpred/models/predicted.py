@@ -1,6 +1,6 @@
 """Attention as a prediction: a small network beside the answer says how much each part decided it.
 
-What a pooling takes of the places behind the last layer need not be what decided: every place has heard of the others
+What a pooling takes of the places behind the last layer need not be what decided. Every place has heard of the others
 by then, and what speaks against the answer is pooled too. Asked to be both, the weights serve neither. So what is
 trained to be true (`model.attention_loss=faithful`) has weights of its own, and the answer is that of a model without.
 """

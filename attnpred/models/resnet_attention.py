@@ -33,16 +33,16 @@ class ResnetAttentionConfig(ModelConfig):
         "Stages; each after the first, or each that is plain, halves the map, while it stays at least 4x4.", ge=1, le=5
     )
     block: Literal["strided", "plain"] = option(
-        "Residual blocks of two convolutions, the first of each further stage with strides; or plain stages of a "
-        "convolution, a maximum of 2 by 2 and further convolutions, behind a fixed stem: better and faster for small "
-        "images."
+        "Residual blocks of two convolutions, the first of each further stage with strides (strided). Or stages "
+        "of a convolution, a maximum of 2 by 2 and further convolutions, behind a fixed stem (plain). The latter "
+        "is better and faster for small images."
     )
     around: bool = option(
         "A path around a plain stage's convolutions behind the first; residual blocks always have one.", default=False
     )
     faint: float = option(
-        "Variance, of normalised pixels' differences, below which a plain stem holds them to be noise and does not "
-        "make them as strong as others; fine colours in JPEGs have 0.01 or less.",
+        "Variance of normalised pixels' differences. A plain stem holds what is below it to be noise, and does "
+        "not make it as strong as the rest. Fine colours in JPEGs have 0.01 or less.",
         gt=0,
         default=5e-4,
     )

@@ -54,15 +54,15 @@ class TransformerConfig(ModelConfig):
         le=MOST_FEATURES,
     )
     ngrams: int | None = option(
-        "Tokens of the longest run that has scores of its own for the answer, added to what the layers find in a "
-        "text; null for no such scores.",
+        "Tokens of the longest run that has scores of its own for the answer; null for no such scores. They are "
+        "added to what the layers find.",
         ge=1,
         le=100,
         default=None,
     )
     letters: int | None = option(
-        "Letters of the longest groups that tokens share by their spelling: each group has a vector, and with ngrams "
-        "scores, which are added to those of the tokens that hold it; null for none.",
+        "Letters of the longest groups that tokens share by their spelling; null for none. Each group has a "
+        "vector, and with ngrams scores. These are added to those of the tokens that hold it.",
         ge=3,
         le=100,
         default=None,

@@ -29,7 +29,7 @@ def shade(strength: float, *, signed: bool) -> Color | None:
 
 
 def ground(shares: np.ndarray) -> np.ndarray:
-    """The same colours without steps, for shares between -1 and 1: (..., 3) uint8; where all are above 0, without sign."""
+    """The same colours without steps, for shares between -1 and 1; signed where some are negative: (..., 3) uint8."""
     signed = bool((shares < 0).any())
     places = (np.abs(shares) * 255).round().astype(np.uint8)
     colours = _ramp("for" if signed else "importance")[places]

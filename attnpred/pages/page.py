@@ -1,6 +1,6 @@
 """A page in one HTML file, which asks the network for nothing and trusts no text that it shows.
 
-What it shows is plain data, embedded as JSON under the id `story`; style and scripts are files in an `assets` folder,
+What it shows is plain data, embedded as JSON under the id `story`. Style and scripts are files in an `assets` folder,
 of the page's own package or of this one. A template has places for `{{title}}`, `{{policy}}`, `{{style}}`, `{{script}}`
 and `{{story}}`. It begins with `{{head}}`, which all pages share, as they share `{{theme}}`, the choice of colours.
 """

@@ -17,7 +17,7 @@ from attnpred.config import compose, schema
 from attnpred.config.describe import describe as described
 from attnpred.config.options import Config, LoggerConfig, OtherLoggerConfig
 from attnpred.console.secrets import scrub, shown
-from attnpred.errors import UserError
+from attnpred.errors import NotInstalled, UserError
 from attnpred.files import named, plain_json, to_disk
 from attnpred.runs import events
 from attnpred.runs.tensorboard import TensorBoard
@@ -129,7 +129,7 @@ def check(options: LoggerConfig) -> None:
     """Refuses a logger that cannot be imported, before anything is prepared for it."""
     for name, asked in (("wandb", options.wandb), ("mlflow", options.mlflow)):
         if asked and find_spec(name) is None:
-            raise UserError(f"logger.{name}=true: the package is not installed; pip install 'attnpred[{name}]'")
+            raise NotInstalled(f"logger.{name}=true", name, name)
     for name, other in options.others.items():
         _other(name, other)
 

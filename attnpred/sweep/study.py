@@ -10,7 +10,7 @@ from typing import Any
 
 from filelock import FileLock
 
-from attnpred.errors import UserError
+from attnpred.errors import NotInstalled, UserError
 from attnpred.sweep import storage_files
 from attnpred.sweep.kept import masked
 
@@ -44,7 +44,7 @@ class Place:
             storage_files.refuse_others(self.file, kind, f"{OPTION}={address}")
         elif re.match(r"postgresql(\+psycopg)?$", kind):
             if find_spec("psycopg") is None:
-                raise UserError(f"{OPTION}=postgresql:…: psycopg is missing; pip install 'attnpred[optuna]'")
+                raise NotInstalled(f"{OPTION}=postgresql:…", "psycopg", "optuna")
             # a password that is not given is for libpq to find, in PGPASSWORD or ~/.pgpass
             self.address = re.sub(r":\*\*\*@|(?<=[?&])password=\*\*\*&?", lambda m: "@" if "@" in m[0] else "", rest)
             self.address = f"postgresql+psycopg://{self.address}"

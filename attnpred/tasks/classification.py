@@ -36,14 +36,14 @@ class ClassificationConfig(TaskConfig):
 
     label_smoothing: float = option("Share of the target that is spread over all classes in training.", ge=0, lt=1)
     consistency: float = option(
-        "Weight of how far apart two answers to one training example are, each under its own dropout (R-Drop): a model "
-        "without any gives the same one twice; above 0 every example is answered twice, in twice the time.",
+        "Weight of how far apart two answers to one training example are, each under its own dropout (R-Drop). "
+        "Without dropout both are the same. Above 0 every example is answered twice, in twice the time.",
         ge=0,
         default=0.0,
     )
     class_weights: Literal["balanced"] | list[float] | None = option(
-        "Weight of each class in the training loss, in the order of the classes. balanced gives rare classes as much "
-        "weight in all as common ones; null weighs every example alike.",
+        "Weight of each class in the training loss, in the order of the classes. With balanced, rare classes weigh as "
+        "much in all as common ones. With null every example weighs alike.",
         gt=0,
         default=None,
     )

@@ -38,8 +38,8 @@ class MultilabelConfig(TaskConfig):
     monitor: ClassVar[str] = "mean_average_precision"
 
     class_weights: Literal["balanced"] | list[float] | None = option(
-        "Weight in the training loss of the rows that have a label, in the order of the labels. balanced makes them "
-        "count as much in all as the rows without; null weighs every row alike.",
+        "Weight in the training loss of the rows that have a label, in the order of the labels. With balanced "
+        "they count as much in all as the rows without. With null every row weighs alike.",
         gt=0,
         default=None,
     )

@@ -37,8 +37,8 @@ class TaggingConfig(TaskConfig):
     monitor: ClassVar[str] = "entity_f1"
 
     scheme: Literal["bio", "bioes", "plain"] | None = option(
-        "How tags mark spans: by B- and I- before the type, with E- and S- for ends and single words too, or plain, "
-        "where a run of one tag is a span; null tells it by the tags."
+        "How tags mark spans: by B- and I- before the type (bio), with E- and S- for ends and single words too "
+        "(bioes). With plain, a run of one tag is a span. With null the tags tell."
     )
     pieces: Literal["first", "all"] = option(
         "Which of a word's tokens learn its tag: the first, or all, those behind the first that of the inside of a "
@@ -47,8 +47,8 @@ class TaggingConfig(TaskConfig):
     crf: bool = option("Learn which tag follows which, and answer for the sentence as a whole (a linear-chain CRF).")
     label_smoothing: float = option("Share of the target that is spread over all tags in training.", ge=0, lt=1)
     class_weights: Literal["balanced"] | list[float] | None = option(
-        "Weight of each tag in the training loss, in the order of the tags. balanced gives rare tags as much weight in "
-        "all as common ones; null weighs every word alike.",
+        "Weight of each tag in the training loss, in the order of the tags. With balanced, rare tags weigh as much in "
+        "all as common ones. With null every word weighs alike.",
         gt=0,
     )
 

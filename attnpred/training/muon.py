@@ -1,6 +1,6 @@
 """Muon for matrices and convolution kernels: momentum whose singular values are brought near to 1.
 
-torch ships one that multiplies in bf16 whatever the machine has, and takes matrices alone: where bf16 is only emulated,
+torch ships one that multiplies in bf16 whatever the machine has, and takes matrices alone. Where bf16 is only emulated,
 it takes longer than all the rest of a training step.
 """
 

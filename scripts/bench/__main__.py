@@ -1,4 +1,4 @@
-"""Runs the speed benchmarks, says what became slower since the last time, and keeps the results and the README's table.
+"""Runs the speed benchmarks, says what became slower since the last time, and writes the table of docs/benchmarks.md.
 
     python -m scripts.bench
     python -m scripts.bench --only start step_overhead --pairs 5
@@ -9,8 +9,8 @@ Slower means: by more than the noise of either measurement. Exits with 1 if some
 import sys
 from pathlib import Path
 
+from scripts import tables
 from scripts.bench import harness, minilm_sst2, resnet_cifar10, results, start, step_overhead, transformer_imdb
-from scripts.readme import README, put
 
 BENCHMARKS = {
     module.BENCHMARK.name: module.BENCHMARK
@@ -19,7 +19,7 @@ BENCHMARKS = {
 RESULTS = Path(__file__).parent / "results.json"
 
 
-def main(arguments: list[str] | None = None, *, kept: Path = RESULTS, readme: Path = README) -> int:
+def main(arguments: list[str] | None = None, *, kept: Path = RESULTS, page: Path = tables.BENCHMARKS) -> int:
     parser = harness.parser(__doc__)
     names = list(BENCHMARKS)
     parser.add_argument(
@@ -39,7 +39,7 @@ def main(arguments: list[str] | None = None, *, kept: Path = RESULTS, readme: Pa
         troubles += [f"slower: {line}" for line in results.falls(stored, rows)]
         # after each, so that an interruption loses one at most
         results.save(kept, results.merged(stored, rows, list(BENCHMARKS)))
-    put(results.table(results.load(kept)), "bench", readme)
+    tables.put(results.table(results.load(kept)), "bench", page)
     for trouble in troubles:
         print(trouble, file=sys.stderr)
     return 1 if troubles else 0

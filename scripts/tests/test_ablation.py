@@ -30,11 +30,11 @@ def test_changes_are_compared_seed_by_seed_and_within_one_setting(tmp_path, monk
         ablation.main()
         return page.read_text()
 
-    page = tmp_path / "README.md"
+    page = tmp_path / "benchmarks.md"
     page.write_text("<!-- ablation -->\n<!-- /ablation -->\n")
     monkeypatch.setattr(ablation.launch, "train", train)
     monkeypatch.setattr(ablation, "RESULTS", tmp_path / "ablation.json")
-    monkeypatch.setattr(kept, "README", page)
+    monkeypatch.setattr(kept, "BENCHMARKS", page)
     change = "self-attention after the last stage"
     narrow = ("--seeds", "0", "1", "--", "model.width=16")
     monkeypatch.setattr(ablation, "CHANGES", {name: ablation.CHANGES[name] for name in (ablation.RECIPE, change)})

@@ -17,7 +17,7 @@ from scripts.bench import __main__ as bench
 from scripts.bench import harness, minilm_sst2, ours, plain, resnet_cifar10, results, timing, transformer_imdb
 from scripts.bench.harness import Options
 from scripts.bench.results import Row
-from scripts.readme import put
+from scripts.tables import put
 from scripts.tests import fake_bench
 
 START, END = "<!-- bench -->", "<!-- /bench -->"
@@ -97,15 +97,15 @@ def test_the_table_shows_ratios_differences_and_their_origin():
 
 
 def test_the_table_goes_between_the_markers_alone(tmp_path):
-    readme = tmp_path / "README.md"
-    readme.write_text(f"before\n{START}\nold\n{END}\nafter\n")
+    page = tmp_path / "page.md"
+    page.write_text(f"before\n{START}\nold\n{END}\nafter\n")
     for _ in range(2):
-        put("| new |", "bench", readme)
-        assert readme.read_text() == f"before\n{START}\n\n| new |\n\n{END}\nafter\n"
+        put("| new |", "bench", page)
+        assert page.read_text() == f"before\n{START}\n\n| new |\n\n{END}\nafter\n"
     for text in ("no markers", f"{END} the wrong way {START}"):
-        readme.write_text(text)
-        put("| new |", "bench", readme)
-        assert readme.read_text() == text
+        page.write_text(text)
+        put("| new |", "bench", page)
+        assert page.read_text() == text
 
 
 def test_sides_run_in_turn_each_in_a_process_of_its_own(tmp_path, monkeypatch):
@@ -151,22 +151,22 @@ def test_options_not_given_are_the_benchmarks_own():
 
 def test_the_suite_keeps_results_and_says_what_became_slower(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(bench, "BENCHMARKS", {"fake_bench": fake_bench.BENCHMARK})
-    kept, readme = tmp_path / "results.json", tmp_path / "README.md"
-    readme.write_text(f"# Title\n{START}\n{END}\n")
+    kept, page = tmp_path / "results.json", tmp_path / "page.md"
+    page.write_text(f"# Title\n{START}\n{END}\n")
     measured = [row([3.0, 3.1])]
     monkeypatch.setattr(harness, "measure", lambda benchmark, options: measured)
-    assert bench.main([], kept=kept, readme=readme) == 0
-    assert "| work | a peer | 3.05 (3 to 3.1) |" in readme.read_text()
+    assert bench.main([], kept=kept, page=page) == 0
+    assert "| work | a peer | 3.05 (3 to 3.1) |" in page.read_text()
     measured = [row([2.0, 2.1])]
-    assert bench.main([], kept=kept, readme=readme) == 1
+    assert bench.main([], kept=kept, page=page) == 1
     assert "slower: fake_bench: work" in capsys.readouterr().err
     assert results.load(kept) == measured
-    readme.write_text("no markers\n")
-    assert bench.main([], kept=kept, readme=readme) == 0
+    page.write_text("no markers\n")
+    assert bench.main([], kept=kept, page=page) == 0
     shown = capsys.readouterr()
     assert "| work | a peer | 2.05 (2 to 2.1) |" in shown.out
     assert "has no" in shown.err
-    assert readme.read_text() == "no markers\n"
+    assert page.read_text() == "no markers\n"
 
 
 def test_every_comparison_names_sides_that_there_are():

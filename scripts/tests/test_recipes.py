@@ -10,10 +10,13 @@ def test_results_are_kept_and_shown(tmp_path, monkeypatch):
         "train",
         lambda name, seed, config, args: {"test": next(reached), "validation": 0.93, "seconds": 120.0, "steps": 10},
     )
-    page = tmp_path / "README.md"
+    page = tmp_path / "benchmarks.md"
     page.write_text("<!-- recipes -->\n<!-- /recipes -->\n")
     monkeypatch.setattr(recipes, "RESULTS", tmp_path / "recipes.json")
-    monkeypatch.setattr(kept, "README", page)
+    readme = tmp_path / "README.md"
+    readme.write_text(page.read_text())
+    monkeypatch.setattr(kept, "BENCHMARKS", page)
+    monkeypatch.setattr(recipes.tables, "README", readme)
     monkeypatch.setattr("sys.argv", ["recipes", "--only", "cifar10_resnet", "--seeds", "0", "1"])
     recipes.main()
     known = json.loads((tmp_path / "recipes.json").read_text())
@@ -21,6 +24,7 @@ def test_results_are_kept_and_shown(tmp_path, monkeypatch):
     shown = page.read_text()
     assert "| `cifar10_resnet` | 90.50 ± 0.71 | 93.00 ± 0.00 | 0, 1 | 2.0 min |" in shown
     assert "runs at once" not in shown
+    assert "| `cifar10_resnet` | 90.50 ± 0.71 | 2.0 min |" in readme.read_text()
     # with other settings it is no recipe any more
     monkeypatch.setattr("sys.argv", ["recipes", "--only", "cifar10_resnet", "--seeds", "0", "--", "optimizer.lr=1"])
     recipes.main()

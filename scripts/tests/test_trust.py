@@ -35,12 +35,12 @@ def test_what_was_measured_is_kept_and_shown(tmp_path, monkeypatch):
         }
         return SimpleNamespace(stdout=json.dumps(story))
 
-    page = tmp_path / "README.md"
+    page = tmp_path / "benchmarks.md"
     page.write_text("<!-- trust -->\n<!-- /trust -->\n")
     monkeypatch.setattr(trust.launch, "train", train)
     monkeypatch.setattr(trust, "subprocess", SimpleNamespace(run=explain, PIPE=None))
     monkeypatch.setattr(trust, "RESULTS", tmp_path / "trust.json")
-    monkeypatch.setattr(kept, "README", page)
+    monkeypatch.setattr(kept, "BENCHMARKS", page)
     monkeypatch.setattr("sys.argv", ["trust", "--only", "evidence_text", "--seeds", "0", "1"])
     trust.main()
     shown = page.read_text()

@@ -6,6 +6,7 @@ from attnpred import cli
 from attnpred.commands import check
 from attnpred.config import compose
 from attnpred.errors import Interrupted
+from attnpred.version import __version__
 
 
 def test_overview_lists_every_verb(capsys):
@@ -13,6 +14,11 @@ def test_overview_lists_every_verb(capsys):
     overview = capsys.readouterr().out
     for verb in ("train", "evaluate", "predict", "check"):
         assert f"  {verb} " in overview
+
+
+def test_the_version_is_the_one_that_runs_keep(capsys):
+    assert cli.main(["--version"]) == 0
+    assert capsys.readouterr().out == f"attnpred {__version__}\n"
 
 
 def test_unknown_verb_is_a_mistake_with_a_suggestion(capsys):

@@ -1,4 +1,4 @@
-"""Data that cannot be used as it is: refused with row and file named, or handled as the README says."""
+"""Data that cannot be used as it is: refused with row and file named, or handled as docs/data.md says."""
 
 import io
 from collections.abc import Callable
@@ -125,9 +125,7 @@ IMAGES = {
     ),
     "another size": Case(column("img", image(np.zeros((9, 8, 3), np.uint8))), f"{ROW} is 9 × 8 RGB, row 0 is", True),
     "another mode": Case(column("img", image(np.zeros((8, 8), np.uint8))), f"{ROW} is 8 × 8 grey, row 0 is", True),
-    "pixels that are no numbers": Case(
-        column("img", with_nan()), f"{ROW} cannot be decoded: has pixels that are", True
-    ),
+    "pixels that are NaN": Case(column("img", with_nan()), f"{ROW} cannot be decoded: has pixels that are", True),
     "no label": Case(column("label", None), f"{SPLIT} has no label", True),
     "a label beyond": Case(column("label", 9), f"{SPLIT} has label 9, outside 0 to 1", True),
     "one class": Case(all_of_one_class, "every row has the label good"),

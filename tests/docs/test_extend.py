@@ -12,7 +12,8 @@ import pytest
 REPOSITORY = Path(__file__).parents[2]
 PAGE = (REPOSITORY / "docs" / "extend.md").read_text(encoding="utf-8")
 COMMANDS = [line.strip() for line in PAGE.splitlines() if line.startswith("    attnpred ")]
-PATHS = re.findall(r"(?:^|[\s`])((?:config|data|models|tasks|training|runs|explain)/\w+\.py)", PAGE)
+CONCEPTS = (REPOSITORY / "docs" / "concepts.md").read_text(encoding="utf-8")
+PATHS = re.findall(r"(?:^|[\s`])((?:config|data|models|tasks|training|runs|explain)/\w+\.py)", PAGE + CONCEPTS)
 
 
 @pytest.mark.slow
@@ -30,7 +31,7 @@ def test_every_command_runs_as_written(tmp_path):
     assert told.returncode == 0, told.stdout
 
 
-def test_the_files_that_the_page_names_are_there():
+def test_the_files_that_the_pages_name_are_there():
     assert PATHS
     for path in PATHS:
         assert (REPOSITORY / "attnpred" / path).is_file(), path

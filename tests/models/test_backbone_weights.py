@@ -101,7 +101,7 @@ def test_what_is_no_backbone_is_refused(tmp_path, encoder, monkeypatch):
     assert "model.pooling=cls" in refusal("timm/resnet18", pretrained=False, pooling="cls")
     assert "cannot read images of 8x4 pixels" in refusal_of_small("timm/vit_tiny_patch16_224")
     monkeypatch.setitem(__import__("sys").modules, "timm", None)
-    assert "timm is not installed; pip install attnpred[timm]" in refusal("timm/resnet18", pretrained=False)
+    assert "timm is not installed; pip install -e '.[timm]'" in refusal("timm/resnet18", pretrained=False)
 
 
 def refusal_of_small(source):

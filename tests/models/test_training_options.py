@@ -107,7 +107,7 @@ def test_adapters_alone_are_trained_and_come_back(tmp_path):
 
 def test_adapters_without_their_package(monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "peft", None)
-    with pytest.raises(UserError, match=r"model\.lora_rank=2: peft is not installed; pip install attnpred\[lora\]"):
+    with pytest.raises(UserError, match=r"model\.lora_rank=2: peft is not installed; pip install -e '\.\[lora\]'"):
         make_model("bert", TEXT, lora_rank=2)
 
 

@@ -106,4 +106,4 @@ def test_no_cluster_is_said_before_anything_is_made(sweeps, monkeypatch):
 def test_a_missing_package_is_named(sweeps, monkeypatch):
     monkeypatch.setitem(sys.modules, "ray", None)
     assert sweeps.train("hydra/launcher=ray", "seed=0,1") == 2
-    assert "pip install 'attnpred[ray]'" in sweeps.err
+    assert "pip install -e '.[ray]'" in sweeps.err

@@ -99,7 +99,7 @@ def test_a_whole_search_may_stand_in_a_file(sweeps, tmp_path):
 def test_a_missing_package_is_named(sweeps, monkeypatch, missing):
     monkeypatch.setattr("attnpred.sweep.sweepers.optuna.find_spec", lambda name: None if name == missing else name)
     assert sweeps.train(OPTUNA, LR, "hydra.sweeper.sampler=cmaes") == 2
-    assert f"{missing} is not installed; pip install 'attnpred[optuna]'" in sweeps.err
+    assert f"{missing} is not installed; pip install -e '.[optuna]'" in sweeps.err
 
 
 def test_a_secret_is_no_choice():

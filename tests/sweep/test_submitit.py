@@ -111,7 +111,7 @@ def test_what_is_missing_is_said_before_anything_is_made(sweeps, monkeypatch):
     assert "this machine has no srun" in sweeps.err
     monkeypatch.setitem(sys.modules, "submitit", None)
     assert sweeps.train(*QUEUE, "seed=0,1") == 2
-    assert "pip install 'attnpred[slurm]'" in sweeps.err
+    assert "pip install -e '.[slurm]'" in sweeps.err
     assert not (sweeps.place / "outputs").exists()
 
 

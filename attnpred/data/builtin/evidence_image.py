@@ -1,7 +1,7 @@
 """Framed signs on a noisy ground, of which the one with the closed frame decides the label: made up, any number.
 
 The other frames have a gap, and as many pixels. Each of the four signs is in every image, and the label is drawn apart
-from how often, so that signs without their frames tell nothing; nor do colours or places.
+from how often. So signs without their frames tell nothing, nor do colours or places.
 """
 
 from collections.abc import Iterator

@@ -1,7 +1,7 @@
 """Texts whose label is what *she felt*: made up, any number, with the words that decide it recorded.
 
 Every text also tells of what others felt, and how they or she looked. Each of the four feelings stands in it at least
-once, and the label is drawn apart from how often, so that words without their places tell nothing.
+once, and the label is drawn apart from how often. So words without their places tell nothing.
 """
 
 from collections.abc import Iterator

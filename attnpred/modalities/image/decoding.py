@@ -130,7 +130,7 @@ def in_bytes(image: Any) -> Any:
     elif image.mode == FLOAT:
         levels = np.asarray(image).astype(np.float64)
         if not np.isfinite(levels).all():
-            raise ValueError("has pixels that are no numbers")
+            raise ValueError("has pixels that are NaN or infinite")
         if levels.min() < 0 or levels.max() > 255:
             raise ValueError(f"has pixels of {levels.min():g} to {levels.max():g}; bring them into 0 to 1, or 0 to 255")
         if levels.max() <= 1:

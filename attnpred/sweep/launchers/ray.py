@@ -8,7 +8,7 @@ from typing import Any
 
 from attnpred.config.options import LauncherConfig
 from attnpred.config.schema import option
-from attnpred.errors import UserError
+from attnpred.errors import NotInstalled, UserError
 from attnpred.machine import processes
 from attnpred.sweep.errand import LOST, Errand, note
 from attnpred.sweep.job import Job
@@ -19,8 +19,8 @@ HANDED_ON = ("ATTNPRED_", "HF_")  # what begins so in the environment holds on a
 @dataclass(kw_only=True)
 class RayConfig(LauncherConfig):
     address: str | None = option(
-        "The cluster, as HOST:PORT; auto is the one that this machine belongs to, local one made for the sweep; null "
-        "takes the former where there is one."
+        "The cluster, as HOST:PORT. auto is the one that this machine belongs to, local one made for the sweep. "
+        "With null it is the former where there is one."
     )
     cpus: float = option("Cores that a job takes.", ge=0)
     gpus: float = option("GPUs that a job takes, or the part of one, which others share.", ge=0)
@@ -34,7 +34,7 @@ class Ray:
         try:
             import ray
         except ImportError:
-            raise UserError("hydra/launcher=ray: the package is not installed; pip install 'attnpred[ray]'") from None
+            raise NotInstalled("hydra/launcher=ray", "ray", "ray") from None
         self.ray = ray
         self.running: dict[Any, Job] = {}  # by the exit code to come
         self.handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}

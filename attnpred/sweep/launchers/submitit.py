@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from attnpred.config.options import LauncherConfig
 from attnpred.config.schema import option
-from attnpred.errors import UserError
+from attnpred.errors import NotInstalled, UserError
 from attnpred.machine import processes
 from attnpred.sweep.errand import LOST, Errand, note
 from attnpred.sweep.job import Job
@@ -45,9 +45,7 @@ class Submitit:
         try:
             import submitit
         except ImportError:
-            raise UserError(
-                "hydra/launcher=submitit_slurm: the package is not installed; pip install 'attnpred[slurm]'"
-            ) from None
+            raise NotInstalled("hydra/launcher=submitit_slurm", "submitit", "slurm") from None
         if config.cluster == "slurm" and submitit.SlurmExecutor.affinity() < 0:
             raise UserError(
                 "hydra/launcher=submitit_slurm: this machine has no srun; use one of the cluster's, or "

@@ -7,7 +7,7 @@ from typing import Literal
 
 from attnpred.config.options import Config, SweeperConfig
 from attnpred.config.schema import Invalid, option
-from attnpred.errors import UserError
+from attnpred.errors import NotInstalled, UserError
 from attnpred.runs.run import PRUNE
 from attnpred.sweep import space
 from attnpred.sweep.job import Job
@@ -58,7 +58,7 @@ class Optuna:
     def __init__(self, config: OptunaConfig, overrides: list[str], extra_dir: str | None) -> None:
         for package, needed in (("optuna", True), ("cmaes", config.sampler == "cmaes")):
             if needed and find_spec(package) is None:
-                raise UserError(f"hydra/sweeper=optuna: {package} is not installed; pip install 'attnpred[optuna]'")
+                raise NotInstalled("hydra/sweeper=optuna", package, "optuna")
         self.config = config
         fixed, dimensions = space.split(overrides)
         if not dimensions:

@@ -1,4 +1,4 @@
-"""A loss or gradient that is no number, or a loss beyond all measure, ends the run before it spoils a checkpoint."""
+"""A loss or gradient that is NaN or infinite, or a loss beyond measure, ends the run before it spoils a checkpoint."""
 
 import math
 from typing import Any
@@ -55,11 +55,11 @@ class DivergenceCheck(Callback):
         self.check(trainer, learner)
         weights = [p.detach() for p in learner.parameters() if p.is_floating_point()]
         if not bool(torch.stack(torch._foreach_norm(weights, math.inf)).isfinite().all()):
-            self._end(trainer, "the weights became no numbers", trainer.global_step, [])
+            self._end(trainer, "the weights became NaN or infinite", trainer.global_step, [])
         return not self.high
 
     def check(self, trainer: Trainer, learner: LightningModule) -> None:
-        """Raises for the first loss since the last look, or last gradient, that is no number; or for a divergence."""
+        """Raises where a loss since the last look, or the last gradient, is NaN or infinite; and for a divergence."""
         assert isinstance(learner, Learner)
         before = self.monitor.seen["loss"][-1:]
         losses = self.monitor.fetch(learner)

@@ -1,5 +1,6 @@
 """Pictures for TensorBoard: what the task draws of the test split, and some examples under their attention."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +22,8 @@ EXAMPLES = 8  # of each split
 class Drawings(Callback):
     """Draws the same examples before training, after validations 1, 2, 4, 8 and so on, and others after the test.
 
-    The main process does it. A validation draws the weights that were validated, the test those kept. What the task wants
-    to be kept is in the run's directory too.
+    The main process does it. A validation draws the weights that were validated, the test those kept. What the task
+    wants to be kept is in the run's directory too.
     """
 
     def __init__(
@@ -62,14 +63,12 @@ class Drawings(Callback):
                 Image.fromarray(drawn[name]).save(self.directory / f"{name}.png")
         self._draw(trainer, learner, "test", drawn)
 
-    def _draw(
-        self, trainer: Trainer, learner: LightningModule, split: str, drawn: dict[str, Any] | None = None
-    ) -> None:
+    def _draw(self, trainer: Trainer, learner: LightningModule, split: str, drawn: Mapping[str, Any] = {}) -> None:
         """The split's examples, and what else was `drawn`."""
         writer = loggers.tensorboard(trainer.loggers) if trainer.is_global_zero else None
         if writer is None or not isinstance(learner, Learner):
             return
-        drawn = {**(drawn or {}), "examples": self._examples(learner, self.batches[split])}
+        drawn = {**drawn, "examples": self._examples(learner, self.batches[split])}
         for name, picture in drawn.items():
             writer.add_image(f"{split}/{name}", picture, trainer.global_step, dataformats="HWC")
 
