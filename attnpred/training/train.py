@@ -183,9 +183,9 @@ def fit(config: Config, chosen: Chosen, run: Run, data: Any, learner: Learner, r
     if options.attention_examples and chosen.strategy != "fsdp":  # a part of the model cannot be asked alone
         callbacks.append(AttentionCheck(list(data.loader("val").sample(options.attention_examples)), monitor, chosen))
     if chosen.strategy != "fsdp":
-        count = EXAMPLES if config.logger.tensorboard else 0
-        drawn = (list(data.loader(split).sample(count)) for split in ("val", "test"))
-        callbacks.append(Drawings(data.reader, chosen, run.path, *drawn))
+        drawn = ("val", "test") if config.logger.tensorboard else ()
+        examples = {split: list(data.loader(split).sample(EXAMPLES)) for split in drawn}
+        callbacks.append(Drawings(data.reader, chosen, run.path, examples))
     callbacks += [checkpoints, Plan(run)]
     if options.profile:
         callbacks.append(Profile(run.path))

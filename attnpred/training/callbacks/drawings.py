@@ -27,12 +27,12 @@ class Drawings(Callback):
     """
 
     def __init__(
-        self, reader: Reader[Any, Any], chosen: Chosen, directory: Path, val: list[Batch], test: list[Batch]
+        self, reader: Reader[Any, Any], chosen: Chosen, directory: Path, examples: Mapping[str, list[Batch]]
     ) -> None:
         self.reader = reader
         self.chosen = chosen
         self.directory = directory
-        self.batches = {"val": val, "test": test}
+        self.batches = examples  # of each split; none where nothing draws them
         self.validations = 0
 
     def state_dict(self) -> dict[str, Any]:
