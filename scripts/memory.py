@@ -38,8 +38,13 @@ class Kind:
         return f"{self.model} {self.told}".strip()
 
 
-RESNET = ("model.source=timm/resnet18.a1_in1k", "model.pretrained=false")
-VIT = ("model.source=timm/vit_tiny_patch16_224.augreg_in21k", "model.pretrained=false", "model.resize=224")
+RESNET = ("model.source=timm/resnet18.a1_in1k", "model.pretrained=false", "data.rows=2600")
+VIT = (
+    "model.source=timm/vit_tiny_patch16_224.augreg_in21k",
+    *RESNET[1:],
+    "model.resize=224",
+    "trainer.attention_examples=8",
+)
 BUILT_IN = [
     Kind("resnet_attention", "digits", (64, 512)),
     Kind("resnet_attention", "evidence_image", (16, 128)),

@@ -38,14 +38,21 @@ def main(arguments: list[str]) -> int:
     time.sleep(FAKE.get("seconds", 0))
     if status == "done":
         best = {"accuracy": float("nan") if FAKE.get("nan") in overrides else value, "loss": 1 - value}
-        (directory / "metrics.json").write_text(json.dumps({"val": {"best": best}, "seconds": 1 + value}))
+        write(directory / "metrics.json", {"val": {"best": best}, "seconds": 1 + value})
     record = {
         "status": status,
         "environment": {k: os.environ.get(k) for k in ("CUDA_VISIBLE_DEVICES", "OMP_NUM_THREADS")},
     }
-    (directory / "run.json").write_text(json.dumps(record))
+    write(directory / "run.json", record)
     note(f"end {directory}")
     return 0
+
+
+def write(file: Path, content: object) -> None:
+    """As runs do: whatever stands there under the name, a link too, is replaced."""
+    draft = file.with_suffix(".draft")
+    draft.write_text(json.dumps(content))
+    draft.replace(file)
 
 
 def note(line: str) -> None:
