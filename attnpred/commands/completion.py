@@ -18,6 +18,7 @@ from attnpred.errors import UserError
 
 SHELLS = ("bash", "fish", "zsh")
 HERE = Path(__file__).parent
+PLACES = ("RUN", "DIR", "RUN_OR_DIR")  # what arguments are called that name runs
 MOST_RUNS = 40
 RUNS, SWEEP = "outputs", "sweep.json"  # where runs lie by default, and what tells the directory of a sweep
 ENDED = ("=", ".", "/", ",")  # of a word after which more is to follow
@@ -105,8 +106,8 @@ class Verb:
     def _take(self, node: ast.Call, constants: dict[str, object]) -> None:
         names = [one.value for one in node.args if isinstance(one, ast.Constant) and isinstance(one.value, str)]
         known = {word.arg: word.value for word in node.keywords}
-        if isinstance(known.get("help"), ast.Attribute):
-            return  # suppressed
+        if not names or isinstance(known.get("help"), ast.Attribute):  # not told by the text, or suppressed
+            return
         choices = _literal(known.get("choices"), constants)
         listed = [str(one) for one in choices] if isinstance(choices, list | tuple) else []
         single = _literal(known.get("action"), constants) in ("store_true", "store_const")
@@ -115,8 +116,8 @@ class Verb:
             return
         metavar = _literal(known.get("metavar"), constants)
         self.takes_overrides |= metavar == "override"
-        self.takes_runs |= metavar in ("RUN", "DIR")
-        self.takes_several |= metavar in ("RUN", "DIR") and known.get("nargs") is not None
+        self.takes_runs |= metavar in PLACES
+        self.takes_several |= metavar in PLACES and known.get("nargs") is not None
         if listed:
             self.choices.append(listed)
 

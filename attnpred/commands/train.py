@@ -17,8 +17,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("overrides", nargs="*", metavar="override", help="key=value")
     parser.add_argument("-h", "--help", action="store_true", help="explain every option of the chosen configuration")
     parser.add_argument("-m", "--multirun", action="store_true", help="run every combination of comma-separated values")
-    parser.add_argument("-c", "--cfg", choices=["job"], help="print the resolved config instead of training")
-    parser.add_argument("--config-dir", help="a further directory of config files")
+    parser.add_argument("-c", "--cfg", choices=["job", "hydra", "all"], help="print the config instead of training")
+    parser.add_argument(
+        "--info", action="store_true", help="say which files the config is made of, and what was changed"
+    )
+    parser.add_argument("--config-dir", metavar="DIR", help="a further directory of config files, DIR/GROUP/NAME.yaml")
     parser.add_argument("--run-dir", help=argparse.SUPPRESS)  # where a sweep wants its job
 
 
