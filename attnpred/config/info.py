@@ -12,6 +12,7 @@ from attnpred.config.overrides import SEVERAL, parse
 from attnpred.config.wanted import Wanted
 from attnpred.errors import Mistakes
 
+LAST = ("experiment", "debug")  # groups whose files change what those of all others said
 NOT_OURS = ("hydra/env", "hydra/output", "hydra/help", "hydra/hydra_help", "hydra/hydra_logging", "hydra/job_logging")
 
 
@@ -30,7 +31,7 @@ def files(overrides: list[str], extra_dir: str | None = None) -> list[Path]:
     further = [*packages.conf_folders(), *([Path(extra_dir)] if extra_dir else [])]
     choices: Any = composed(tuple(wanted.choices), further).hydra.runtime.choices
     found = [CONF / "config.yaml"]
-    for group, name in choices.items():
+    for group, name in sorted(choices.items(), key=lambda pair: pair[0] in LAST):
         if group not in NOT_OURS and name is not None:
             names = name if group == SEVERAL and not isinstance(name, str) else [name]
             for one in names:

@@ -46,7 +46,6 @@ def test_the_files_of_the_help_are_as_it_says(shown, tmp_path):
     assert (config.model.width, config.data.name, config.optimizer.lr) == (64, "imdb", 1e-4)
     info = shown("--info", "--config-dir", tmp_path, "experiment=mine", "seed=3").splitlines()
     files = [line.strip() for line in info[1 : info.index("")]]
-    own = [str(tmp_path / "model" / "small.yaml"), str(tmp_path / "experiment" / "mine.yaml")]
     assert files[0].endswith("conf/config.yaml")
     ends = ("/transformer.yaml", "/small.yaml", "/mine.yaml")
     places = [next(place for place, file in enumerate(files) if file.endswith(end)) for end in ends]
