@@ -9,6 +9,7 @@
 """
 
 import argparse
+import ast
 import importlib
 import os
 import signal
@@ -102,5 +103,11 @@ def _load(verb: str) -> ModuleType:
 
 
 def _overview() -> str:
-    lines = [f"  {verb:10} {(_load(verb).__doc__ or '').strip().splitlines()[0]}" for verb in VERBS]
+    lines = [f"  {verb:10} {_about(verb)}" for verb in VERBS]
     return "\n".join(["attnpred VERB …", "", *lines, "", "attnpred VERB --help says more."])
+
+
+def _about(verb: str) -> str:
+    """The first line of its file, read without importing what the verb works with."""
+    text = Path(__file__).with_name("commands").joinpath(f"{verb}.py").read_text(encoding="utf-8")
+    return (ast.get_docstring(ast.parse(text)) or "").partition("\n")[0]

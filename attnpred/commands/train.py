@@ -17,14 +17,22 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("overrides", nargs="*", metavar="override", help="key=value")
     parser.add_argument("-h", "--help", action="store_true", help="explain every option of the chosen configuration")
     parser.add_argument("-m", "--multirun", action="store_true", help="run every combination of comma-separated values")
-    parser.add_argument("-c", "--cfg", choices=["job"], help="print the resolved config instead of training")
-    parser.add_argument("--config-dir", help="a further directory of config files")
+    parser.add_argument("-c", "--cfg", choices=["job", "hydra", "all"], help="print the config instead of training")
+    parser.add_argument(
+        "--info", action="store_true", help="say which files the config is made of, and what was changed"
+    )
+    parser.add_argument("--config-dir", metavar="DIR", help="a further directory of config files, DIR/GROUP/NAME.yaml")
     parser.add_argument("--run-dir", help=argparse.SUPPRESS)  # where a sweep wants its job
 
 
 def main(args: argparse.Namespace) -> int:
     if args.help:
         stdout.write(help_page.page(args.overrides, args.config_dir))
+        return 0
+    if args.info:
+        from attnpred.config import info
+
+        stdout.write(info.page(args.overrides, args.config_dir))
         return 0
     if args.multirun:
         from attnpred.sweep.multirun import multirun
@@ -33,7 +41,7 @@ def main(args: argparse.Namespace) -> int:
             raise UserError("-m: a sweep is begun by one process, not by several that torchrun or srun started")
         return multirun(args.overrides, args.config_dir)
     if args.cfg:
-        stdout.write(compose.as_yaml(compose.compose(args.overrides, args.config_dir)).removesuffix("\n"))
+        stdout.write(_shown(args).removesuffix("\n"))
         return 0
 
     def work(lead: ranks.Lead | None) -> Path:
@@ -50,6 +58,16 @@ def main(args: argparse.Namespace) -> int:
         return launch(config, args.overrides, lead=lead).path
 
     return ranks.together(work, join)
+
+
+def _shown(args: argparse.Namespace) -> str:
+    """The part of the config that --cfg asks for, as YAML."""
+    parts = []
+    if args.cfg in ("job", "all"):
+        parts.append(compose.as_yaml(compose.compose(args.overrides, args.config_dir)))
+    if args.cfg in ("hydra", "all"):
+        parts.append(compose.engine_as_yaml(*compose.engine(args.overrides, args.config_dir)))
+    return "".join(parts)
 
 
 def join(directory: str) -> None:

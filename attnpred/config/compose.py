@@ -28,6 +28,7 @@ __all__ = [
     "checked",
     "compose",
     "engine",
+    "engine_as_yaml",
     "explainer",
     "file_of",
     "fitting",
@@ -229,6 +230,12 @@ def groups(extra_dir: str | None = None) -> list[str]:
 def as_yaml(config: Config) -> str:
     """As it is kept, without secrets and anybody's home: composed again, it gives the same run."""
     return yaml.safe_dump(scrub(plain(config)), sort_keys=False, allow_unicode=True)
+
+
+def engine_as_yaml(launcher: LauncherConfig, sweeper: SweeperConfig) -> str:
+    """What runs a sweep's jobs, in the same form."""
+    parts = {"hydra": {"launcher": asdict(launcher), "sweeper": asdict(sweeper)}}
+    return yaml.safe_dump(scrub(parts), sort_keys=False, allow_unicode=True)
 
 
 def plain(config: Config) -> dict[str, Any]:

@@ -21,17 +21,18 @@ SEARCHED = "Config search path:"  # with which Hydra ends what it says of a file
 @cache
 def from_files(choices: tuple[str, ...], extra_dir: str | None, trusted: tuple[Path, ...]) -> DictConfig:
     """What the files say, and of Hydra's own part what is used. `trusted` are packages' directories of files."""
-    composed = _composed(choices, [*trusted, *([Path(extra_dir)] if extra_dir else [])])
+    found = composed(choices, [*trusted, *([Path(extra_dir)] if extra_dir else [])])
     if extra_dir:
         pairs = [choice.partition("=") for choice in choices if choice.startswith("hydra/")]
         engine = tuple(f"{group}={name}" for group, _, name in pairs if name in group_options(group))
-        config_dir.refuse_reach(composed, _composed(engine, list(trusted)), extra_dir)
-    with open_dict(composed):
-        composed.hydra = {part: composed.hydra[part] for part in ENGINE}
-    return composed
+        config_dir.refuse_reach(found, composed(engine, list(trusted)), extra_dir)
+    with open_dict(found):
+        found.hydra = {part: found.hydra[part] for part in ENGINE}
+    return found
 
 
-def _composed(choices: tuple[str, ...], further: list[Path]) -> DictConfig:
+def composed(choices: tuple[str, ...], further: list[Path]) -> DictConfig:
+    """As Hydra composes it, with all of its own part. `further` are directories beside the shipped one."""
     search = [config_dir.search_path(further)] if further else []
     try:
         with initialize_config_dir(str(CONF), version_base="1.3"):

@@ -1,18 +1,21 @@
 """How far a sweep is, for a person watching stderr: a living table on a terminal, plain lines elsewhere."""
 
+import shlex
 import shutil
 import sys
 import time
 from collections.abc import Mapping
 from typing import TextIO
 
+from attnpred.config import packages
 from attnpred.console import tables
-from attnpred.console.secrets import printable
+from attnpred.console.secrets import hide, printable
 from attnpred.runs import resuming
 from attnpred.sweep import outcome
 from attnpred.sweep.job import OVER, Job
 from attnpred.sweep.state import Sweep
 
+SEARCH = "optuna"  # the sweeper that looks for what is best
 MOST_ROWS = 40  # of the table at the end
 DIGITS = 8  # of a number that are shown as they are
 MARGIN = 4  # lines of the terminal that are left to others
@@ -76,8 +79,12 @@ class Table:
         self.shown = len(lines)
 
     def end(self, left: int) -> None:
-        """How all ended, and every failure once more, where nothing stands after it."""
-        self.say(self._all())
+        """How all ended, what a search found best, and every failure once more, where nothing stands after it."""
+        best = best_of(self.sweep)
+        self.say(self._all(best))
+        if len(best) == 1 and len(self.sweep.objective) == 1:
+            self.say(f"best: job {best[0].number}{_told(best[0].values)}; to train with its values:")
+            self.say(hide(_training(best[0], self.sweep.config_dir)))
         failed = [job for job in self.sweep.jobs if job.status == "failed"]
         if left or failed:
             those = " and ".join(
@@ -102,7 +109,7 @@ class Table:
         begun = sum(max(0.0, usual - (present - self.begun[job.number])) for job in running)
         return (begun + usual * waiting) / self.at_once
 
-    def _all(self) -> str:
+    def _all(self, best: list[Job]) -> str:
         head = ["job", *self.swept, *self.sweep.objective, "status"]
         jobs = self.sweep.jobs
         name, direction = next(iter(self.sweep.objective.items()))
@@ -115,13 +122,44 @@ class Table:
         for job in jobs:
             given = dict(override.partition("=")[::2] for override in job.overrides)
             numbers = [f"{job.values[name]:.4f}" if name in job.values else "-" for name in self.sweep.objective]
-            rows.append([str(job.number), *(_short(given.get(key, "-")) for key in self.swept), *numbers, job.status])
+            status = f"{job.status}, best" if job in best else job.status
+            rows.append([str(job.number), *(_short(given.get(key, "-")) for key in self.swept), *numbers, status])
         return title + tables.align([head, *rows])
 
     def _erase(self) -> None:
         if self.shown:
             self.stream.write(f"\x1b[{self.shown}F\x1b[J")
             self.shown = 0
+
+
+def best_of(sweep: Sweep) -> list[Job]:
+    """What a search found: the one trial that is best, or with several objectives those that none beats in all."""
+    if sweep.sweeper.get("name") != SEARCH:
+        return []
+    signs = [1 if direction == "maximize" else -1 for direction in sweep.objective.values()]
+    measured = [
+        job for job in sweep.jobs if job.status == "done" and all(name in job.values for name in sweep.objective)
+    ]
+    points = {
+        job.number: [sign * job.values[name] for name, sign in zip(sweep.objective, signs, strict=True)]
+        for job in measured
+    }
+
+    def is_beaten(job: Job) -> bool:
+        own = points[job.number]
+        return any(
+            all(theirs >= mine for theirs, mine in zip(point, own, strict=True)) and point != own
+            for point in points.values()
+        )
+
+    left = [job for job in measured if not is_beaten(job)]
+    return left[:1] if len(sweep.objective) == 1 else left
+
+
+def _training(job: Job, config_dir: str | None) -> str:
+    """The command that trains with a job's values, as it is typed."""
+    directory = ["--config-dir", config_dir] if config_dir else []
+    return shlex.join(["attnpred", "train", *job.overrides, *directory, *packages.arguments()])
 
 
 def _short(value: str) -> str:

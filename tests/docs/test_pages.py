@@ -13,7 +13,7 @@ import pytest
 from attnpred.cli import VERBS, Parser
 from attnpred.commands.check import shipped
 from attnpred.config import compose, overrides
-from attnpred.config.schema import describe
+from attnpred.config.describe import describe
 from attnpred.errors import UserError
 from tests.docs.prose import PAGES, REPOSITORY, Command, commands, prose, too_long
 
