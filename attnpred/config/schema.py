@@ -99,7 +99,7 @@ def _convert(kind: Any, value: Any, path: str, declared: Field[Any], names: list
                 _require_numbers(value, path)
                 return value
             return {k: build(typing.cast(type, kept), v, join(path, str(k)), names) for k, v in value.items()}
-        if (choice is None and value is None) or (isinstance(choice, str) and value == choice):
+        if (choice is None and value is None) or (type(value) is type(choice) and value == choice):
             return value
         if (
             isinstance(choice, type)
