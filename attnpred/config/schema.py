@@ -139,7 +139,7 @@ class _Builder:
                     _require_numbers(value, path)
                     return value
                 return {k: self.build(typing.cast(type, kept), v, join(path, str(k))) for k, v in value.items()}
-            if (choice is None and value is None) or (isinstance(choice, str) and value == choice):
+            if (choice is None and value is None) or (type(value) is type(choice) and value == choice):
                 return value
             if (
                 isinstance(choice, type)

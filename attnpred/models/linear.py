@@ -24,6 +24,7 @@ from attnpred.models.series import (
     known_ahead,
     on_variables,
     start_even,
+    undone,
 )
 
 
@@ -94,7 +95,7 @@ class Linear(Model):
         else:
             said = self._mapped(self.dropout(normed), forecast)  # (batch, forecast variables, steps x numbers)
             said = said if self.ahead is None else said + self.ahead(batch.input)
-            answer = self.norm.undo(said, level, forecast)
+            answer = undone(said, level, forecast)
         if not need_attention:
             return ModelOutput(answer)
         chosen = self.spec.answer.choose(answer) if choice is None else choice

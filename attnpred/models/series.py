@@ -57,14 +57,6 @@ class WindowNorm(nn.Module):
         scale = (values.var(-1, keepdim=True, unbiased=False) + SMALLEST**2).sqrt()
         return (values - centre) / scale, Level(centre, scale)
 
-    def undo(self, answer: Tensor, level: Level, forecast: Forecast) -> Tensor:
-        """(batch, forecast variables, steps x numbers) -> (batch, all of them), in float32"""
-        if self.kind == "none":
-            return answer.float().flatten(1)
-        places = list(forecast.variables)
-        centre, scale = (one if one.ndim == 0 else one[:, places] for one in level)
-        return torch.addcmul(centre, answer.float(), scale).flatten(1)
-
     def effect(self, weight: Tensor) -> Tensor:
         """Of weights of a normalised window, (…, moments), those of the window itself, through its level too."""
         if self.kind == "none":
@@ -73,6 +65,13 @@ class WindowNorm(nn.Module):
         if self.kind == "standard":
             return weight + rest / weight.shape[-1]
         return torch.cat((weight[..., :-1], weight[..., -1:] + rest), -1)
+
+
+def undone(answer: Tensor, level: Level, forecast: Forecast) -> Tensor:
+    """(batch, forecast variables, steps x numbers) -> (batch, all of them), in float32, at the windows' level"""
+    places = list(forecast.variables)
+    centre, scale = (one if one.ndim == 0 else one[:, places] for one in level)
+    return torch.addcmul(centre, answer.float(), scale).flatten(1)
 
 
 class KnownAhead(nn.Module):

@@ -25,6 +25,7 @@ from attnpred.models.series import (
     known_ahead,
     on_variables,
     start_even,
+    undone,
 )
 
 
@@ -45,6 +46,7 @@ class SeriesTransformer(Model):
         self.variables, self.length = len(read.names), read.length
         self.stride, self.patch = _sizes(config, self.length)
         self.blocks = self.length // self.stride
+        self.mixing = bool(config.mixing)
         self.rows = 1 if config.mixing else self.variables  # of parts
         self.grid = (self.rows, self.blocks)
         self.enter = Entrance()
@@ -69,9 +71,9 @@ class SeriesTransformer(Model):
         nn.init.trunc_normal_(self.embed.weight, std=EMBEDDING_DEVIATION * self.embed.in_features**-0.5)
         if self.which is not None:
             nn.init.trunc_normal_(self.which, std=EMBEDDING_DEVIATION)
-        short = forecast is not None and config.shortcut
-        self.shortcut = start_even(nn.Linear(self.length, forecast.steps * forecast.numbers)) if short else None
-        if self.shortcut is not None:
+        self.shortcut: nn.Linear | None = None
+        if forecast is not None and config.shortcut:
+            self.shortcut = start_even(nn.Linear(self.length, forecast.steps * forecast.numbers))
             nn.init.zeros_(self.head.weight)  # the layers begin with nothing to add
         self.ahead = known_ahead(read, spec.answer)
         widths = (config.width, config.width)
@@ -132,10 +134,10 @@ class SeriesTransformer(Model):
         return ModelOutput(answer, Attention(importance, layers, (self.grid,), normalise(read, None)))
 
     def _patches(self, normed: Tensor) -> Tensor:
-        """(batch, variables, moments) -> (batch x rows, blocks, numbers); the last value fills what is behind the end"""
+        """(batch, variables, moments) -> (batch x rows, blocks, numbers); the last value fills up the last ones"""
         longer = F.pad(normed, (0, self.patch - self.stride), mode="replicate")
         patches = longer.unfold(2, self.patch, self.stride)  # (batch, variables, blocks, patch)
-        return patches.transpose(1, 2).flatten(2) if self.config.mixing else patches.flatten(0, 1)
+        return patches.transpose(1, 2).flatten(2) if self.mixing else patches.flatten(0, 1)
 
     def _together(self, x: Tensor) -> Tensor:
         """(batch x rows, blocks, width) -> (batch, parts, width)"""
@@ -148,17 +150,17 @@ class SeriesTransformer(Model):
         assert final is not None
         places = list(forecast.variables)
         rows = x.unflatten(0, (-1, self.rows))
-        if not self.config.mixing and places != list(range(self.variables)):
+        if not self.mixing and places != list(range(self.variables)):
             rows = rows[:, places]
         z = final(rows)
         said = self.head(z.flatten(2))
-        if self.config.mixing:
+        if self.mixing:
             said = said.view(len(z), len(places), -1)  # (batch, forecast variables, steps x numbers)
         if self.shortcut is not None:
             said = said + self.shortcut(normed[:, places])
         if self.ahead is not None:
             said = said + self.ahead(batch.input)
-        return self.norm.undo(said, level, forecast), z
+        return undone(said, level, forecast), z
 
     def _read(self, z: Tensor, level: Level, choice: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """What the head takes of each position for what was chosen, (batch, parts); that of the chosen row alone,
@@ -167,14 +169,14 @@ class SeriesTransformer(Model):
         assert forecast is not None
         chosen, here = chosen_of(choice, forecast), torch.arange(len(z), device=z.device)
         width = forecast.steps * forecast.numbers
-        row = chosen.column + (chosen.variable * width if self.config.mixing else 0)
+        row = chosen.column + (chosen.variable * width if self.mixing else 0)
         weight = self.head.weight.float()[row].view(len(z), self.blocks, -1)
-        own = z[here, torch.zeros_like(chosen.variable) if self.config.mixing else chosen.variable].float()
+        own = z[here, torch.zeros_like(chosen.variable) if self.mixing else chosen.variable].float()
         added = (weight * own).sum(-1) * chosen.sign[:, None]  # (batch, blocks)
         share = normalise(added.clamp(min=0), None)
         place = torch.tensor(forecast.variables, device=z.device)[chosen.variable]
         scale = level.scale if level.scale.ndim == 0 else level.scale[here, place, 0]
-        whole = share if self.config.mixing else on_variables(share, chosen.variable, forecast, self.variables)
+        whole = share if self.mixing else on_variables(share, chosen.variable, forecast, self.variables)
         return whole, share, (added.sum(1) * scale).abs()
 
     def _of_forecast(self, values: Tensor, level: Level, z: Tensor, weights: Tensor, choice: Tensor) -> Tensor:
@@ -183,14 +185,12 @@ class SeriesTransformer(Model):
         chosen, here = chosen_of(choice, forecast), torch.arange(len(z), device=z.device)
         _, share, moved = self._read(z, level, choice)
         place = torch.tensor(forecast.variables, device=z.device)[chosen.variable]
-        last = weights.unflatten(0, (-1, self.rows))[here, torch.zeros_like(place) if self.config.mixing else place]
+        last = weights.unflatten(0, (-1, self.rows))[here, torch.zeros_like(place) if self.mixing else place]
         flowed = self._over_blocks(normalise(share + pass_through(share, last.float()), None))
         rows = values.new_zeros(len(z), self.length) if self.shortcut is None else self.shortcut.weight[chosen.column]
         direct = by_block(self.norm.effect(rows.float()) * values[here, place], self.stride) * chosen.sign[:, None]
         found = direct.clamp(min=0) + moved[:, None] * flowed  # (batch, blocks)
-        return normalise(
-            found if self.config.mixing else on_variables(found, chosen.variable, forecast, self.variables), None
-        )
+        return normalise(found if self.mixing else on_variables(found, chosen.variable, forecast, self.variables), None)
 
     def _through(self, share: Tensor, weights: Tensor) -> Tensor:
         """What is pooled, (batch, parts), pushed through the last layer's weights."""

@@ -52,8 +52,11 @@ SMALL: dict[str, dict[str, Any]] = {
     "transformer": {"width": 16, "depth": 2, "heads": 2, "mlp_ratio": 2.0},
     "bert": {},
     "linear": {"block": 4},
+    "recurrent": {"width": 8},
+    "tcn": {"width": 8, "depth": 2},
     "vision": {"source": "torchvision/shufflenet_v2_x0_5", "pretrained": False, "resize": 64},
 }
+RECURRENT = (("text", "gru", 1), ("text", "gru", 2), ("series", "lstm", 1))
 POOLINGS = ("attention", "cls", "mean")
 
 
@@ -104,6 +107,9 @@ CASES: list[tuple[str, str, dict[str, Any]]] = [
     *(("transformer", "series", {"pooling": p, "mixing": m}) for p, m in product(("attention", "mean"), (False, True))),
     ("transformer", "series", {"patch": 6, "stride": 2, "positions": "learned", "norm": "last"}),
     ("linear", "series", {"norm": "none", "block": 1}),
+    *(("recurrent", m, {"cell": c, "directions": d, "pooling": "mean"}) for m, c, d in RECURRENT),
+    ("recurrent", "text", {"depth": 2, "ngrams": 2, "letters": 4}),
+    ("tcn", "series", {"separable": True, "pooling": "mean", "norm": "none"}),
     *(
         (n, m, {"attention_loss": "faithful", "pooling": p})
         for n, m, p in (("resnet_attention", "image", "mean"), ("transformer", "text", "mean"), ("bert", "text", "cls"))

@@ -1,0 +1,27 @@
+"""The recurrent model reads as torch's own cells do, and what is padded counts for nothing."""
+
+import pytest
+import torch
+from torch import nn
+from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
+
+from attnpred.models.recurrent import _states, backwards
+
+
+@pytest.mark.parametrize("kind", [nn.LSTM, nn.GRU])
+@torch.no_grad()
+def test_both_directions_give_what_a_packed_cell_of_two_does(kind):
+    torch.manual_seed(0)
+    lengths, x = torch.tensor([7, 3, 1, 5]), torch.randn(4, 7, 6)
+    both = kind(6, 5, batch_first=True, bidirectional=True)
+    apart = nn.ModuleList(kind(6, 5, batch_first=True) for _ in range(2))
+    for own, suffix in zip(apart, ("", "_reverse"), strict=True):
+        for name, weight in own.named_parameters():
+            weight.copy_(both.get_parameter(name + suffix))
+    packed = pack_padded_sequence(x, lengths, batch_first=True, enforce_sorted=False)
+    wanted = pad_packed_sequence(both(packed)[0], batch_first=True)[0]
+    found = _states(apart, x, backwards(7, lengths, x.device))
+    inside = (torch.arange(7) < lengths[:, None])[..., None]
+    torch.testing.assert_close(found * inside, wanted)
+    # where nothing is padded too
+    torch.testing.assert_close(_states(apart, x, backwards(7, None, x.device)), both(x)[0])
