@@ -139,8 +139,9 @@ def test_every_option_that_a_page_names_exists():
 @cache
 def documented() -> dict[str, set[str]]:
     """What is said of every option of every shipped choice; of models, say, each may say something else."""
-    covering = {word: triple for triple in reversed(shipped()) for word in triple}  # a triple a choice
-    configs = [compose.compose(triple) for triple in covering.values()]
+    triples = [triple for triple in shipped() if len(triple) == 3]  # of model, data and task
+    covering = {word: tuple(triple) for triple in triples for word in triple}
+    configs = [compose.compose(list(triple)) for triple in set(covering.values())]
     parts = ("launcher", "sweeper")
     engines = [
         (f"hydra.{part}", engine)
