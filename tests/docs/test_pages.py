@@ -70,6 +70,26 @@ def test_every_command_can_be_typed(command: Command):
             pytest.fail(f"{command}: no test knows this program")
 
 
+def test_every_row_of_why_has_a_command_that_proves_it():
+    readme = REPOSITORY / "README.md"
+    table = readme.read_text(encoding="utf-8").partition("## Why")[2].partition("\n## ")[0]
+    rows = [line for line in table.splitlines() if line.startswith("| ")][1:]
+    assert len(rows) >= 5
+    for row in rows:
+        [typed] = re.findall(r"`(attnpred [^`]+)`", row.split(" | ")[0])
+        answer = "error: optimizer.lrr: no such option; did you mean optimizer.lr?"
+        test_every_command_can_be_typed(Command(readme, 0, typed, answer if "lrr" in typed else None))
+
+
+def test_the_experiment_for_those_who_come_from_the_template_composes(tmp_path):
+    page = (REPOSITORY / "docs" / "from-lightning-hydra-template.md").read_text(encoding="utf-8")
+    _, ours = re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)
+    (tmp_path / "experiment").mkdir()
+    (tmp_path / "experiment" / "example.yaml").write_text(ours)
+    config = compose.compose(["experiment=example"], str(tmp_path))
+    assert (config.data.name, config.seed, config.trainer.clip_norm) == ("digits", 12345, 0.5)
+
+
 def parse(verb: str, arguments: list[str]):
     assert verb in VERBS
     parser = Parser(prog=verb, add_help=verb != "train")
@@ -119,8 +139,9 @@ def test_every_option_that_a_page_names_exists():
 @cache
 def documented() -> dict[str, set[str]]:
     """What is said of every option of every shipped choice; of models, say, each may say something else."""
-    covering = {word: triple for triple in reversed(shipped()) for word in triple}  # a triple a choice
-    configs = [compose.compose(triple) for triple in covering.values()]
+    triples = [triple for triple in shipped() if len(triple) == 3]  # of model, data and task
+    covering = {word: tuple(triple) for triple in triples for word in triple}
+    configs = [compose.compose(list(triple)) for triple in set(covering.values())]
     parts = ("launcher", "sweeper")
     engines = [
         (f"hydra.{part}", engine)
