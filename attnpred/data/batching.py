@@ -124,6 +124,8 @@ class BatchLoader(Positioned):
     def sample(self, count: int) -> Iterator[Batch]:
         """Batches of up to `count` examples of the whole split, the same ones whenever and wherever it is asked."""
         chosen = np.random.default_rng(0).permutation(len(self._lengths))[:count]
+        if not len(chosen):
+            return
         chosen = chosen[in_order(self._lengths[chosen], 0.0)]
         lengths = self._lengths[chosen]
         budget = self._token_budget

@@ -214,3 +214,8 @@ def test_processes_share_a_balanced_batch_out(world):
     shared = [rows(loader(batch_size=8, seed=3, rank=r, world=world, weights=WEIGHTS)) for r in range(world)]
     together = [sorted(flat(parts)) for parts in zip(*shared, strict=True)]
     assert together == [sorted(batch) for batch in whole]
+
+
+def test_a_sample_of_nothing_is_none():
+    loader = BatchLoader(lambda rows: rows, np.array([3, 1, 2]), batch_size=2, train=False)
+    assert list(loader.sample(0)) == []
