@@ -1,4 +1,4 @@
-"""A folder with a folder a class, of texts or pictures: as it is, or once more in a folder a split."""
+"""A folder with a folder a class, of texts, pictures or sounds: as it is, or once more in a folder a split."""
 
 import os
 from collections.abc import Iterator
@@ -10,13 +10,13 @@ from typing import Any, Literal
 from attnpred.config.options import DataConfig
 from attnpred.data.file_source import split_in
 from attnpred.data.formats import Chunks
-from attnpred.data.places import PICTURES, TABLES, Outside, Reach, files_digest
+from attnpred.data.places import PICTURES, SOUNDS, TABLES, Outside, Reach, files_digest
 from attnpred.data.sources import Source
 from attnpred.data.utf8 import decoded
 from attnpred.errors import BadRow, UserError
 
-Kind = Literal["text", "image"]
-SUFFIXES: dict[Kind, tuple[str, ...]] = {"text": (".txt",), "image": PICTURES}
+Kind = Literal["text", "image", "audio"]
+SUFFIXES: dict[Kind, tuple[str, ...]] = {"text": (".txt",), "image": PICTURES, "audio": SOUNDS}
 LARGEST_TEXT = 2**24  # bytes
 MOST_LOOKED_AT = 1000  # files of a folder in which the first of a kind is looked for
 
@@ -38,7 +38,7 @@ def class_folders(directory: Path) -> Kind | None:
 
 
 class FolderSource(Source):
-    """Rows of `text` or `image`, with `label`, the folder's name, and `file`, the path below the directory."""
+    """Rows of `text`, `image` or `audio`, with `label`, the folder's name, and `file`, the path below the directory."""
 
     def __init__(self, config: DataConfig, directory: Path, kind: Kind) -> None:
         super().__init__(config)
@@ -81,7 +81,7 @@ class FolderSource(Source):
         for start in range(0, len(places), size):
             some = places[start : start + size]
             names = [name for _, name in some]
-            if self._kind == "image":
+            if self._kind != "text":
                 values: list[Any] = [{"bytes": None, "path": name} for name in names]
             else:
                 values = [self._text(name, row) for row, name in enumerate(names, start)]

@@ -13,6 +13,7 @@ PATTERNS = ("[", "]", "*", "?", "::", "\n", "\r")  # what `datasets` takes for m
 PACKED = (".gz", ".zip", ".bz2", ".xz", ".zst", ".lz4")
 TABLES = (".parquet", ".arrow", ".csv", ".tsv", ".json", ".jsonl", ".ndjson", ".txt", ".text", ".tar", *PACKED)
 PICTURES = (".png", ".jpg", ".jpeg", ".gif", ".bmp", ".tif", ".tiff", ".webp", ".avif", ".jp2", ".ppm", ".pgm", ".tga")
+SOUNDS = (".wav", ".flac")
 
 
 class Outside(ValueError):
@@ -47,7 +48,7 @@ def refuse_place(directory: Path, named: str) -> None:
     if found is not None:
         sign = found if found.isprintable() else "a line's end"
         raise UserError(f"{' '.join(named.split())}: {sign} in its path is taken for a pattern; rename the directory")
-    suffixes = (*TABLES, *PICTURES)
+    suffixes = (*TABLES, *PICTURES, *SOUNDS)
     for seen, name in enumerate(_entries(directory)):
         if name.lower().endswith(suffixes):
             return

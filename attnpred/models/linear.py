@@ -33,8 +33,8 @@ class LinearConfig(ModelConfig):
     accepts: ClassVar[tuple[Modality, ...]] = ("series",)
 
     norm: NormKind = option(
-        "What is taken from each window before, and given back to a forecast: its mean and deviation (standard), its "
-        "last value (last), or nothing (none)."
+        "What of each window is taken from it before a forecast, and given back to that: its mean and deviation "
+        "(standard), its last value (last), or nothing (none)."
     )
     shared: bool = option("One map for all variables of a forecast; false gives each its own.")
     dropout: float = option("Share of the moments dropped in training.", ge=0, lt=1)
@@ -62,7 +62,7 @@ class Linear(Model):
         self.grid = (self.variables, self.length // self.block)
         self.enter = Entrance()
         forecast = spec.answer.forecast
-        self.norm = WindowNorm(config.norm)
+        self.norm = WindowNorm(config.norm if forecast else "none")
         self.dropout = nn.Dropout(config.dropout)
         if forecast is None:
             maps = [nn.Linear(self.variables * self.length, spec.answer.width)]

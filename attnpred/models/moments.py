@@ -1,22 +1,19 @@
 """What models share that read a series moment by moment: its entrance, and the head behind the pooling."""
 
-from typing import Any
-
 from torch import Tensor, nn
 
-from attnpred.contracts import Input, ModelSpec
+from attnpred.contracts import AnswerSpec, Input, ModelSpec
 from attnpred.modalities.series.batch import SeriesInput, SeriesSpec
-from attnpred.models.series import Entrance, Level, WindowNorm, known_ahead, undone
+from attnpred.models.series import Entrance, Level, NormKind, WindowNorm, known_ahead, undone
 
 
 class MomentEntrance(nn.Module):
-    """A series by moment, each window brought to one level."""
+    """A series by moment; for a forecast each window is brought to one level."""
 
-    def __init__(self, config: Any) -> None:
-        """`config`: a model's options, of which `norm` is one."""
+    def __init__(self, norm: NormKind, answer: AnswerSpec) -> None:
         super().__init__()
         self.enter = Entrance(by_moment=True)
-        self.norm = WindowNorm(config.norm)
+        self.norm = WindowNorm(norm if answer.forecast else "none")
 
     def forward(self, read: SeriesInput) -> tuple[Tensor, Level]:
         """-> (batch, moments, variables), and its level"""

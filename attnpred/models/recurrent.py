@@ -33,8 +33,8 @@ class RecurrentConfig(ModelConfig):
     dropout: float = option("Share of features dropped in training, for a whole example at a time.", ge=0, lt=1)
     pooling: Literal["attention", "mean"] = option("How the states become one vector.")
     norm: NormKind = option(
-        "What is taken from each window of a series before, and given back to a forecast: its mean and deviation "
-        "(standard), its last value (last), or nothing (none).",
+        "What of each window of a series is taken from it before a forecast, and given back to that: its mean and "
+        "deviation (standard), its last value (last), or nothing (none).",
         default="standard",
     )
     ngrams: int | None = option(
@@ -66,7 +66,7 @@ class Recurrent(Model):
         self.embed: TokenEmbedding | MomentEntrance
         self.parted: tuple[int, int] | None = None
         if isinstance(read, SeriesSpec):
-            self.embed, entering = MomentEntrance(config), len(read.names)
+            self.embed, entering = MomentEntrance(config.norm, spec.answer), len(read.names)
         else:
             assert isinstance(read, TextSpec)
             self.embed = TokenEmbedding(read, width, config.width, ngrams=config.ngrams, letters=config.letters)
@@ -74,12 +74,9 @@ class Recurrent(Model):
             self.parted = None if config.ngrams is None else (config.width, width)
         self.dropout = ExampleDropout(config.dropout)
         states = config.width * config.directions
-        kind = nn.LSTM if config.cell == "lstm" else nn.GRU
+        self.turns = config.directions == 2
         self.layers = nn.ModuleList(
-            nn.ModuleList(
-                kind(states if i else entering, config.width, batch_first=True) for _ in range(config.directions)
-            )
-            for i in range(config.depth)
+            States(config.cell, states if i else entering, config.width, config.directions) for i in range(config.depth)
         )
         self.pool = Pool(states, config.pooling)
         self.head = MomentHead(states, spec)
@@ -114,9 +111,9 @@ class Recurrent(Model):
                 x, scores = x.split(self.parted, dim=-1)
                 scores = evened(scores, read.valid())
         entered = x
-        turned = None if self.config.directions == 1 else backwards(x.shape[1], lengths, x.device)
+        turned = backwards(x.shape[1], lengths, x.device) if self.turns else None
         for layer in self.layers:
-            x = self.run(_states, layer, x if level is not None and x is entered else self.dropout(x), turned)
+            x = self.run(layer, x if level is not None and x is entered else self.dropout(x), turned)
         x = self.dropout(x)
         pooled, share = self.pool(x, own, need_weights=need_attention)
         said = self.head(pooled, read, level)
@@ -132,6 +129,23 @@ class Recurrent(Model):
         return ModelOutput(answer, Attention(importance, (), (None,), share))
 
 
+class States(nn.Module):
+    """A layer of cells, one for each direction."""
+
+    def __init__(self, cell: str, entering: int, width: int, directions: int) -> None:
+        super().__init__()
+        kind = nn.LSTM if cell == "lstm" else nn.GRU
+        self.cells = nn.ModuleList(kind(entering, width, batch_first=True) for _ in range(directions))
+
+    def forward(self, x: Tensor, turned: Tensor | None) -> Tensor:
+        """(batch, length, features) -> (batch, length, states of all directions); `turned` is that of `backwards`"""
+        forth: Tensor = self.cells[0](x)[0]
+        if turned is None:
+            return forth
+        back = _taken(self.cells[1](_taken(x, turned))[0], turned)
+        return torch.cat((forth, back), -1)
+
+
 def backwards(moments: int, lengths: Tensor | None, device: torch.device) -> Tensor:
     """Places of a sequence from its last to its first, (moments,), or of each, (batch, moments); padding stays behind.
 
@@ -143,15 +157,6 @@ def backwards(moments: int, lengths: Tensor | None, device: torch.device) -> Ten
         return place.flip(0)
     behind = lengths[:, None] - 1 - place
     return torch.where(behind >= 0, behind, place)
-
-
-def _states(layer: nn.ModuleList, x: Tensor, turned: Tensor | None) -> Tensor:
-    """(batch, length, features) -> (batch, length, states of all directions)"""
-    forth = layer[0](x)[0]
-    if turned is None:
-        return forth
-    back = _taken(layer[1](_taken(x, turned))[0], turned)
-    return torch.cat((forth, back), -1)
 
 
 def _taken(x: Tensor, places: Tensor) -> Tensor:

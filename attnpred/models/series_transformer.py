@@ -50,13 +50,13 @@ class SeriesTransformer(Model):
         self.rows = 1 if config.mixing else self.variables  # of parts
         self.grid = (self.rows, self.blocks)
         self.enter = Entrance()
-        self.norm = WindowNorm(config.norm)
         self.embed = nn.Linear(self.patch * (self.variables if config.mixing else 1), config.width)
         head_dim = config.width // config.heads
         self.positions = Positions(config.positions, width=config.width, head_dim=head_dim, length=self.blocks)
         self.dropout = ExampleDropout(config.dropout)
         self.layers = nn.ModuleList(Layer(config) for _ in range(config.depth))
         forecast = spec.answer.forecast
+        self.norm = WindowNorm(config.norm if forecast else "none")
         self.pool = None if forecast else Pool(config.width, config.pooling)
         self.final = nn.LayerNorm(config.width) if forecast else None
         # each variable by itself would look like any other, where one answer is made of all

@@ -30,8 +30,8 @@ class TcnConfig(ModelConfig):
     dropout: float = option("Share of features dropped in training, for a whole example at a time.", ge=0, lt=1)
     pooling: Literal["attention", "mean"] = option("How the moments become one vector.")
     norm: NormKind = option(
-        "What is taken from each window of a series before, and given back to a forecast: its mean and deviation "
-        "(standard), its last value (last), or nothing (none).",
+        "What of each window of a series is taken from it before a forecast, and given back to that: its mean and "
+        "deviation (standard), its last value (last), or nothing (none).",
         default="standard",
     )
 
@@ -42,7 +42,7 @@ class Tcn(Model):
     def __init__(self, config: TcnConfig, spec: ModelSpec) -> None:
         super().__init__(config, spec)
         read: SeriesSpec = spec.input
-        self.embed = MomentEntrance(config)
+        self.embed = MomentEntrance(config.norm, spec.answer)
         self.stem = nn.Linear(len(read.names), config.width)
         self.layers = nn.ModuleList(Block(config, 2**i) for i in range(config.depth))
         self.pool = Pool(config.width, config.pooling)

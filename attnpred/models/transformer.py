@@ -79,8 +79,8 @@ class TransformerConfig(ModelConfig):
         default=False,
     )
     norm: NormKind = option(
-        "What is taken from each window of a series before, and given back to a forecast: its mean and deviation "
-        "(standard), its last value (last), or nothing (none).",
+        "What of each window of a series is taken from it before a forecast, and given back to that: its mean and "
+        "deviation (standard), its last value (last), or nothing (none).",
         default="standard",
     )
     shortcut: bool = option(

@@ -18,7 +18,7 @@ def options(*overrides):
 @pytest.mark.parametrize("name", ["wandb", "mlflow"])
 def test_a_missing_package_is_named_with_the_remedy(name, monkeypatch):
     monkeypatch.setattr(loggers, "find_spec", lambda _: None)
-    with pytest.raises(UserError, match=rf"logger.{name}=true: .* pip install 'attnpred\[{name}\]'"):
+    with pytest.raises(UserError, match=rf"logger.{name}=true: .* pip install -e '\.\[{name}\]'"):
         loggers.check(options(f"logger={name}"))
 
 

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict
 from functools import partial
 from itertools import islice
 from pathlib import Path
@@ -17,13 +18,16 @@ from attnpred.errors import BadInput
 from attnpred.modalities.reader import Describe, Reader, Reading
 from attnpred.modalities.series import times
 from attnpred.modalities.series.batch import SeriesInput, SeriesSpec
+from attnpred.modalities.series.fitted import fitted
 from attnpred.modalities.series.given import Given, rows_of_file
+from attnpred.modalities.series.sound import Sound
 from attnpred.modalities.series.store import filled
 from attnpred.modalities.series.table import Columns, Table, Wrong, read
 from attnpred.pages import lines
 from attnpred.pages.pictures import Caption
 
 SPEC = SeriesSpec
+MOST = 200_000  # of an option of sounds
 TOGETHER = "all"  # the name of all variables, where a part is a moment of them all
 
 
@@ -33,29 +37,40 @@ class SeriesReader(Reader[SeriesSpec, SeriesInput]):
     name = "series"
 
     def __init__(
-        self, spec: SeriesSpec, *, time: str | None = None, series: str | None = None, fill: bool = False
+        self,
+        spec: SeriesSpec,
+        *,
+        time: str | None = None,
+        series: str | None = None,
+        fill: bool = False,
+        whole: bool = False,
+        sound: Sound | None = None,
     ) -> None:
+        """`time`, `series`: columns. `whole`: a series of any length is read as one; of a `sound` its frames are."""
         self.spec = spec
         self.time, self.series, self.fill = time, series, fill
+        self.whole, self.sound = whole, sound
 
     def options(self) -> dict[str, Any]:
-        return {"time": self.time, "series": self.series, "fill": self.fill}
+        sound = None if self.sound is None else asdict(self.sound)
+        return {"time": self.time, "series": self.series, "fill": self.fill, "whole": self.whole, "sound": sound}
 
     @classmethod
     def load(cls, directory: Path, spec: SeriesSpec, options: dict[str, Any]) -> "SeriesReader":
-        known = {"time": str, "series": str, "fill": bool}
-        if options.keys() != known.keys() or not isinstance(options["fill"], bool):
+        if options.keys() != {"time", "series", "fill", "whole", "sound"}:
             raise ValueError("reader has other options")
-        if not all(options[name] is None or isinstance(options[name], kind) for name, kind in known.items()):
+        named = all(options[name] is None or isinstance(options[name], str) for name in ("time", "series"))
+        if not named or not all(isinstance(options[name], bool) for name in ("fill", "whole")):
             raise ValueError("reader has other options")
-        return cls(spec, **options)
+        sound = None if options["sound"] is None else sound_of(options["sound"], len(spec.names))
+        return cls(spec, **{**options, "sound": sound})
 
     def accept(self, value: str, position: int) -> Any:
         if value.lstrip().startswith(("[", "{")):
             return value
         if not Path(value).is_file():
             raise BadInput(f"{value}: no such file; give a table of a series (CSV, JSON lines, Parquet)", position)
-        if kind_of(Path(value)) is None:
+        if self.sound is None and kind_of(Path(value)) is None:
             raise BadInput(f"{value}: is no table that is read here; give CSV, JSON lines or Parquet", position)
         return value
 
@@ -73,11 +88,29 @@ class SeriesReader(Reader[SeriesSpec, SeriesInput]):
         """The series of one input: of a file, a mapping of columns, or rows of numbers."""
         shown = value if isinstance(value, str) and not value.lstrip().startswith(("[", "{")) else "the series"
         try:
+            if self.sound is not None:
+                yield Given(str(shown), *self._whole(self._heard(value)))
+                return
             table = self._table(value)
             for begin, end, name in zip(table.starts[:-1], table.starts[1:], table.series, strict=True):
                 yield self._last(table, int(begin), int(end), f"{shown}: {name}" if name else str(shown))
         except (Wrong, OSError) as error:
             raise BadInput(f"{shown}: {error}", position) from None
+
+    def _heard(self, value: Any) -> NDArray[np.float32]:
+        """A sound's frames, (frames, bands)."""
+        assert self.sound is not None
+        try:
+            return self.sound.series(value if isinstance(value, bytes) else Path(value))
+        except (TypeError, ValueError) as error:
+            raise Wrong("", f"{error}; give a file of a sound, WAV or FLAC") from None
+
+    def _whole(
+        self, values: NDArray[Any]
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32], None]:
+        """(moments, variables) as a `Given` holds it."""
+        nothing = np.zeros((0, 0), np.float32)
+        return fitted(values, self.spec), nothing, nothing.ravel(), None
 
     def _table(self, value: Any) -> Table:
         spec = self.spec
@@ -114,6 +147,8 @@ class SeriesReader(Reader[SeriesSpec, SeriesInput]):
         """The series' last moments, standardised; behind them, where something is known ahead, those to come."""
         spec, variables = self.spec, len(self.spec.names)
         values = table.values[begin:end]
+        if self.whole:
+            return Given(name, *self._whole(values))
         history = end - begin
         if spec.known:
             seen = np.flatnonzero(np.isfinite(values[:, :variables]).any(1))
@@ -240,6 +275,16 @@ class SeriesReader(Reader[SeriesSpec, SeriesInput]):
 
 
 READER = SeriesReader
+
+
+def sound_of(options: Any, bands: int) -> Sound:
+    """What a run directory says of it; ValueError where that is something else."""
+    names = {"rate", "bands", "hop", "window"}
+    if not isinstance(options, dict) or options.keys() != names:
+        raise ValueError("reader has other options of sounds")
+    if not all(type(v) is int and 0 < v <= MOST for v in options.values()) or options["bands"] != bands:
+        raise ValueError("reader has other options of sounds")
+    return Sound(**options)
 
 
 def _by_name(rows: Any, names: Sequence[str]) -> dict[str, list[Any]]:
