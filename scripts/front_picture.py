@@ -3,7 +3,8 @@
     python -m scripts.front_picture TEXT_RUN IMAGE_RUN
 
 The runs' test splits are read. Shown are their first examples that are answered right, one a class: of texts those of 8
-to 16 words and of at least 95 % probability, of images six at most. Numbers are over `EXAMPLES` examples. Needs Chromium.
+to 16 words and of at least 95 % probability, of images six at most. Numbers are over 100 examples. Needs
+Chromium.
 """
 
 import argparse
@@ -17,9 +18,12 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+from PIL import Image
+
 from scripts import browser
 from scripts.tables import DOCS
 
+PICTURE = DOCS / "front.png"
 EXAMPLES = 100
 SURE = 0.95
 IMAGES = 6
@@ -58,7 +62,8 @@ def main() -> None:
         )
         window.open(page, width=1280, height=400)
         window.open(page, width=1280, height=window.ask("document.body.offsetHeight"))
-        window.picture(DOCS / "front.png")
+        window.picture(PICTURE)
+    Image.open(PICTURE).quantize(256).save(PICTURE, optimize=True)
 
 
 def explained(run: str) -> dict[str, Any]:
