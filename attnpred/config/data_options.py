@@ -11,6 +11,7 @@ Modality = str  # the name of a folder of attnpred/modalities
 NAME = re.compile(r"\w[\w.-]{0,63}")
 # Sizes beyond which a number can only be a mistake
 MOST_FEATURES, MOST_EXAMPLES = 65_536, 1_000_000
+NEEDS_ALL = "needs to know all rows before, which data.stream=true does not; leave it out"
 AUTO = "auto"  # a split that the source may have or not
 
 
@@ -170,6 +171,39 @@ class DataConfig:
         of_val = self.val_fraction * (self.split_of("val") is None and self.folds is None)
         if of_val + self.test_fraction * (self.split_of("test") is None) >= 1:
             raise Invalid("val_fraction", "carving validation and test leaves nothing to train on; lower the fractions")
+
+
+@dataclass(kw_only=True)
+class StreamedDataConfig(DataConfig):
+    """The options of kinds of data that can be trained on as they are read."""
+
+    stream: bool = option(
+        "Train on rows as they are read from the source, of any number; none of them is prepared or kept.",
+        default=False,
+    )
+    stream_rows: int | None = option(
+        "Rows of a streamed epoch; null counts them once, which reads the source.", ge=1, le=10**13, default=None
+    )
+    stream_buffer: int = option(
+        "Streamed rows that are shuffled together; classes and a vocabulary are found in the first ones.",
+        ge=1,
+        le=10_000_000,
+        default=20_000,
+    )
+
+    def streams(self) -> bool:
+        return self.stream
+
+    def check(self) -> None:
+        super().check()
+        odd = {
+            "evidence_column": self.evidence_column is not None,
+            "sampling": self.sampling != "all",
+            "folds": self.folds is not None,
+            "on_bad_row": self.on_bad_row != "fail",
+        }
+        for name in (name for name, given in odd.items() if given and self.stream):
+            raise Invalid(name, NEEDS_ALL)
 
 
 @dataclass(kw_only=True)

@@ -12,6 +12,7 @@ from attnpred.data.file_source import split_in
 from attnpred.data.formats import Chunks
 from attnpred.data.places import PICTURES, SOUNDS, TABLES, Outside, Reach, files_digest
 from attnpred.data.sources import Source
+from attnpred.data.store import digest
 from attnpred.data.utf8 import decoded
 from attnpred.errors import BadRow, UserError
 
@@ -46,7 +47,8 @@ class FolderSource(Source):
 
     @property
     def fingerprint(self) -> dict[str, Any]:
-        return {"folders": str(self._directory), "files": files_digest(self._directory)}
+        mixed = {"mixed": self.config.train_split} if self.config.streams() else {}
+        return {"folders": str(self._directory), "files": files_digest(self._directory), **mixed}
 
     @cached_property
     def _places(self) -> dict[str, list[tuple[str, str]]]:
@@ -60,6 +62,9 @@ class FolderSource(Source):
             for one in classes:
                 names = sorted(str(f.relative_to(self._directory)) for f in _files(one) if _is(self._kind, f.name))
                 files += [(one.name, name) for name in names]
+        if self.config.streams() and self.config.train_split in found:
+            # class by class, rows that are shuffled together would be of one class
+            found[self.config.train_split].sort(key=lambda place: digest([os.fsencode(place[1])]))
         order = ("train", "validation", "test")
         return {split: found[split] for split in order if found.get(split)}
 

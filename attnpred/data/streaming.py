@@ -6,7 +6,7 @@ from the row on where that batch's block begins. No buffer has to be kept in a c
 
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from itertools import islice
+from itertools import chain, islice
 from math import ceil
 from typing import Any, Protocol
 
@@ -17,6 +17,7 @@ from attnpred.data.batching import SLACK, Integers, Positioned, in_order
 from attnpred.errors import UserError
 
 Columns = list[list[Any]]  # of a number of rows, the values of each column
+Draw = tuple[int, int]  # seed and epoch, by which rows are changed at random
 
 
 class Prepared(Protocol):
@@ -37,7 +38,7 @@ class StreamLoader(Positioned):
     def __init__(
         self,
         read: Callable[[int], Iterable[Columns]],
-        prepare: Callable[[Columns, Integers], Prepared],
+        prepare: Callable[[Columns, Integers, Draw | None], Prepared],
         rows: int,
         *,
         batch_size: int,
@@ -47,7 +48,8 @@ class StreamLoader(Positioned):
         rank: int = 0,
         world: int = 1,
     ) -> None:
-        """`read` yields rows from a number on, in chunks of any size. `prepare` is given rows and their numbers.
+        """`read` yields rows from a number on, in chunks of any size. `prepare` is given rows, their numbers, and what
+        random changes of theirs go by; without that there are none.
 
         `rows` are those of an epoch, `buffer` those that are shuffled together; `place` names the split in errors.
         """
@@ -79,18 +81,19 @@ class StreamLoader(Positioned):
     def _first(self, count: int) -> tuple[Prepared, Integers]:
         """The first rows, prepared, and their order by length."""
         columns = next(in_blocks(self._read(0), count))
-        prepared = self._prepare(columns, np.arange(len(columns[0])))
+        prepared = self._prepare(columns, np.arange(len(columns[0])), None)
         return prepared, in_order(prepared.lengths, 0.0)
 
     def __iter__(self) -> Iterator[Batch]:
         start, self._start = self._start, 0
-        place = start - start % self._block
-        for block in self._blocks(start // self._block):
-            for batch in block:
-                if place >= start:
-                    self._position = place + 1
-                    yield batch()
-                place += 1
+        blocks = chain.from_iterable(self._blocks(start // self._block))
+        for place, batch in enumerate(self._made(islice(blocks, start % self._block, None)), start):
+            self._position = place + 1
+            yield batch
+
+    def _made(self, batches: Iterator[Callable[[], Batch]]) -> Iterator[Batch]:
+        """One batch after the other."""
+        return (batch() for batch in batches)
 
     def _blocks(self, first: int) -> Iterator[list[Callable[[], Batch]]]:
         """The batches of one block after another; a thread prepares the next while this one is worked on."""
@@ -98,13 +101,13 @@ class StreamLoader(Positioned):
         chunks = in_blocks(self._read(first * rows), rows)
         numbers = iter(range(first, ceil(self._count / self._block)))
         with ThreadPoolExecutor(1) as thread:
-            waiting = [thread.submit(self._made, chunks, number) for number in islice(numbers, 1)]
+            waiting = [thread.submit(self._block_of, chunks, number) for number in islice(numbers, 1)]
             while waiting:
                 made = waiting.pop().result()
-                waiting = [thread.submit(self._made, chunks, number) for number in islice(numbers, 1)]
+                waiting = [thread.submit(self._block_of, chunks, number) for number in islice(numbers, 1)]
                 yield made
 
-    def _made(self, chunks: Iterator[Columns], number: int) -> list[Callable[[], Batch]]:
+    def _block_of(self, chunks: Iterator[Columns], number: int) -> list[Callable[[], Batch]]:
         columns: Columns = next(chunks, [[]])
         first, found = number * self._block * self._step, len(columns[0])
         steps = min(self._block, self._count - number * self._block)
@@ -117,7 +120,8 @@ class StreamLoader(Positioned):
         chosen = random.permutation(found)[: steps * self._step]
         order = random.permutation(steps)  # of the batches, the same on all processes
         mine = chosen[self._rank :: self._world]
-        prepared = self._prepare([[column[row] for row in mine] for column in columns], first + mine)
+        rows = [[column[row] for row in mine] for column in columns]
+        prepared = self._prepare(rows, first + mine, (self._seed, self._epoch))
         by_length = in_order(prepared.lengths, SLACK, random).reshape(steps, self._batch_size)
         return [lambda step=step: prepared.batch(by_length[step]) for step in order]  # type: ignore[misc]
 

@@ -3,35 +3,45 @@
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 import numpy as np
 import torch
 
-from attnpred.config.data_options import MOST_FEATURES, AugmentConfig
-from attnpred.config.options import DataConfig, Modality
+from attnpred.config.data_options import MOST_EXAMPLES, MOST_FEATURES, AugmentConfig, StreamedDataConfig
+from attnpred.config.options import Modality
 from attnpred.config.schema import Invalid, option
 from attnpred.console.say import counted
-from attnpred.contracts import Batch, InputSpec
-from attnpred.data.base import Data
+from attnpred.contracts import Batch, InputSpec, TargetSpec
+from attnpred.data.base import Data, Loader
 from attnpred.data.batching import BatchLoader, Integers
 from attnpred.data.splits import Split, carving, source_split
 from attnpred.errors import UserError
 from attnpred.files import read_json, write_json
 from attnpred.modalities.image.batch import ImageInput, ImageSpec
-from attnpred.modalities.image.fit import Fit, Pixels, random_boxes
+from attnpred.modalities.image.fit import Fit, Pixels, random_crops
 from attnpred.modalities.image.loader import DecodingLoader
-from attnpred.modalities.image.pixels import FileStore, PixelStore, described, statistics, write_files, write_pixels
+from attnpred.modalities.image.pixels import (
+    FileStore,
+    PixelStore,
+    described,
+    spread,
+    statistics,
+    write_files,
+    write_pixels,
+)
 from attnpred.modalities.image.reader import ImageReader
+from attnpred.modalities.image.streamed import ImageStream
 
 # raised when the code makes other files of the same input
-PIXELS_VERSION, FILES_VERSION, STATISTICS_VERSION = 6, 2, 4
+PIXELS_VERSION, FILES_VERSION, STATISTICS_VERSION = 6, 2, 5
 CHUNK = 256  # images in memory at once
 
 
 @dataclass(kw_only=True)
-class ImageDataConfig(DataConfig):
+class ImageDataConfig(StreamedDataConfig):
     """Options of image data."""
 
     modality: ClassVar[Modality] = "image"
@@ -60,6 +70,13 @@ class ImageDataConfig(DataConfig):
     decode: Literal["once", "always"] = option(
         "once keeps pixels of the final size in the cache; always keeps the files there, and decodes them at each use.",
         default="once",
+    )
+    stream_buffer: int = option(
+        "Streamed rows that are shuffled together, their files in memory where a table holds them; classes, mean and "
+        "deviation are found in the first ones.",
+        ge=1,
+        le=MOST_EXAMPLES,
+        default=2_000,
     )
     test_flip: bool = option(
         "Answer by the mean for an image and its mirror, in validation, test and prediction.", default=False
@@ -99,7 +116,9 @@ class ImageData(Data[ImageDataConfig, ImageReader, PixelStore | FileStore]):
     def specs(self) -> dict[str, InputSpec]:
         return {self.reader.name: self.reader.spec}
 
-    def loader(self, split: Split, *, seed: int = 0, rank: int = 0, world: int = 1) -> BatchLoader:
+    def loader(self, split: Split, *, seed: int = 0, rank: int = 0, world: int = 1) -> Loader:
+        if split == "train" and self.config.stream:
+            return ImageStream(self).loader(seed=seed, rank=rank, world=world)
         reader, target, spec = self.reader, self.target, self.reader.spec
         store, rows, values = self._part(split)
         if store.shape != (spec.channels, spec.height, spec.width):
@@ -138,13 +157,13 @@ class ImageData(Data[ImageDataConfig, ImageReader, PixelStore | FileStore]):
         def decoded(positions: Integers, epoch: int | None) -> Batch:
             if epoch is None or not cropping:
                 return batch(positions, store.read)
-            return batch(positions, lambda chosen: store.read(chosen, _crops(chosen, seed, epoch, cropping)))
+            return batch(positions, lambda chosen: store.read(chosen, random_crops(chosen, seed, epoch, cropping)))
 
         return DecodingLoader(decoded, alike, **options)
 
     def augment(self, epochs: int, soften: Callable[[Any], Any] | None = None) -> Callable[[Batch, int], Batch] | None:
         config = self.config.augment
-        if self.config.decode == "always":
+        if self.config.decode == "always" or self.config.stream:
             config = replace(config, random_crop=0.0)  # which the decoder has done
         if not config.any():
             return None
@@ -152,20 +171,38 @@ class ImageData(Data[ImageDataConfig, ImageReader, PixelStore | FileStore]):
 
         return Augment(config, self.reader.spec, epochs, soften)
 
+    def _make_target_spec(self) -> TargetSpec:
+        return ImageStream(self).target_spec() if self.config.stream else super()._make_target_spec()
+
+    @property
+    def shape(self) -> tuple[int, ...] | None:
+        """Of the images that the model reads, where that is known already."""
+        if "reader" not in vars(self):
+            return None
+        spec = self.reader.spec
+        return spec.channels, spec.height, spec.width
+
     def _make_reader(self) -> ImageReader:
-        store = self._store("train")
         key = {"version": STATISTICS_VERSION, "carving": carving(self.config), **self._image_key(), **self._key()}
         train, columns = source_split(self.config, "train"), self._columns() | self._target_columns()
 
+        if self.config.stream:
+            key["first"] = self.config.stream_buffer
+
         def build(directory: Path) -> None:
-            _, rows, _ = self._rows_of("train")
-            mean, std = statistics(store, rows)
-            write_json(directory / "statistics.json", {"mean": mean, "std": std})
+            if self.config.stream:
+                images = ImageStream(self).first()
+                first = next(images)
+                (mean, std), shape = spread(image[None] for image in chain([first], images)), first.shape
+            else:
+                store, rows, _ = self._rows_of("train")
+                (mean, std), shape = statistics(store, rows), store.shape
+            write_json(directory / "statistics.json", {"mean": mean, "std": std, "shape": shape})
 
         found = read_json(
             self._entry("statistics", train, columns, key, "mean and deviation", build) / "statistics.json"
         )
-        channels, height, width = store.shape
+        channels, height, width = found["shape"]
         spec = ImageSpec(
             channels=channels, height=height, width=width, mean=tuple(found["mean"]), std=tuple(found["std"])
         )
@@ -209,9 +246,3 @@ class ImageData(Data[ImageDataConfig, ImageReader, PixelStore | FileStore]):
             return FileStore(self._entry("files", (name, option), columns, key, what, build), fit, channels)
         key = {"version": PIXELS_VERSION, **self._image_key(), **self._key()}
         return PixelStore(self._entry("pixels", (name, option), columns, key, what, build))
-
-
-def _crops(rows: Integers, seed: int, epoch: int, smallest: float) -> Any:
-    """Of each row its random crop, which depends on nothing but these numbers: (rows, 4), of 0 to 1."""
-    drawn = np.stack([np.random.default_rng((seed, epoch, int(row))).random(4) for row in rows])
-    return random_boxes(drawn, smallest)

@@ -183,15 +183,20 @@ def path_in(value: Any) -> str | None:
     return path if path and isinstance(path, str) else None
 
 
-def decode(value: Any, reach: Reach, fit: Fit | None = None, channels: int | None = None) -> Pixels:
-    """One image of a source, an array or a file: (1 or 3, height, width), of its own size and colours unless told."""
+def decode(
+    value: Any, reach: Reach, fit: Fit | None = None, channels: int | None = None, box: Box | None = None
+) -> Pixels:
+    """One image of a source, an array or a file: (1 or 3, height, width), of its own size and colours unless told.
+
+    With `fit` and `channels` the `box` of it may be asked for, of 0 to 1.
+    """
     if isinstance(value, np.ndarray) and fit is None and channels is None:
         return value[None] if value.ndim == 2 else value.transpose(2, 0, 1)
     if fit is not None and channels is not None and not isinstance(value, np.ndarray):
-        return read_image(_file(value, reach), channels, fit)
+        return read_image(_file(value, reach), channels, fit, box)
     image = opened(value, reach, fit)
     channels = channels or (1 if image.mode in GREY_MODES else 3)
-    return as_pixels(image, channels) if fit is None else fitted(image, channels, fit)
+    return as_pixels(image, channels) if fit is None else fitted(image, channels, fit, box)
 
 
 def opened(value: Any, reach: Reach, fit: Fit | None) -> Any:

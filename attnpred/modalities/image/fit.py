@@ -80,3 +80,8 @@ def random_boxes(drawn: NDArray[np.float64], smallest: float) -> NDArray[np.floa
     across, down = np.minimum(np.sqrt(area * shape), 1), np.minimum(np.sqrt(area / shape), 1)
     left, top = (1 - across) * drawn[:, 2], (1 - down) * drawn[:, 3]
     return np.stack((left, top, left + across, top + down), 1)
+
+
+def random_crops(rows: NDArray[Any], seed: int, epoch: int, smallest: float) -> NDArray[np.float64]:
+    """Of each row its random crop, which depends on nothing but these numbers; see `random_boxes`."""
+    return random_boxes(np.stack([np.random.default_rng((seed, epoch, int(row))).random(4) for row in rows]), smallest)

@@ -3,7 +3,7 @@
 import io
 import os
 from array import array
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
 from pathlib import Path
@@ -215,14 +215,18 @@ def statistics(store: PixelStore | FileStore, rows: Rows) -> tuple[tuple[float, 
 
     Of large images a sample is enough: its pixels are many.
     """
-    levels, (channels, height, width) = np.arange(256), store.shape
+    _, height, width = store.shape
     if height * width > LARGE and len(rows) > SAMPLE:
         rows = rows[np.linspace(0, len(rows) - 1, SAMPLE).astype(np.int64)]
-    counts = np.zeros((channels, 256), np.int64)
-    for start in range(0, len(rows), 1000):
-        chunk = store.read(rows[start : start + 1000])
-        for channel in range(channels):
-            counts[channel] += np.bincount(chunk[:, channel].ravel(), minlength=256)
+    return spread(store.read(rows[start : start + 1000]) for start in range(0, len(rows), 1000))
+
+
+def spread(chunks: Iterable[Pixels]) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Mean and standard deviation a channel over images that come as (images, channels, height, width)."""
+    levels, counts = np.arange(256), np.zeros((0, 256), np.int64)
+    for chunk in chunks:
+        found = [np.bincount(chunk[:, channel].ravel(), minlength=256) for channel in range(chunk.shape[1])]
+        counts = np.stack(found) if not len(counts) else counts + found
     share = counts / counts.sum(1, keepdims=True)
     mean = share @ levels
     deviation = np.sqrt((share * (levels - mean[:, None]) ** 2).sum(1))

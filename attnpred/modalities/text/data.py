@@ -13,8 +13,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from attnpred.config.data_options import TokenizerConfig
-from attnpred.config.options import DataConfig, Modality
+from attnpred.config.data_options import NEEDS_ALL, StreamedDataConfig, TokenizerConfig
+from attnpred.config.options import Modality
 from attnpred.config.schema import Invalid, option
 from attnpred.contracts import Batch, InputSpec, TargetSpec
 from attnpred.data import cache
@@ -22,13 +22,14 @@ from attnpred.data.base import Data, Loader
 from attnpred.data.batching import BatchLoader, Integers, tokens_at_once
 from attnpred.data.places import files_digest
 from attnpred.data.splits import Split, carving, source_split
+from attnpred.data.stream import refuse_carving
 from attnpred.errors import UserError
 from attnpred.machine.hub import locate
 from attnpred.modalities.text.augment import drop_words
 from attnpred.modalities.text.batch import TextSpec
 from attnpred.modalities.text.reader import TextReader
 from attnpred.modalities.text.rows import CHUNK, Rows, text_rows
-from attnpred.modalities.text.streamed import TextStream, refuse_carving
+from attnpred.modalities.text.streamed import TextStream
 from attnpred.modalities.text.tokenizer_training import train_vocabulary
 from attnpred.modalities.text.tokens import PLACE, TokenStore, Vocabulary, checkpoint_vocabulary, write_tokens
 
@@ -38,7 +39,7 @@ MOST_TOKENS = 10_000_000  # beyond, a length can only be a mistake
 
 
 @dataclass(kw_only=True)
-class TextDataConfig(DataConfig):
+class TextDataConfig(StreamedDataConfig):
     """Options of text data."""
 
     modality: ClassVar[Modality] = "text"
@@ -59,28 +60,12 @@ class TextDataConfig(DataConfig):
         le=100 * MOST_TOKENS,
         default=None,
     )
-    stream: bool = option(
-        "Train on rows as they are read from the source, of any number; none of them is prepared or kept.",
-        default=False,
-    )
-    stream_rows: int | None = option(
-        "Rows of a streamed epoch; null counts them once, which reads the source.", ge=1, le=10**13, default=None
-    )
-    stream_buffer: int = option(
-        "Streamed rows that are shuffled together; classes and a vocabulary are found in the first ones.",
-        ge=1,
-        le=MOST_TOKENS,
-        default=20_000,
-    )
     tokenizer: TokenizerConfig
-
-    def streams(self) -> bool:
-        return self.stream
 
     def check(self) -> None:
         super().check()
-        if self.stream:
-            self._check_stream()
+        if self.stream and self.token_budget is not None:
+            raise Invalid("token_budget", NEEDS_ALL)
         if self.token_budget is not None and self.token_budget < self.max_length:
             raise Invalid(
                 "token_budget", f"too small for one text of max_length={self.max_length}; raise it or lower that"
@@ -95,17 +80,6 @@ class TextDataConfig(DataConfig):
             raise Invalid("sampling", "balances batches of equally many texts; set data.token_budget=null")
         if self.evidence_column is not None and self.strip_html:
             raise Invalid("evidence_column", "counts the raw text's characters; set data.strip_html=false")
-
-    def _check_stream(self) -> None:
-        odd = {
-            "token_budget": self.token_budget is not None,
-            "evidence_column": self.evidence_column is not None,
-            "sampling": self.sampling != "all",
-            "folds": self.folds is not None,
-            "on_bad_row": self.on_bad_row != "fail",
-        }
-        for name in (name for name, given in odd.items() if given):
-            raise Invalid(name, "needs to know all rows before, which data.stream=true does not; leave it out")
 
     def text_columns(self) -> list[str]:
         return [self.text_column] if isinstance(self.text_column, str) else list(self.text_column or [])
