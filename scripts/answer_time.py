@@ -1,7 +1,7 @@
 """How long a bad override takes to be answered, as a ratio to `python -c "import hydra"` in the same run.
 
-Then what a person waits for at the prompt: help, the list of runs, and what the tab key proposes. Beside the time on the
-clock stands that of the processor, which other work on the machine changes less.
+Then what a person waits for at the prompt: help, the list of runs, and what the tab key proposes. Beside the time on
+the clock stands that of the processor, which other work on the machine changes less.
 
 python scripts/answer_time.py [ROUNDS]
 """

@@ -8,17 +8,16 @@ validation; the test part is read once, at the end of a run. Overrides go to eve
 
 import argparse
 import statistics
-import sys
 from pathlib import Path
 from typing import Any
 
 from attnpred.files import read_json, write_json
 from scripts import launch
 from scripts.kept import origin
-from scripts.readme import put
+from scripts.tables import DOCS, put
 
 RESULTS = Path(__file__).with_suffix(".json")
-PAGE = Path(__file__).parents[1] / "docs" / "series.md"
+PAGE = DOCS / "series.md"
 RECIPES = ("etth1_linear", "etth1_transformer", "etth1_lstm")
 HORIZONS = (96, 192, 336, 720)
 NAIVE = ("seasonal_naive", "naive", "drift")
@@ -108,4 +107,4 @@ def _notes(known: dict[str, Any]) -> list[str]:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()
