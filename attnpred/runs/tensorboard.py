@@ -1,6 +1,7 @@
 """The curves in TensorBoard: what explanations reach beside what chance does, in the same charts."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -8,6 +9,7 @@ from typing import Any
 from pytorch_lightning.loggers import TensorBoardLogger
 from pytorch_lightning.utilities import rank_zero_only
 
+from attnpred.files import named
 from attnpred.runs import events
 
 OF_CHANCE = "_random"  # end of a metric's name
@@ -28,9 +30,10 @@ class TensorBoard(TensorBoardLogger):
     @rank_zero_only
     def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
         chance = {name for name in metrics if name.startswith("attention/") and name.endswith(OF_CHANCE)}
-        super().log_metrics({name: value for name, value in metrics.items() if name not in chance}, step)
-        for name in sorted(chance):
-            self._chance.add_scalar(name.removesuffix(OF_CHANCE), metrics[name], step)
+        with _told(Path(self.log_dir)):
+            super().log_metrics({name: value for name, value in metrics.items() if name not in chance}, step)
+            for name in sorted(chance):
+                self._chance.add_scalar(name.removesuffix(OF_CHANCE), metrics[name], step)
 
     def save(self) -> None:
         """Nothing but events: config.yaml holds what was chosen."""
@@ -45,3 +48,15 @@ class TensorBoard(TensorBoardLogger):
         super().finalize(status)
         if "_chance" in self.__dict__:
             self._chance.close()
+
+
+@contextmanager
+def _told(place: Path) -> Iterator[None]:
+    """Has an error of the disk be one that names the place; Lightning makes it one of a value that cannot be logged."""
+    with named(place):
+        try:
+            yield
+        except ValueError as error:
+            if isinstance(error.__cause__, OSError):
+                raise error.__cause__ from None
+            raise

@@ -1,5 +1,7 @@
 """Optional loggers: refused where their package is missing, made with what was asked where it is there."""
 
+import errno
+import os
 import time
 
 import pytest
@@ -60,3 +62,18 @@ def test_how_a_run_ended_is_on_the_disk_before_its_process_may_end(monkeypatch, 
     shown.Reload()
     assert set(shown.Tags()["scalars"]) == {f"result/test/{name}" for name in measured}
     assert "_hparams_/session_end_info" in shown.PluginTagToContent("hparams")
+
+
+def test_an_error_of_the_disk_is_told_as_one(tmp_path, monkeypatch):
+    (_, curves) = loggers.make(options("logger=tensorboard", "logger.csv=false"), tmp_path)
+
+    def fail(*_):
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    monkeypatch.setattr(curves.experiment, "add_scalar", fail)
+    with pytest.raises(OSError, match="Input/output error") as met:
+        curves.log_metrics({"loss": 0.5}, 1)
+    assert met.value.filename == str(tmp_path / "tensorboard")
+    monkeypatch.undo()
+    with pytest.raises(ValueError, match="not supported"):
+        curves.log_metrics({"loss": "much"}, 1)

@@ -117,13 +117,11 @@ def checkpoint_vocabulary(source: str) -> Vocabulary:
     """The tokenizer that belongs to a checkpoint, from a directory, the hub's cache, or the hub."""
     from huggingface_hub import hf_hub_download
     from huggingface_hub.errors import EntryNotFoundError
-    from transformers import AutoTokenizer
 
     local = hub.locate_model(source, place=PLACE)
     _check_file(source, local)
     try:
-        with hub.quiet_transformers():
-            found = AutoTokenizer.from_pretrained(str(local or source), local_files_only=True, trust_remote_code=False)
+        found = _pretrained(str(local or source), local_files_only=True)
     except Exception as error:  # of many types, by what is missing
         if local is not None:
             raise UserError(
@@ -133,8 +131,7 @@ def checkpoint_vocabulary(source: str) -> Vocabulary:
         with suppress(EntryNotFoundError):
             hf_hub_download(source, TOKENIZER_FILE)
         _check_file(source, local)
-        with hub.quiet_transformers():
-            found = AutoTokenizer.from_pretrained(source, trust_remote_code=False)
+        found = _pretrained(source, local_files_only=False)
     backend = getattr(found, "backend_tokenizer", None)
     if backend is None:
         raise UserError(
@@ -160,6 +157,13 @@ def checkpoint_vocabulary(source: str) -> Vocabulary:
         mask_id=found.mask_token_id,
         between=tuple(between),
     )
+
+
+def _pretrained(source: str, *, local_files_only: bool) -> Any:
+    from transformers import AutoTokenizer
+
+    with hub.quiet_transformers(), panics_told():
+        return AutoTokenizer.from_pretrained(source, local_files_only=local_files_only, trust_remote_code=False)
 
 
 def _check_file(source: str, local: Path | None) -> None:
