@@ -62,7 +62,7 @@ SWEEP: dict[str, Check] = {
     "overrides": several(text),
     "config_dir": or_none(text),
     "directory": text,
-    "objective": named(one_of("maximize", "minimize")),
+    "objective": lambda value: bool(value) and named(one_of("maximize", "minimize"))(value),
     "jobs": several(lambda value: isinstance(value, dict)),
 }
 MORE: dict[str, Check] = {
