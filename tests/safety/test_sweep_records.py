@@ -69,6 +69,7 @@ ODD = {
     "half": lambda values: values["overrides"].append("a=\ud800"),
     "place": lambda values: values["jobs"][0].update(directory="../.."),
     "objective": lambda values: values.update(objective={"val/accuracy": "more"}),
+    "no objective": lambda values: values.update(objective={}),
     "study": lambda values: values.update(sweeper={"study_name": 3}),
     "packages": lambda values: values.update(packages=["a b"]),
     "bool": lambda values: values["jobs"][0].update(number=False),
