@@ -27,7 +27,7 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-from scripts import tables
+from scripts import quick_job, tables
 from scripts.machine import machine
 from scripts.marked import Tree
 from scripts.undisturbed import below
@@ -37,10 +37,12 @@ PAGE = tables.DOCS / "reliability.md"
 SHARED = Path("/dev/shm")
 TINY = ["data=digits", "model.width=8", "model.depth=1", "data.batch_size=64", "trainer.attention_examples=0"]
 SWEPT = ["train", "-m", *TINY, "trainer.max_epochs=2", "checkpoint.every_steps=1", "seed=0,1,2"]
+JOBS = 2000  # of the sweep that stays, more than the time allows
 STAYING = {
     "the run that trains": ["attnpred", "train", *TINY, "trainer.max_epochs=100000", "checkpoint.every_steps=1"],
-    "the sweep that starts jobs": ["scripts.quick_job", "train", "-m", *TINY, "seed=range(2000)"],
+    "the sweep that starts jobs": ["scripts.quick_job", "train", "-m", *TINY, f"seed=range({JOBS})"],
 }
+MOST_KILLS = 20  # of one sweep, which ends undisturbed then: on a busy machine it would get nowhere
 WARM = 0.25  # the part of the time after which what stays has all that it needs
 LEAVING = 10.0  # seconds
 
@@ -71,7 +73,8 @@ def main() -> int:
         length = time.monotonic() - begun
         expected = below(place / "whole")
         before = set(os.listdir(SHARED)) if SHARED.is_dir() else set()  # noqa: PTH208
-        staying = {title: stay(place / str(number), words) for number, (title, words) in enumerate(STAYING.items())}
+        pause = 1.2 * 60 * args.minutes / JOBS
+        staying = {title: stay(place / str(n), words, pause) for n, (title, words) in enumerate(STAYING.items())}
         try:
             while time.monotonic() - started < 60 * args.minutes:
                 found, count = swept(place / f"sweep-{sweeps}", moments, length)
@@ -124,10 +127,10 @@ def summed(values: list[float]) -> dict[str, float]:
     return {"first": round(first, 1), "last": round(last, 1), "most": round(max(values), 1)}
 
 
-def stay(place: Path, words: list[str]) -> Tree:
+def stay(place: Path, words: list[str], pause: float) -> Tree:
     place.mkdir()
     module, *rest = words
-    return Tree([sys.executable, "-m", module, *rest, *places(place)])
+    return Tree([sys.executable, "-m", module, *rest, *places(place)], None, **{quick_job.PAUSE: str(pause)})
 
 
 def places(place: Path) -> list[str]:
@@ -144,7 +147,9 @@ def swept(place: Path, moments: random.Random | None, length: float) -> tuple[li
     while True:
         log = place.with_name(f"{place.name}.log")
         tree = Tree([sys.executable, "-m", "attnpred", *SWEPT, "hydra.launcher.n_jobs=2", *places(place)], log)
-        end = time.monotonic() + (moments.uniform(0, length) if moments else float("inf"))
+        end = float("inf")
+        if moments is not None and kills < MOST_KILLS:
+            end = time.monotonic() + moments.uniform(0, length)
         while tree.top.poll() is None and time.monotonic() < end:
             time.sleep(0.05)
         if tree.top.poll() is None:
