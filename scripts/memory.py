@@ -64,13 +64,14 @@ REAL = [
 ]
 FORMATS = ("32-true", "bf16-mixed")
 STEPS = 3
+KEY = ("model", "data", "batch", "precision")
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--bert", help="hub id or directory of the encoder")
     parser.add_argument("--real", action="store_true", help="real data too")
-    parser.add_argument("--only", nargs="+", metavar="MODEL-DATA", help="these alone; nothing is kept then")
+    parser.add_argument("--only", nargs="+", metavar="MODEL-DATA", help="these alone; the others' rows are kept")
     args = parser.parse_args()
     bert, rows = minilm_sst2.checkpoint(args.bert), []
     with tempfile.TemporaryDirectory() as place:
@@ -80,10 +81,19 @@ def main() -> None:
             for size, precision in product(kind.sizes, FORMATS):
                 rows.append(measured(kind, size, precision, bert, place))
                 print(line(rows[-1]), file=sys.stderr, flush=True)
-    if not args.only:
-        tables.put(table(rows), "memory", PAGE)
-        kept = {"machine": machine(), "date": str(date.today()), "rows": rows}
-        RESULT.write_text(json.dumps(kept, indent=2) + "\n", encoding="utf-8")
+    if args.only:
+        rows = merged(json.loads(RESULT.read_text(encoding="utf-8"))["rows"], rows)
+    tables.put(table(rows), "memory", PAGE)
+    kept = {"machine": machine(), "date": str(date.today()), "rows": rows}
+    RESULT.write_text(json.dumps(kept, indent=2) + "\n", encoding="utf-8")
+
+
+def merged(before: list[dict[str, Any]], rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The rows of before, where there is none anew; in the order of kinds."""
+    names = [(kind.title, kind.data) for kind in [*BUILT_IN, *REAL]]
+    found = {tuple(row[name] for name in KEY): row for row in [*before, *rows]}
+    known = [row for row in found.values() if (row["model"], row["data"]) in names]
+    return sorted(known, key=lambda row: names.index((row["model"], row["data"])))
 
 
 def measured(kind: Kind, size: int, precision: str, bert: str, place: str) -> dict[str, Any]:
@@ -104,7 +114,7 @@ def measured(kind: Kind, size: int, precision: str, bert: str, place: str) -> di
 
 
 def line(row: dict[str, Any]) -> str:
-    named = " | ".join(str(row[name]) for name in ("model", "data", "batch", "precision"))
+    named = " | ".join(str(row[name]) for name in KEY)
     off = 100 * (row["said"] / row["taken"] - 1)
     return f"| {named} | {row['said']:.2f} | {row['taken']:.2f} | {off:+.0f} % |"
 
@@ -112,7 +122,7 @@ def line(row: dict[str, Any]) -> str:
 def table(rows: list[dict[str, Any]]) -> str:
     head = "| model | data | batch | format | said, GiB | taken, GiB | off by |\n|" + 7 * "---|"
     worst = max(abs(row["said"] / row["taken"] - 1) for row in rows)
-    end = f"{len(rows)} runs of {STEPS} steps, one seed each; the worst is {100 * worst:.0f} % off."
+    end = f"{len(rows)} runs of a few steps, one seed each; the worst is {100 * worst:.0f} % off."
     return "\n".join([head, *map(line, rows), "", f"{end} {machine()}, {date.today()}."])
 
 
