@@ -13,7 +13,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
@@ -57,11 +57,10 @@ def taken(command: list[str], expected: int, place: str) -> Taken:
 def compare(name: str, command: list[str], expected: int, place: str, rounds: int) -> None:
     """In turns with the peer, so that a noisy moment falls on both."""
     pairs = [(taken(command, expected, place), taken(PEER, 0, place)) for _ in range(rounds)]
-    clock = [ours.clock / peer.clock for ours, peer in pairs]
-    processor = [ours.processor / peer.processor for ours, peer in pairs]
-    milliseconds = [
-        1000 * statistics.median(times) for times in zip(*((a.clock, a.processor) for a, _ in pairs), strict=True)
-    ]
+    clock = [one.clock / peer.clock for one, peer in pairs]
+    processor = [one.processor / peer.processor for one, peer in pairs]
+    ours = [one for one, _ in pairs]
+    milliseconds = [1000 * statistics.median(times) for times in zip(*map(astuple, ours), strict=True)]
     print(
         f"{name:16} {statistics.median(clock):.2f} × import hydra (range {min(clock):.2f} to {max(clock):.2f}, "
         f"{milliseconds[0]:.0f} ms), on the processor {statistics.median(processor):.2f} × ({milliseconds[1]:.0f} ms)",

@@ -62,11 +62,11 @@ def compose(overrides: list[str], extra_dir: str | None = None) -> Config:
     config = None
     if not mistakes.found or wanted.can_be_checked:
         with mistakes.noted():
-            values = _merged(wanted, extra_dir)
+            values, refers = _merged(wanted, extra_dir)
             with mistakes.noted():
                 _engine(values.pop("hydra"), wanted.typed)
             _refuse_additions(wanted, values, mistakes)
-            config = _held(values, extra_dir, mistakes, wanted.typed, wanted.spoiled)
+            config = _held(values, extra_dir, mistakes, wanted.typed, wanted.spoiled, refers)
         with mistakes.noted():
             if config is not None:
                 choices.require_kinds(config.data, extra_dir)
@@ -87,7 +87,7 @@ def engine(overrides: list[str], extra_dir: str | None = None) -> tuple[Launcher
             single.append(override)
     wanted = Wanted.of(single, extra_dir, mistakes)
     mistakes.tell()
-    return _engine(_merged(wanted, extra_dir)["hydra"], wanted.typed)
+    return _engine(_merged(wanted, extra_dir)[0]["hydra"], wanted.typed)
 
 
 def _engine(values: Any, typed: Mapping[str, str]) -> tuple[LauncherConfig, SweeperConfig]:
@@ -103,8 +103,11 @@ def _engine(values: Any, typed: Mapping[str, str]) -> tuple[LauncherConfig, Swee
     return launcher, sweeper
 
 
-def _merged(wanted: Wanted, extra_dir: str | None) -> dict[str, Any]:
-    """What the files and overrides say, as plain containers; of Hydra's own part, launcher and sweeper."""
+def _merged(wanted: Wanted, extra_dir: str | None) -> tuple[dict[str, Any], dict[str, list[str]]]:
+    """What the files and overrides say, as plain containers; of Hydra's own part, launcher and sweeper.
+
+    Then the options that take the values of others, each with those.
+    """
     folders(extra_dir)
     try:
         config = from_files(tuple(wanted.choices), extra_dir, packages.conf_folders()).copy()
@@ -112,14 +115,15 @@ def _merged(wanted: Wanted, extra_dir: str | None) -> dict[str, Any]:
         for override in wanted.values:
             OmegaConf.update(config, override.key_or_group, override.value(), merge=True)
         _add_defaults(config)
-        untrusted.refuse_functions(OmegaConf.to_container(config))
+        written = OmegaConf.to_container(config)
+        untrusted.refuse_functions(written)
         plain = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
     except OmegaConfBaseException as error:
         where = f"{error.full_key}: " if error.full_key else ""
         reason = (str(error.msg) if error.msg else str(error)).splitlines()[0]
         raise UserError(f"{where}{reason}; mend the interpolation or set the option") from None
     assert isinstance(plain, dict)
-    return typing.cast(dict[str, Any], plain)
+    return typing.cast(dict[str, Any], plain), untrusted.references(written)
 
 
 def _add_defaults(config: DictConfig) -> None:
@@ -184,6 +188,7 @@ def _held(
     mistakes: Mistakes,
     typed: Mapping[str, str] | None = None,
     spoiled: Iterable[str] = (),
+    refers: Mapping[str, list[str]] | None = None,
 ) -> Config | None:
     """None where something is wrong, which is noted. Of `spoiled` groups another file was meant than the one read."""
     _rename(plain)
@@ -194,7 +199,9 @@ def _held(
             choices.check_triple(plain, extra_dir)
         if mistakes.count > before:
             skip = set(TRIPLE)  # their options may be of another file that was meant
-    asked = schema.Asked(lambda wrong: choices.hint(wrong, plain, extra_dir), typed or {}, frozenset(skip))
+    asked = schema.Asked(
+        lambda wrong: choices.hint(wrong, plain, extra_dir), typed or {}, refers or {}, frozenset(skip)
+    )
     config: Config | None = schema.note(Config, plain, asked, mistakes)
     return config
 

@@ -62,6 +62,7 @@ class Asked:
 
     hint: Callable[[str], str]  # of the name of an option that there is not
     typed: Mapping[str, str] = field(default_factory=dict)  # values as they stand on the command line
+    refers: Mapping[str, list[str]] = field(default_factory=dict)  # options that take others' values
     skip: frozenset[str] = frozenset()  # groups that are not looked into, since more would be wrong than was done
 
 
@@ -83,6 +84,7 @@ def note(kind: type, value: Any, asked: Asked, mistakes: Mistakes) -> Any:
 class _Builder:
     def __init__(self, asked: Asked, mistakes: Mistakes) -> None:
         self.asked, self.mistakes = asked, mistakes
+        self.wrong: set[str] = set()  # options
 
     def build(self, kind: type, value: Any, path: str) -> Any:
         """None where something below is wrong, which is noted."""
@@ -96,7 +98,7 @@ class _Builder:
             if key not in known:
                 self.mistakes.add(self._unknown(join(path, str(key)), [join(path, name) for name in known]))
         converted = self._converted(kind, value, path, known)
-        if self.mistakes.count > before:
+        if self.mistakes.count > before or converted is None:
             return None
         result = kind(**converted)
         if hasattr(result, "check"):
@@ -105,21 +107,36 @@ class _Builder:
             except Invalid as error:
                 wrong = functools.reduce(lambda group, key: group[key], error.name.split("."), value)
                 where = join(path, error.name)
-                self.mistakes.add(UserError(f"{where}={self._shown(where, wrong)}: {error}"))
+                self._note(where, UserError(f"{where}={self._shown(where, wrong)}: {error}"))
         return result
 
-    def _converted(self, kind: type, value: dict[str, Any], path: str, known: dict[str, Field[Any]]) -> dict[str, Any]:
+    def _converted(
+        self, kind: type, value: dict[str, Any], path: str, known: dict[str, Field[Any]]
+    ) -> dict[str, Any] | None:
+        """The fields' values; None where one is wrong."""
         types_of, converted = typing.get_type_hints(kind), {}
+        fine = True
         for name, declared in known.items():
             where = join(path, name)
-            with self.mistakes.noted():
-                if where in self.asked.skip:
-                    continue
+            if where in self.asked.skip:
+                continue
+            try:
                 if name in value:
                     converted[name] = self._convert(types_of[name], value[name], where, declared)
                 elif declared.default is MISSING and declared.default_factory is MISSING:
                     raise UserError(f"{where}: missing; set it in the config file or on the command line")
-        return converted
+            except Untrusted:  # without the package no more can be said
+                raise
+            except UserError as error:
+                fine = False
+                self._note(where, error)
+        return converted if fine else None
+
+    def _note(self, where: str, error: UserError) -> None:
+        """Unless the option only took the value of another, of which the same was said."""
+        if not self.wrong.intersection(self.asked.refers.get(where, ())):
+            self.mistakes.add(error)
+        self.wrong.add(where)
 
     def _unknown(self, where: str, beside: list[str]) -> UserError:
         return UserError(f"{where}: no such option{self.asked.hint(where) or suggest(where, beside)}")

@@ -51,7 +51,7 @@ class Part:
         self.statements: dict[str, list[ast.stmt]] = {}  # by the names that they define, in order
         for statement in _flat(body):
             for name in _defined(statement):
-                self.statements.setdefault(name, []).append(_Bare().visit(statement))
+                self.statements.setdefault(name, []).append(statement)
         self.stars = [node for node in body if isinstance(node, ast.ImportFrom) and node.names[0].name == "*"]
         # whether it may have names that its text does not tell
         self.open = bool(self.stars) or "__getattr__" in self.statements
@@ -72,7 +72,8 @@ class Part:
             self.space[name] = self._imported(statement, name)
         elif id(statement) not in self.begun:
             self.begun.add(id(statement))
-            code = compile(ast.Module([statement], []), str(self.file), "exec", dont_inherit=True)
+            bare = _Bare().visit(statement)  # no sooner, since of most statements nobody asks
+            code = compile(ast.Module([bare], []), str(self.file), "exec", dont_inherit=True)
             exec(code, self.space)
 
     def _imported(self, statement: ast.Import | ast.ImportFrom, name: str) -> Any:

@@ -108,6 +108,12 @@ def refuse_functions(value: Any, place: str = "") -> None:
             )
 
 
+def references(value: Any) -> dict[str, list[str]]:
+    """Where a text refers to other options, and to which."""
+    found = ((path, OPTION.findall(text)) for path, text in _texts(value))
+    return {path: [name[2:-1] for name in names] for path, names in found if names}
+
+
 def refuse_references(value: Any, place: str) -> None:
     """Raises where a text refers to anything: in what has been resolved already, nothing does."""
     for path, text in _texts(value):

@@ -26,6 +26,8 @@ def test_every_mistake_has_a_line_of_its_own(capsys):
 def test_what_follows_from_another_mistake_is_not_told():
     assert len(lines("model=berd", "model.pooling=first")) == 1
     assert len(lines("experiment=none", "model.pooling=first")) == 1
+    assert len(lines("optimizer.epochs=abc")) == 1  # from which trainer.max_epochs is taken
+    assert len(lines("optimizer.epochs=abc", "trainer.max_epochs=abc")) == 2
     misfit, other = lines("model=bert", "data=digits", "data.max_length=3", "seed=-1")
     assert misfit.startswith("model=bert data=digits: ")
     assert other.startswith("seed=-1: ")

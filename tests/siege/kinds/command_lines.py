@@ -33,8 +33,15 @@ UNFIT = {
     "a list": ("5", "abc", "true", "{a:1}", "1.5"),
 }
 BROKEN = ("=", "=5", "a b", "a=[1", "a={b", "+", "~", "++", "a=b=c", "a=${", "a='", 'a="', "seed=1 seed=2", "\n", "\t=")
-RUN_VERBS = tuple(verb for verb in VERBS if verb not in ("train", "check"))
-POSITIONAL: dict[str, list[str]] = {"train": [], "check": [], "packages": [], "new": ["model", "x"]}  # of verbs
+RUN_VERBS = tuple(verb for verb in VERBS if verb not in ("train", "check", "completion"))
+# of verbs
+POSITIONAL: dict[str, list[str]] = {
+    "train": [],
+    "check": [],
+    "packages": [],
+    "new": ["model", "x"],
+    "completion": ["zsh"],
+}
 
 
 def malformed(arguments: list[str], culprit: str) -> Case:
