@@ -32,7 +32,7 @@ BAD_OVERRIDES = [
     (["trainer.devices=0"], "trainer.devices=0: must be auto, or an integer of at least 1"),
     (["trainer.deterministic=1"], "trainer.deterministic=1: must be true or false"),
     (["optimizer=adam"], "optimizer=adam: must be one of adamw, finetune, muon, sgd; did you mean adamw?"),
-    (["model=resnet"], "model=resnet: must be one of bert, resnet_attention, transformer"),
+    (["model=resnet"], "model=resnet: must be one of bert, linear, recurrent, resnet_attention"),
     (
         ["data=imbd", "model=transformer"],
         f"data=imbd: must be one of {DATASETS}; did you mean imdb?",
@@ -53,7 +53,7 @@ BAD_OVERRIDES = [
         ["model=bert", "data=cifar10"],
         "this model reads text and words, the dataset holds image; use model=resnet_attention or model=transformer",
     ),
-    (["model=resnet_attention", "data=imdb"], "use model=bert or model=transformer"),
+    (["model=resnet_attention", "data=imdb"], "use model=bert or model=recurrent or model=transformer"),
     (["model._target_=os.system"], "model._target_=os.system: not allowed"),
     (["model._target_=attnpred.models.transformer.Nothing"], "no such class with options of its own"),
     (["model._target_=attnpred.runs.run.Run"], "model._target_=attnpred.runs.run.Run: not allowed"),
@@ -121,8 +121,8 @@ BAD_OVERRIDES = [
     (["data.source=''"], "data.source='': names nothing; give a hub id, a file or a directory"),
     (
         ["data=sick", "model=transformer", "data.targets={numbr: x}"],
-        "data.targets.numbr: no task reads targets of this kind; use class or labels or number or tags; did you mean "
-        "number?",
+        "data.targets.numbr: no task reads targets of this kind; use class or future or labels or number or tags; did "
+        "you mean number?",
     ),
 ]
 
@@ -246,7 +246,7 @@ def test_help_explains_every_option(capsys):
     described = [line for line in page.splitlines() if line.startswith("  optimizer.lr=")]
     assert described == ["  optimizer.lr=0.05"]
     assert "Highest learning rate. (a number above 0)" in page
-    assert "bert, resnet_attention, transformer" in page
+    assert "bert, linear, recurrent, resnet_attention" in page
     assert main(["train", "model=bert", "data=sst2", "--help"]) == 0
     assert "model.source=bert-base-uncased" in capsys.readouterr().out
 
