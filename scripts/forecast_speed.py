@@ -5,7 +5,8 @@
 Both train the same network on the same windows: the linear map (NLinear there; one map of all variables, the last value
 taken out and given back) and the transformer on patches (PatchTST there), in float32, with the same number of windows
 in a step. neuralforecast's batches are of series, each with a number of windows; here a window holds all variables, so
-that 7 of its windows are one of ours, and both are counted as windows of one variable. It must be installed beside.
+that 7 of its windows are one of ours, and both are counted as windows of one variable. Seconds are those of the
+processor, which others on the machine do not lengthen. neuralforecast must be installed beside.
 """
 
 import argparse
@@ -38,16 +39,17 @@ NETWORKS = {
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("file", help="ETTh1.csv")
+    parser.add_argument("--only", nargs="+", default=list(NETWORKS), choices=NETWORKS)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--steps", type=int, default=STEPS)
     parser.add_argument("--cache-dir", default="~/.cache/attnpred")
     args = parser.parse_args()
     torch.set_num_threads(1)
     found: dict[str, Any] = {**origin(), "steps": args.steps, "windows": WINDOWS, "ratio": {}}
-    for name, words in NETWORKS.items():
+    for name in args.only:
         ratios = []
         for _ in range(args.rounds):
-            own = ours(words, args.file, args.steps, args.cache_dir)
+            own = ours(NETWORKS[name], args.file, args.steps, args.cache_dir)
             other = theirs(name, args.file, args.steps)
             ratios.append(own / other)
             print(f"{name}: {own:,.0f} windows/s, neuralforecast {other:,.0f}", file=sys.stderr, flush=True)
