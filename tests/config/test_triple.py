@@ -23,7 +23,7 @@ WRONG = {
     "a model of images and texts": (
         ("resnet_attention", "text_pairs", "regression"),
         "model=resnet_attention data=text_pairs: this model reads image, the dataset holds text; use model=bert or "
-        "model=transformer",
+        "model=recurrent or model=transformer",
     ),
     "a task of numbers and a dataset of classes": (
         ("resnet_attention", "digits", "regression"),

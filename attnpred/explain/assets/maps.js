@@ -76,7 +76,7 @@ function picture(example, alt, kind = "") {
     width: Math.round(width * scale),
     height: Math.round(height * scale),
   });
-  const frame = make("div", { class: `picture ${kind} ${longest < 192 ? "small" : ""}` }, image);
+  const frame = make("div", { class: `picture ${kind} ${longest < 192 ? "small" : example.rows ? "wide" : ""}` }, image);
   frame.style.maxWidth = `${Math.round(width * scale)}px`;
   return frame;
 }
