@@ -44,6 +44,7 @@ def test_it_holds_code_configs_and_licence(wheel: Path):
             if file.suffix in (".py", ".yaml", ".html", ".js", ".css"):
                 inside = file.relative_to(REPOSITORY).as_posix()
                 assert (inside if folder == "attnpred" else f"attnpred/{inside}") in names
+    assert "attnpred/py.typed" in names
     assert any(name.endswith("licenses/LICENSE") for name in names)
     assert not any(name.startswith(("tests/", "scripts/", "docs/")) for name in names)
     assert "\nLicense-Expression: Apache-2.0\n" in metadata

@@ -33,8 +33,8 @@ class LinearConfig(ModelConfig):
     accepts: ClassVar[tuple[Modality, ...]] = ("series",)
 
     norm: NormKind = option(
-        "What of each window is taken from it before a forecast, and given back to that: its mean and deviation "
-        "(standard), its last value (last), or nothing (none)."
+        "What is taken from each window of a series before, and given back to a forecast. It is its mean and "
+        "deviation (standard), its last value (last), or nothing (none)."
     )
     shared: bool = option("One map for all variables of a forecast; false gives each its own.")
     dropout: float = option("Share of the moments dropped in training.", ge=0, lt=1)

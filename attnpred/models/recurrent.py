@@ -33,20 +33,20 @@ class RecurrentConfig(ModelConfig):
     dropout: float = option("Share of features dropped in training, for a whole example at a time.", ge=0, lt=1)
     pooling: Literal["attention", "mean"] = option("How the states become one vector.")
     norm: NormKind = option(
-        "What of each window of a series is taken from it before a forecast, and given back to that: its mean and "
+        "What is taken from each window of a series before, and given back to a forecast. It is its mean and "
         "deviation (standard), its last value (last), or nothing (none).",
         default="standard",
     )
     ngrams: int | None = option(
-        "Tokens of the longest run that has scores of its own for the answer, added to what the states say of a text; "
-        "null for no such scores.",
+        "Tokens of the longest run that has scores of its own for the answer; null for no such scores. They are added "
+        "to what the states say of a text.",
         ge=1,
         le=100,
         default=None,
     )
     letters: int | None = option(
-        "Letters of the longest groups that tokens share by their spelling: each group has a vector, which is added to "
-        "those of the tokens that hold it; null for none.",
+        "Letters of the longest groups that tokens share by their spelling; null for none. Each group has a vector, "
+        "which is added to those of the tokens that hold it.",
         ge=3,
         le=100,
         default=None,

@@ -30,7 +30,7 @@ class TcnConfig(ModelConfig):
     dropout: float = option("Share of features dropped in training, for a whole example at a time.", ge=0, lt=1)
     pooling: Literal["attention", "mean"] = option("How the moments become one vector.")
     norm: NormKind = option(
-        "What of each window of a series is taken from it before a forecast, and given back to that: its mean and "
+        "What is taken from each window of a series before, and given back to a forecast. It is its mean and "
         "deviation (standard), its last value (last), or nothing (none).",
         default="standard",
     )

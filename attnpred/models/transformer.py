@@ -79,7 +79,7 @@ class TransformerConfig(ModelConfig):
         default=False,
     )
     norm: NormKind = option(
-        "What of each window of a series is taken from it before a forecast, and given back to that: its mean and "
+        "What is taken from each window of a series before, and given back to a forecast. It is its mean and "
         "deviation (standard), its last value (last), or nothing (none).",
         default="standard",
     )

@@ -63,8 +63,8 @@ class ForecastingConfig(TaskConfig):
         default=0.9,
     )
     season: int | None = option(
-        "Moments after which the series repeats, for the seasonal naive forecast; null tells it by the step: a day of "
-        "hours, a week of days, a year of months.",
+        "Moments after which the series repeats, for the seasonal naive forecast. With null the step tells: a day "
+        "of hours, a week of days, a year of months.",
         ge=1,
         le=MOST_STEPS,
         default=None,

@@ -9,12 +9,14 @@ from functools import cache
 from pathlib import Path
 
 import pytest
+import yaml
 
 from attnpred.cli import VERBS, Parser
 from attnpred.commands.check import shipped
 from attnpred.config import compose, overrides
 from attnpred.config.describe import describe
 from attnpred.errors import UserError
+from attnpred.version import __version__
 from tests.docs.prose import PAGES, REPOSITORY, Command, commands, prose, too_long
 
 GENERATED = {"growth.md"}  # sentences included, by scripts.bench.growth
@@ -180,3 +182,12 @@ def test_the_readme_is_short_and_shows_a_picture_first():
     readme = REPOSITORY / "README.md"
     assert readme.stat().st_size <= WIDEST_README
     assert "](docs/front.png)" in readme.read_text(encoding="utf-8")[:700]
+
+
+def test_every_file_that_says_the_version_says_the_same():
+    project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    citation = yaml.safe_load((REPOSITORY / "CITATION.cff").read_text(encoding="utf-8"))
+    changes = (REPOSITORY / "CHANGELOG.md").read_text(encoding="utf-8")
+    assert {project["version"], citation["version"]} == {__version__}
+    assert citation["license"] == project["license"] == "Apache-2.0"
+    assert f"\n## {__version__}" in changes

@@ -41,8 +41,8 @@ class WholeSeriesConfig(DataConfig):
         "Columns that are read, a variable each, of lists of numbers: a series a row. null takes all columns of lists."
     )
     length: int | None = option(
-        "Moments that a model reads: of a longer series the last ones; a shorter one begins with the mean. null takes "
-        "as many as the longest of the train part has.",
+        "Moments that a model reads: of a longer series the last ones; a shorter one begins with the mean. With null "
+        "they are as many as the longest of the train part has.",
         ge=1,
         le=MOST_MOMENTS,
         default=None,
