@@ -115,7 +115,7 @@ def main(arguments: list[str] | None = None) -> int:
     for name in [name for name in MEASURES if name in args.only]:
         points = measured(name, sizes, args.repeats, troubles)
         if points:
-            curves[name] = Curve(machine, str(date.today()), points)
+            curves[name] = Curve(machine, str(date.today()), points, args.note)
         # after each, so that an interruption loses one at most
         growth_data.save(args.json, {name: curves[name] for name in MEASURES if name in curves})
     troubles += shown(args.json)
@@ -135,6 +135,7 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--lengths", type=harness.positive, nargs="+", help="tokens a text")
     made.add_argument("--rows", type=harness.positive, nargs="+", help="texts that are prepared")
     made.add_argument("--jobs", type=harness.positive, nargs="+", help="jobs a sweep")
+    made.add_argument("--note", default="", help="a sentence on the machine, such as what else it did meanwhile")
     made.add_argument("--work", help=argparse.SUPPRESS)  # what a child is to do, and its arguments
     made.add_argument("--at", help=argparse.SUPPRESS)
     return made

@@ -37,6 +37,7 @@ class Curve:
     machine: str
     date: str
     points: list[Point]
+    note: str = ""  # what else is to be known of the machine then
 
     @property
     def repeats(self) -> int:
@@ -61,7 +62,9 @@ def load(path: Path) -> dict[str, Curve]:
         return {}
     stored = json.loads(path.read_text(encoding="utf-8"))["curves"]
     return {
-        name: Curve(curve["machine"], curve["date"], [Point(**point) for point in curve["points"]])
+        name: Curve(
+            curve["machine"], curve["date"], [Point(**point) for point in curve["points"]], curve.get("note", "")
+        )
         for name, curve in stored.items()
     }
 

@@ -50,7 +50,8 @@ def page(curves: Mapping[str, Curve], *, numbers: str, picture: str | None) -> s
 
 def origin(curve: Curve) -> str:
     times = "once" if curve.repeats == 1 else f"{curve.repeats} times; medians, with their ranges,"
-    return f"Measured {times} on {curve.machine}, {curve.date}."
+    note = f" {curve.note}" if curve.note else ""
+    return f"Measured {times} on {curve.machine}, {curve.date}.{note}"
 
 
 def section(name: str, curve: Curve) -> list[str]:
@@ -154,6 +155,9 @@ def rows(curve: Curve) -> list[str]:
         f"{last.shown('open_seconds')} s, and the first batch there {last.shown('batch_seconds')} s later.",
         f"Labels and offsets alone, as they are kept on disk, take {last.shown('kept_bytes', 1 / count)} bytes a row.",
     ]
+    if "prepare_cpu_seconds" in last.measured[0]:
+        each = number(count / last.value("prepare_cpu_seconds"))
+        said.append(f"That took {last.shown('prepare_cpu_seconds')} s of a core's time, {each} rows in each.")
     if len(curve.points) > 1:
         said.append(each_row(*curve.points[-2:]))
     lines = [f"Texts of {curve.held()['words']} words.", "", *table(head, body), "", *(f"- {line}" for line in said)]

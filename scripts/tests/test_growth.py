@@ -1,6 +1,7 @@
 """What becomes of measured curves: fits, tables, sentences and the picture; and how points are run, on made works."""
 
 import sys
+from dataclasses import replace
 
 import pytest
 
@@ -143,6 +144,13 @@ def test_bytes_a_row_are_those_between_two_sizes(bytes_a_row, verdict):
     assert "by 16 bytes a row on opening, with the first batch (not more than 40)" in text
     assert "1,000,000 rows are prepared in 100 s, 10,000 a second" in text
     assert "the peak grows" not in "\n".join(growth_page.section("rows", curve(by_rows(30.0).points[0])))
+
+
+def test_a_note_on_the_machine_is_kept_and_shown(tmp_path):
+    noted = replace(by_rows(30.0), note="Other work ran beside it.")
+    growth_data.save(tmp_path / "growth.json", {"rows": noted})
+    assert growth_data.load(tmp_path / "growth.json") == {"rows": noted}
+    assert growth_page.origin(noted).endswith(". Other work ran beside it.")
 
 
 def test_batches_are_told_where_they_were_timed():

@@ -41,7 +41,7 @@ class Source:
 
 def loader(source, rows=None, **options):
     options = {"batch_size": 4, "buffer": 40, "place": "here", **options}
-    return StreamLoader(source.read, lambda columns, ids: Rows(columns[0], ids), rows or source.count, **options)
+    return StreamLoader(source.read, lambda columns, ids, draw: Rows(columns[0], ids), rows or source.count, **options)
 
 
 def ids(batches):
