@@ -88,7 +88,7 @@ OUTCOMES = {
     "deletes by a handle": (delete_through_a_handle, "failed", "os.remove"),
     "starts": (lambda place, case: subprocess.run(["true"], check=True), "failed", "reaches out: subprocess.Popen"),
     "temporary": (leave_temporary, "failed", "leaves temporary files"),
-    "two lines": (print_in_c, "failed", "refused in other than one line"),
+    "two lines": (print_in_c, "failed", "refused in other than a line a mistake"),
     "escapes": (lambda place, case: print("\x1b[2J"), "failed", "prints '\\x1b', which a terminal obeys"),
     "traceback": (lambda place, case: print("Traceback", file=sys.stderr), "failed", "a traceback is printed"),
     "tells a secret": (lambda place, case: print(SECRET), "failed", "prints the secret"),
