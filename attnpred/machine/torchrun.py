@@ -1,11 +1,12 @@
 """torchrun on this machine, `COUNT MODULE ARGUMENT…`, with a guard for each rank.
 
-It is silent where a rank left with the code of a mistake that whoever started the ranks tells.
+It is silent where a rank left with the code of a mistake, or all were asked to leave: whoever started them tells of it.
 """
 
 import logging
 import sys
 
+from torch.distributed.elastic.multiprocessing.api import SignalException
 from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
 from torch.distributed.run import main
 
@@ -18,6 +19,8 @@ if __name__ == "__main__":
     rank = guarded([sys.executable, "-m", module, *arguments])
     try:
         main(["--standalone", f"--nproc-per-node={count}", "--no-python", *rank])
+    except SignalException as error:
+        sys.exit(128 + error.sigval)
     except ChildFailedError as error:
         code = error.get_first_failure()[1].exitcode
         if code in (UserError.exit_code, UNTOLD):
