@@ -11,7 +11,8 @@ from typing import Any
 
 import yaml
 
-from attnpred.config import compose, schema, untrusted
+from attnpred.config import schema, untrusted
+from attnpred.config.folders import file_of
 from attnpred.console.secrets import printable
 from attnpred.errors import UserError
 from attnpred.files import plain_json
@@ -144,7 +145,7 @@ def _named(options: Iterator[tuple[str, Value]]) -> Iterator[tuple[str, Value]]:
         if name == "data.name":
             yield "data", value
         elif name in ("model._target_", "task._target_"):
-            yield name.partition(".")[0], compose.file_of(str(value))
+            yield name.partition(".")[0], file_of(str(value))
 
 
 def _results(measured: Mapping[str, Any]) -> Iterator[tuple[str, float]]:

@@ -9,7 +9,7 @@ from omegaconf import OmegaConf
 
 from attnpred.config import describe, hints, packages, schema, triple, untrusted
 from attnpred.config.composed import from_files
-from attnpred.config.folders import folders, group_options
+from attnpred.config.folders import file_of, folders, group_options
 from attnpred.config.options import Config, DataConfig, ModelConfig, TaskConfig
 from attnpred.errors import UserError
 
@@ -106,8 +106,3 @@ def _value(group: str, name: str, key: str, extra_dir: str | None) -> Any:
             return content.get(key)
     composed = from_files((f"{group}={name}",), extra_dir, packages.conf_folders())
     return OmegaConf.select(composed, f"{group}.{key}")
-
-
-def file_of(target: str) -> str:
-    """The name of the file that holds a class, which is the name of its model."""
-    return target.rpartition(".")[0].rpartition(".")[2]

@@ -12,9 +12,9 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from attnpred.config import choices, describe, hints, packages, schema, untrusted
-from attnpred.config.choices import TRIPLE, file_of, fitting
+from attnpred.config.choices import TRIPLE, fitting
 from attnpred.config.composed import ENGINE, from_files
-from attnpred.config.folders import folders, group_options
+from attnpred.config.folders import file_of, folders, group_options
 from attnpred.config.options import Config, ExplainerConfig, LauncherConfig, SweeperConfig
 from attnpred.config.overrides import parse, steers, typed
 from attnpred.config.wanted import Wanted, adds_nothing

@@ -35,6 +35,11 @@ def no_such(group: str, name: str, names: Sequence[str], searched: Sequence[Path
     return f"must be one of {', '.join(names)}{suggest(name, list(names))}"
 
 
+def file_of(target: str) -> str:
+    """The name of the file that holds a class, which is the name of its model."""
+    return target.rpartition(".")[0].rpartition(".")[2]
+
+
 def folders(extra_dir: str | None) -> list[Path]:
     if extra_dir is not None and not (path_of(extra_dir, "--config-dir=").is_dir() and Path(extra_dir).is_dir()):
         raise UserError(f"--config-dir={extra_dir}: no such directory; give one that holds group/NAME.yaml files")
