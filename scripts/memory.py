@@ -51,11 +51,13 @@ BUILT_IN = [
     Kind("transformer", "digits", (64, 512)),
     Kind("transformer", "evidence_image", (16, 128)),
     Kind("transformer", "evidence_text", (32, 512)),
+    Kind("recurrent", "evidence_text", (32, 512)),
     Kind("bert", "evidence_text", (32, 512)),
     Kind("vision", "evidence_image", (16, 128), RESNET, "(ResNet-18)"),
     Kind("vision", "evidence_image", (16, 64), VIT, "(ViT-Tiny)"),
 ]
 REAL = [
+    *(Kind(model, "etth1", (128,)) for model in ("linear", "tcn", "recurrent", "transformer")),
     Kind("resnet_attention", "cifar10", (128,)),
     Kind("transformer", "imdb", (32,)),
     Kind("transformer", "wnut_17", (32,)),

@@ -81,16 +81,23 @@ def _below(root: Path, others: Counter[str]) -> Iterator[Path]:
             others["directories that cannot be read"] += 1
             continue
         names = {entry.name for entry in entries}
-        below = [e.path for e in entries if e.is_dir(follow_symlinks=False) and not e.name.startswith(".")]
+        below = [e.path for e in entries if _is_folder(e, follow_symlinks=False) and not e.name.startswith(".")]
         if "run.json" in names:
             yield Path(place)
             waiting += [(path, True) for path in below if os.path.basename(path) not in FOLDERS]  # noqa: PTH119  many
             continue
         waiting += [(path, inside) for path in below]
         if not inside:
-            links = [entry for entry in entries if entry.is_symlink() and entry.is_dir()]
+            links = [entry for entry in entries if entry.is_symlink() and _is_folder(entry, follow_symlinks=True)]
             others["symbolic links, which are not followed"] += len(links)
             others["directories that hold no run"] += bool(names) and not below and not links
+
+
+def _is_folder(entry: os.DirEntry[str], *, follow_symlinks: bool) -> bool:
+    try:
+        return entry.is_dir(follow_symlinks=follow_symlinks)
+    except OSError:  # a link in circles, or of a process that has just ended
+        return False
 
 
 def _read(tree: Path, paths: list[Path]) -> list[Record]:

@@ -130,6 +130,8 @@ class LabelsTarget(Target[LabelSet]):
     def strata(self, stored: Stored, rows: NDArray[Any]) -> NDArray[Any]:
         """The rarest label that a row has: so no label is left out of a part by chance."""
         values = stored.values[rows] == 1
+        if not values.size:  # no rows, or none with a label, which is told where labels are counted
+            return np.zeros(len(values), np.int64)
         counts = values.sum(0)
         rarity = np.where(values, counts, len(values) + 1)
         rarest: NDArray[Any] = np.where(values.any(1), rarity.argmin(1), values.shape[1])

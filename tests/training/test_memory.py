@@ -2,6 +2,7 @@
 
 import json
 import random
+from contextlib import nullcontext
 from dataclasses import replace
 
 import numpy as np
@@ -194,3 +195,16 @@ def test_smaller_batches_are_taken_where_asked(quick, tmp_path, monkeypatch):
     run = the_run(tmp_path / "o")
     assert [turn["batch_size"] for turn in run.description()["turns"]] == [32, 16]
     assert run.config().data.batch_size == 16
+
+
+@pytest.mark.parametrize(("dtype", "entering"), [("float32", 16), ("float32", 64), ("bfloat16", 16)])
+def test_what_an_lstm_keeps_for_the_step_back_is_counted(dtype, entering):
+    def most(mode):
+        with mode:
+            layer = nn.LSTM(entering, 32, batch_first=True, dtype=getattr(torch, dtype))
+            x = torch.randn(64, 40, entering, dtype=getattr(torch, dtype), requires_grad=True)
+            with Live([*layer.parameters(), x]) as live:
+                layer(x)[0].sum().backward()
+        return max(live.bytes)
+
+    assert most(FakeTensorMode()) == pytest.approx(most(nullcontext()), rel=0.2)
