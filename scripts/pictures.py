@@ -1,4 +1,4 @@
-"""Takes the README's pictures of the pages that `attnpred explain` makes: docs/text.png and docs/image.png.
+"""Takes the pictures of the pages that `attnpred explain` makes: docs/text.png and docs/image.png.
 
     python -m scripts.pictures TEXT_RUN IMAGE_RUN
 
