@@ -10,7 +10,6 @@ processor, which others on the machine do not lengthen. neuralforecast must be i
 """
 
 import argparse
-import json
 import statistics
 import sys
 import time
@@ -22,6 +21,7 @@ import torch
 
 from attnpred.config import compose
 from attnpred.data import columns
+from attnpred.files import read_json, write_json
 from scripts.kept import origin
 
 VARIABLES = 7
@@ -45,7 +45,8 @@ def main() -> None:
     parser.add_argument("--cache-dir", default="~/.cache/attnpred")
     args = parser.parse_args()
     torch.set_num_threads(1)
-    found: dict[str, Any] = {**origin(), "steps": args.steps, "windows": WINDOWS, "ratio": {}}
+    results = Path(__file__).with_suffix(".json")
+    found: dict[str, Any] = read_json(results) if results.is_file() else {}
     for name in args.only:
         ratios = []
         for _ in range(args.rounds):
@@ -53,9 +54,9 @@ def main() -> None:
             other = theirs(name, args.file, args.steps)
             ratios.append(own / other)
             print(f"{name}: {own:,.0f} windows/s, neuralforecast {other:,.0f}", file=sys.stderr, flush=True)
-        found["ratio"][name] = ratios
+        found[name] = {**origin(), "steps": args.steps, "windows": WINDOWS, "ratios": ratios}
+        write_json(results, found)
         print(f"{name}: {statistics.median(ratios):.2f} times as many windows a second")
-    Path(__file__).with_suffix(".json").write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
 
 
 def ours(words: list[str], file: str, steps: int, cache_dir: str) -> float:

@@ -48,7 +48,7 @@ class SeriesDataConfig(DataConfig):
     history: int = option("Moments that a model reads.", ge=1, le=MOST_MOMENTS)
     stride: int = option("Moments between the beginnings of training's windows.", ge=1, le=MOST_MOMENTS, default=1)
     split_rows: list[int] | None = option(
-        "Moments of each series in train, validation and test, from the first on; null takes val_fraction and "
+        "Moments of each series in train, validation and test, from the first on. null takes val_fraction and "
         "test_fraction of the last ones.",
         ge=1,
         default=None,
