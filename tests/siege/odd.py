@@ -1,5 +1,6 @@
 """Strategies that spoil documents, bytes and places. Each gives edits of a case."""
 
+import copy
 from collections.abc import Iterator
 from typing import Any
 
@@ -115,7 +116,8 @@ def changes(file: str, document: Any) -> st.SearchStrategy[Edit]:
     groups = [list(p) for p in [(), *paths(document)] if isinstance(at(document, tuple(p)), dict)]
     plain = [p for p in known if _is_plain(at(document, tuple(p)))]
     where = st.sampled_from(known)
-    other = st.sampled_from(plain or known).map(lambda path: at(document, tuple(path)))
+    # a copy: what is put elsewhere may be changed there
+    other = st.sampled_from(plain or known).map(lambda path: copy.deepcopy(at(document, tuple(path))))
     kinds = [
         st.tuples(where, values).map(lambda found: ["put", file, *found]),
         where.map(lambda path: ["drop", file, path]),
