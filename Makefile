@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup train test test-all coverage test-postgres lint check docs siege audit bench tensorboard clean
+.PHONY: help setup train test test-all test-long coverage test-postgres lint check docs siege audit bench tensorboard clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -22,8 +22,11 @@ train: .venv/ready ## train the default experiment; ARGS="model=transformer data
 test: .venv/ready ## run the tests, but for the slow ones
 	$(BIN)/python -m pytest -n 4 --dist worksteal -m "not slow" $(ARGS)
 
-test-all: .venv/ready ## run all tests
-	$(BIN)/python -m pytest -n 4 --dist worksteal $(ARGS)
+test-all: .venv/ready ## run all tests, but for those that take minutes
+	$(BIN)/python -m pytest -n 4 --dist worksteal -m "not long" $(ARGS)
+
+test-long: .venv/ready ## run the tests that take minutes: tutorials, commands of long pages, faults
+	$(BIN)/python -m pytest -n 2 --dist worksteal -m long $(ARGS)
 
 coverage: .venv/ready ## run all tests and measure what they cover, which takes half as long again
 	$(BIN)/python -m pytest -n 2 --dist worksteal --cov --cov-report=term --cov-fail-under=90 $(ARGS)

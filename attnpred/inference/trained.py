@@ -1,8 +1,9 @@
 """A trained run as Python code and notebooks use it."""
 
 import html
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Sized
 from functools import cached_property
+from numbers import Number
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -170,18 +171,29 @@ class Runs(list[dict[str, Any]]):
 
 
 def _each(inputs: Sequence[Any]) -> list[Any]:
-    """The inputs one by one: of arguments that hold several, what they hold."""
+    """The inputs one by one: of arguments that hold several, what they hold. Rows of numbers are one series."""
     found: list[Any] = []
     for one in inputs:
         if isinstance(one, Path):
             found.append(str(one))
-        elif isinstance(one, str | Mapping):
+        elif isinstance(one, str | Mapping) or _depth(one) in (1, 2):
             found.append(one)
         elif isinstance(one, Iterable):
             found += _each(list(one))
         else:
             raise UserError(f"{one!r}: is no input; give texts, paths of images, or lists of them")
     return found
+
+
+def _depth(one: Any) -> int | None:
+    """How deep numbers lie in lists or an array; None where there are none."""
+    if isinstance(one, Number):
+        return 0
+    if isinstance(one, str | Path | Mapping) or not (isinstance(one, Iterable) and isinstance(one, Sized)):
+        return None
+    first = next(iter(one), None)
+    inside = None if first is None else _depth(first)
+    return None if inside is None else inside + 1
 
 
 def _given(value: Any) -> dict[str, Any]:

@@ -61,7 +61,8 @@ class SeriesTransformer(Model):
         self.final = nn.LayerNorm(config.width) if forecast else None
         # each variable by itself would look like any other, where one answer is made of all
         apart = forecast is None and not config.mixing
-        self.which = nn.Parameter(torch.empty(self.variables, 1, config.width)) if apart else None
+        # which variable a row is of; a list of one, so that it can be frozen as a module
+        self.which = nn.ParameterList([torch.empty(self.variables, 1, config.width)] if apart else [])
         if forecast is None:
             self.head = nn.Linear(config.width, spec.answer.width)
         else:
@@ -69,8 +70,8 @@ class SeriesTransformer(Model):
             self.head = nn.Linear(self.blocks * config.width, numbers)
         initialise(self, len(self.layers))
         nn.init.trunc_normal_(self.embed.weight, std=EMBEDDING_DEVIATION * self.embed.in_features**-0.5)
-        if self.which is not None:
-            nn.init.trunc_normal_(self.which, std=EMBEDDING_DEVIATION)
+        for rows in self.which:
+            nn.init.trunc_normal_(rows, std=EMBEDDING_DEVIATION)
         self.shortcut: nn.Linear | None = None
         if forecast is not None and config.shortcut:
             self.shortcut = start_even(nn.Linear(self.length, forecast.steps * forecast.numbers))
@@ -85,7 +86,11 @@ class SeriesTransformer(Model):
     def levels(self) -> list[list[nn.Module]]:
         layers = ([layer] for layer in self.layers)
         ends = (self.pool, self.final, self.head, self.shortcut, self.ahead)
-        return [[self.embed, self.positions], *layers, [*(one for one in ends if one is not None), *self.beside()]]
+        return [
+            [self.embed, self.positions, self.which],
+            *layers,
+            [*(one for one in ends if one is not None), *self.beside()],
+        ]
 
     def forward(
         self,
@@ -98,8 +103,8 @@ class SeriesTransformer(Model):
         values = self.enter(batch.input.values)[:, 0]  # (batch, variables, moments)
         normed, level = self.norm(values)
         entered = self.positions(self.embed(self._patches(normed)))  # (batch x rows, blocks, width)
-        if self.which is not None:
-            entered = (entered.unflatten(0, (-1, self.variables)) + self.which).flatten(0, 1)
+        for rows in self.which:
+            entered = (entered.unflatten(0, (-1, self.variables)) + rows).flatten(0, 1)
         rotation = self.positions.rotation(self.blocks, entered.device, before=0)
         x = self.dropout(entered)
         weights: list[Tensor] = []

@@ -101,6 +101,7 @@ def test_of_each_kind_on_each_file_the_first_second_and_last_calls_are_tried():
 
 
 @pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize(("scenario", "most"), [("a run on images", 4), ("a sweep", 8)])
 def test_a_run_bears_faults(scenario, most):
     command = [sys.executable, "-m", "scripts.faults", "--only", scenario, "--most", str(most), "--jobs", "2"]

@@ -37,9 +37,10 @@ def home(tmp_path_factory):
         "text,mood,sleep\nslept rather well last night,3,7\nall was well at home,1,8\nnothing much to say here,2,6\n"
     )
     for i, (image, label) in enumerate(zip(*image_rows(60), strict=True)):
-        folder = place / "photos" / "ab"[label]
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / f"{i}.png").write_bytes(png(image))
+        albums = [place / "albums" / split for split in ("train", "validation", "test")]
+        for folder in (one / "ab"[label] for one in (place / "photos", *albums)):
+            folder.mkdir(parents=True, exist_ok=True)
+            (folder / f"{i}.png").write_bytes(png(image))
     for split in ("train", "validation", "test"):
         (place / "split").mkdir(exist_ok=True)
         (place / "split" / f"{split}.csv").write_text("text,label\n" + "".join(f"{t},{n}\n" for t, n in pairs))
@@ -57,6 +58,7 @@ def run(command, home):
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_every_command_runs_as_written(home):
     assert len(COMMANDS) >= 10
     shutil.rmtree(home / "folds", ignore_errors=True)

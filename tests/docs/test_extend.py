@@ -17,6 +17,7 @@ PATHS = re.findall(r"(?:^|[\s`])((?:config|data|models|tasks|training|runs|expla
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_every_command_runs_as_written(tmp_path):
     own = {"HOME": str(tmp_path), "PYTHONPATH": str(REPOSITORY), "OMP_NUM_THREADS": "1"}
     for command in COMMANDS:

@@ -27,7 +27,7 @@ BAD = {
     "int32 below 0": (np.rint(RAMP * 100 - 5).astype(np.int32), "bring them into 16 bits"),
     "float of more": ((RAMP * 256).astype(np.float32), "bring them into 0 to 1, or 0 to 255"),
     "float below 0": ((RAMP - 0.1).astype(np.float32), "bring them into 0 to 1, or 0 to 255"),
-    "infinite": (np.where(RAMP > 0.5, np.inf, 0).astype(np.float32), "no numbers"),
+    "infinite": (np.where(RAMP > 0.5, np.inf, 0).astype(np.float32), "NaN or infinite"),
 }
 
 

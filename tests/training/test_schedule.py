@@ -49,5 +49,5 @@ def test_warm_up_and_decay_must_fit_into_the_run():
 
 @pytest.mark.parametrize("name", ["adamw", "sgd"])
 def test_only_muon_holds_norms(name):
-    with pytest.raises(UserError, match=rf"optimizer\.hold_norm=true: is what muon can do, not {name}"):
+    with pytest.raises(UserError, match=rf"optimizer\.hold_norm=True: is what muon can do, not {name}"):
         options(name=name, hold_norm=True)

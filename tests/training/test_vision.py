@@ -104,6 +104,7 @@ def test_two_processes_measure_all_images_together(case, tmp_path, capsys):
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_a_sweep_tries_poolings_and_frozen_levels(case, tmp_path, capsys):
     swept = ["model.pooling=attention,mean", "model.frozen=[backbone]", "trainer.max_epochs=1", "resume=never"]
     own = ("model.pooling", "trainer.max", "resume", "checkpoint")
