@@ -147,10 +147,8 @@ class Run:
     def go_on(self, *, keep_records: bool) -> None:
         """To be trained further: no longer ended; and where it begins anew, without what it recorded."""
         if not keep_records:
-            for name in ("metrics.jsonl", "metrics.csv"):
-                (self.path / name).unlink(missing_ok=True)
-            for file in events.files(self.path):
-                file.unlink()
+            for file in (self.path / "metrics.jsonl", self.path / "metrics.csv", *events.files(self.path)):
+                file.unlink(missing_ok=True)
         known = {key: value for key, value in self.description().items() if key not in ("ended", "error", "pruned")}
         resumed = [*known.get("resumed", []), now_text()]
         self._write({**known, "status": "running", "resumed": resumed})
