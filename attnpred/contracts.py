@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 
 Grid = tuple[int, int] | None  # rows and columns of an image's regions; None for a sequence, whose parts are its places
-Shape = Literal["whole", "parts", "sequence"]  # one answer an input, one a part, or a sequence that is generated
+# One answer an input, one a part, one for each part that is hidden, or a sequence that is generated
+Shape = Literal["whole", "parts", "hidden", "sequence"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,7 +45,8 @@ class Input(ABC):
     def answered(self) -> Tensor | None:
         """Of each part the number of what it gives the answer for, where each has one; None for every own part.
 
-        (batch, parts) int64, rising from 0; -1 on parts without an answer, such as a word's second token.
+        (batch, parts) int64, rising from 0; -1 on parts without an answer, such as a word's second token. Hidden parts
+        are numbered through the whole batch.
         """
         return None
 
@@ -175,19 +177,24 @@ class AnswerSpec:
     nothing: int | None = None  # of an answer a part, the number that says that there is nothing to tell of it
     chained: bool = False  # neighbours' answers depend on one another; see `models.chain`
     forecast: Forecast | None = None  # where the numbers are the next values of a series
+    patch: int | None = None  # of hidden parts that are squares of an image or moments of a series: their side
 
     def choose(self, answer: Tensor, answered: Tensor | None = None) -> Tensor:
         """(batch, width) -> (batch,) int64: which number of each answer is explained. See `pick`.
 
         Where each part has an answer, (batch, parts, width), it is a number of a part (see `place`): of the one that
-        tells most, among those that `answered`, (batch, parts), does not leave out.
+        tells most, among those that `answered`, (batch, parts), does not leave out. Where hidden parts have answers,
+        (hidden, width), `answered` says which is whose.
         """
         numbers = answer.abs() if self.centred else answer
-        column = numbers.argmax(-1)  # (batch,) or (batch, parts)
+        column = numbers.argmax(-1)  # (batch,), (batch, parts) or (hidden,)
         column = torch.where(self.centred & (answer.gather(-1, column[..., None])[..., 0] < 0), ~column, column)
-        if self.shape != "parts":
+        if self.shape not in ("parts", "hidden"):
             return column
         telling = self._telling(numbers)
+        if self.shape == "hidden":
+            assert answered is not None
+            telling, column = (one[answered.clamp(min=0)] for one in (telling, column))  # (batch, parts)
         part = (telling if answered is None else telling.masked_fill(answered < 0, -torch.inf)).argmax(1, keepdim=True)
         found = column.gather(1, part)[:, 0]
         against = found < 0
@@ -208,6 +215,11 @@ class AnswerSpec:
         flat = torch.where(against, ~choice, choice)
         column = flat % self.width
         return flat // self.width, torch.where(against, ~column, column)
+
+
+def numbered(hidden: Tensor) -> Tensor:
+    """(batch, parts) bool -> int64: the number of each hidden part among all of the batch; -1 of others."""
+    return torch.where(hidden, hidden.flatten().cumsum(0).view_as(hidden) - 1, -1)
 
 
 def pick(numbers: Tensor, choice: Tensor) -> Tensor:
@@ -263,8 +275,9 @@ class Attention:
 
 @dataclass(frozen=True)
 class ModelOutput:
-    answer: Tensor  # (batch, width), or (batch, parts, width) where each part has an answer
+    # (batch, width), (batch, parts, width) where each part has an answer, or (hidden, width) of all hidden parts
+    answer: Tensor
     attention: Attention | None = None
-    # Where each part has an answer: (batch, parts) int64, what it is for; see `Input.answered`
+    # Where parts have answers: (batch, parts) int64, what each is for; see `Input.answered`
     answered: Tensor | None = None
     chain: Any = None  # of a chained answer, a `models.chain.Chain`

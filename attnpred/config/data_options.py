@@ -12,6 +12,7 @@ NAME = re.compile(r"\w[\w.-]{0,63}")
 # Sizes beyond which a number can only be a mistake
 MOST_FEATURES, MOST_EXAMPLES = 65_536, 1_000_000
 NEEDS_ALL = "needs to know all rows before, which data.stream=true does not; leave it out"
+ITSELF = "itself"  # the kind of target that every dataset has: the input, parts of which a task hides
 AUTO = "auto"  # a split that the source may have or not
 
 
@@ -61,7 +62,7 @@ class DataConfig:
     paths_outside: bool = option(
         "Whether rows may name pictures by paths that lead out of the source's own directory.", default=False
     )
-    train_split: str = option("Split of the source to train on.", default="train")
+    train_split: str = option("Split of the source to train on; several with a + between.", default="train")
     val_split: str | None = option(
         "Split to validate on; null carves it from train, auto does so where the source has none.", default=None
     )
@@ -108,6 +109,8 @@ class DataConfig:
 
     def target_columns(self, reads: str) -> tuple[list[str], str] | None:
         """The columns of the kind of target that a task `reads`, and the option that names them; None for none."""
+        if reads == ITSELF:
+            return [], "data.text_column"
         if self.targets is None or (reads == "class" and reads not in self.targets):
             found, option_name = self.label_column, "data.label_column"
         elif reads in self.targets:

@@ -16,7 +16,8 @@ from attnpred.config.schema import Invalid, option
 from attnpred.config.trainer_options import CheckpointConfig, TrainerConfig
 from attnpred.errors import UserError
 
-Shape = Literal["whole", "parts", "sequence"]  # one answer an input, one a part, or a sequence that is generated
+# One answer an input, one a part, one for each part that is hidden, or a sequence that is generated
+Shape = Literal["whole", "parts", "hidden", "sequence"]
 AttentionLoss = Literal["entropy", "supervised", "faithful"]
 MOST_LAYERS, MOST_HEADS = 1_000, 1_024  # beyond which a number can only be a mistake
 Removal = str  # how a part of an input is taken away, by one of its modality's names

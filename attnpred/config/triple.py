@@ -4,6 +4,7 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from attnpred.config.data_options import ITSELF
 from attnpred.errors import UserError, suggest
 
 Kinds = Collection[str] | None
@@ -58,7 +59,7 @@ def asks(task: Any, data: Any) -> bool:
 
 def has_target(kinds: Kinds, reads: str) -> bool:
     """True where a dataset with these kinds of target has the one that a task reads."""
-    return kinds is None or reads in kinds
+    return kinds is None or reads in (ITSELF, *kinds)
 
 
 def kinds_of(data: Any, targets: Any, label_column: Any) -> Kinds:

@@ -12,10 +12,11 @@ from numpy.typing import NDArray
 
 from attnpred.config.options import DataConfig
 from attnpred.console.say import say
-from attnpred.contracts import InputSpec, TargetSpec
+from attnpred.contracts import Batch, InputSpec, TargetSpec
 from attnpred.data import arrangement, cache, oddities
 from attnpred.data.batching import BatchLoader
 from attnpred.data.evidence import EvidenceColumn
+from attnpred.data.itself_target import ItselfTarget
 from attnpred.data.oddities import Part
 from attnpred.data.open_source import open_source
 from attnpred.data.sources import Source
@@ -41,16 +42,18 @@ class Data(ABC, Generic[C, R, S]):
         target: Target[Any],
         *,
         tokenizer_source: str | None = None,
+        begun: Any = None,
         reader: R | None = None,
         target_spec: TargetSpec | None = None,
     ) -> None:
         """`target`: what the task reads of a row, beside its inputs.
 
         `tokenizer_source`: hub id or directory of the tokenizer that the model demands. Images ignore it.
+        `begun`: the reader of a run whose weights the model begins with, so that a token means what it did there.
         `reader`, `target_spec`: a trained model's. With them the train split is needed only to carve others from it.
         """
         self.config, self.target = config, target
-        self._tokenizer_source = tokenizer_source
+        self._tokenizer_source, self._begun = tokenizer_source, begun
         self._given, self._given_target = reader, target_spec
         self._stores: dict[str, S] = {}
         self._arrangements: dict[str, Arrangement] = {}
@@ -74,7 +77,14 @@ class Data(ABC, Generic[C, R, S]):
     def target_spec(self) -> TargetSpec:
         if self._given_target is not None:
             return self._given_target
+        if isinstance(self.target, ItselfTarget):
+            found: TargetSpec = self.target.of_inputs(self.specs)
+            return found
         return self._make_target_spec()
+
+    def _posed(self, batch: Batch) -> Batch:
+        """A batch as evaluation and explanations show it: where the input itself is the target, parts are hidden."""
+        return self.target.posed(batch, self.target_spec) if isinstance(self.target, ItselfTarget) else batch
 
     def _make_target_spec(self) -> TargetSpec:
         """The target's specification, from the train part."""

@@ -54,11 +54,14 @@ class BatchLoader(Positioned):
         token_budget: int | None = None,
         drop_last: bool = False,
         weights: NDArray[Any] | None = None,
+        sampled: Callable[[Integers], Batch] | None = None,
         seed: int = 0,
         rank: int = 0,
         world: int = 1,
     ) -> None:
-        """`make` turns positions into a batch. `lengths` holds each example's length, equal where it says nothing.
+        """`make` turns positions into a batch; where a sample is asked for, `sampled` does if there is such.
+
+        `lengths` holds each example's length, equal where it says nothing.
 
         `token_budget`, where given, takes the place of `batch_size`. `drop_last` drops an incomplete batch that is not
         the only one. With `weights` every epoch draws as many examples anew, each as often as its weight says.
@@ -67,7 +70,7 @@ class BatchLoader(Positioned):
             raise UserError(
                 f"trainer.devices={world}: more processes than a split's {len(lengths)} examples; use fewer devices"
             )
-        self._make, self._train = make, train
+        self._make, self._sampled, self._train = make, sampled or make, train
         self._seed = seed
         self._rank, self._world = rank, world
         self._lengths = lengths
@@ -131,7 +134,7 @@ class BatchLoader(Positioned):
         budget = self._token_budget
         bounds = cut_by_size(len(chosen), self._batch_size, False) if budget is None else cut_by_tokens(lengths, budget)
         for begin, end in pairwise(bounds):
-            yield self._make(chosen[begin:end])
+            yield self._sampled(chosen[begin:end])
 
 
 class FewBatches:

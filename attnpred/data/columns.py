@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import fields, replace
 from typing import Any
 
-from attnpred.config.data_options import AUTO
+from attnpred.config.data_options import AUTO, ITSELF
 from attnpred.config.options import DataConfig
 from attnpred.console.say import say
 from attnpred.data.file_source import SPLITS
@@ -65,7 +65,7 @@ def _open_columns(config: DataConfig, reads: str) -> list[str]:
     """The options that name no column yet, inputs first."""
     targets, option = config.target_columns(reads) or ([], "data.label_column")
     inputs = [name for name in INPUTS if getattr(config, name, "") is None]
-    return inputs + ([] if targets else [option.removeprefix("data.")])
+    return inputs + ([] if targets or reads == ITSELF else [option.removeprefix("data.")])
 
 
 def _rest(config: DataConfig, reads: str, columns: Columns, found: Mapping[str, str | None]) -> Columns:

@@ -9,6 +9,7 @@ from attnpred.data.places import Reach
 from attnpred.errors import UserError
 
 MOST_COLUMNS, SHOWN_COLUMNS = 10_000, 20
+JOINED = "+"  # between the names of splits that are read one after the other
 
 
 def refuse_rows(config: DataConfig) -> None:
@@ -46,10 +47,25 @@ class Source(ABC):
                 yield {name: values[start:] for name, values in chunk.items()} if start else chunk
             start = max(0, start - count)
 
+    def _joined(self, split: str, size: int, start: int) -> Iterator[dict[str, list[Any]]]:
+        """Chunks of a split, or of several, which follow one another: `train+unsupervised`."""
+        several = self._several(split)
+        if len(several) == 1:
+            yield from self._chunks_from(split, size, start)
+            return
+        for chunk in (chunk for one in several for chunk in self._chunks(one, size)):
+            count = len(next(iter(chunk.values()), []))
+            if start < count:
+                yield {name: values[start:] for name, values in chunk.items()}
+            start = max(0, start - count)
+
+    def _several(self, split: str) -> list[str]:
+        return [split] if split in self.splits() else split.split(JOINED)
+
     def class_names(self, split: str, option: str, column: str) -> list[str] | None:
         """Names of the labels' numbers; None where the source has none. `option` is what named the split."""
         self._require(split, option)
-        return self._class_names(split, column)
+        return self._class_names(self._several(split)[0], column)
 
     def chunks(
         self, split: str, option: str, columns: dict[str, str], size: int, start: int = 0
@@ -60,7 +76,7 @@ class Source(ABC):
         """
         self._require(split, option)
         empty = True
-        for chunk in self._chunks_from(split, size, start):
+        for chunk in self._joined(split, size, start):
             self._bound(len(chunk))
             for column_option, column in columns.items():
                 if column not in chunk:
@@ -79,7 +95,7 @@ class Source(ABC):
     def tables(self, split: str, option: str, size: int) -> Iterator[dict[str, list[Any]]]:
         """All columns of a split, chunk by chunk; `option` is what named the split."""
         self._require(split, option)
-        for chunk in self._chunks(split, size):
+        for chunk in self._joined(split, size, 0):
             self._bound(len(chunk))
             yield chunk
 
@@ -104,7 +120,7 @@ class Source(ABC):
             )
 
     def _require(self, split: str, option: str) -> None:
-        if split not in self.splits():
+        if not set(self._several(split)) <= set(self.splits()):
             raise UserError(f"{option}={split}: {self.config.source} has no such split; it has {listed(self.splits())}")
 
 

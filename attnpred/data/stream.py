@@ -85,13 +85,13 @@ class Stream(ABC):
         """`numbers` are the rows' own; what changes them at random goes by `draw`, seed and epoch, and not without."""
         data, inputs = self._data, len(columns) - len(self._data.target.columns)
         collector = data._collector(*self._train)
-        collector.add(columns[inputs:])
+        collector.add_rows(len(columns[0]), columns[inputs:])
         values = data.target.of_rows(collector.finish(), numbers, data.target_spec, self._place)
         return self._inputs(columns[:inputs], values, numbers, draw)
 
     def _count(self) -> int:
         """The rows of the split, counted once and kept in the cache."""
-        columns = self._data._target_columns()
+        columns = self._data._target_columns() or self._data._columns()
 
         def build(directory: Path) -> None:
             chunks = self._data.source.chunks(*self._train, columns, CHUNK)

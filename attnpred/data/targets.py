@@ -41,6 +41,10 @@ class Collector(ABC):
     def add(self, columns: Sequence[list[Any]], usable: Sequence[bool] | None = None) -> None:
         """A chunk of each column. A row that is not `usable` gets no target: something else is wrong with it."""
 
+    def add_rows(self, count: int, columns: Sequence[list[Any]], usable: Sequence[bool] | None = None) -> None:
+        """As `add`, for chunks of so many rows whose target may have no column."""
+        self.add(columns, usable)
+
     @abstractmethod
     def finish(self) -> Stored: ...
 

@@ -12,7 +12,7 @@ from attnpred.tasks.base import Task
 
 def check(removal: Removal | None, spec: ModelSpec) -> Removal:
     """The removal to use; refuses what a kind of input does not know."""
-    stays = spec.answer.shape == "parts"  # each part at its place, for which it has an answer
+    stays = spec.answer.shape in ("parts", "hidden")  # each part at its place, for which it has an answer
     known = [
         name
         for name in next(iter(spec.inputs.values())).removals

@@ -16,6 +16,8 @@ from attnpred.models import adapters, encoders
 from attnpred.models.attention import Pool, normalise, pass_through
 from attnpred.models.base import Model
 from attnpred.models.dropout import Dropout
+from attnpred.models.embedding import Embedding
+from attnpred.models.hidden import Hidden, refuse_beside_hidden
 from attnpred.models.parts import Parts
 from attnpred.models.predicted import PredictedAttention
 
@@ -25,7 +27,7 @@ ENCODER_FILE = "encoder.json"  # in the run directory: the encoder's architectur
 @dataclass(kw_only=True)
 class BertConfig(ModelConfig):
     accepts: ClassVar[tuple[Modality, ...]] = ("text", "words")
-    answers: ClassVar[tuple[Shape, ...]] = ("whole", "parts")
+    answers: ClassVar[tuple[Shape, ...]] = ("whole", "parts", "hidden")
 
     source: str = option("Hub id or directory of the encoder and its tokenizer.")
     pooling: Literal["attention", "cls", "mean"] = option("How the last layer becomes one vector.")
@@ -60,6 +62,7 @@ class Bert(Model):
         """With `architecture`, a transformers config, the encoder is made from it and nothing is loaded."""
         super().__init__(config, spec)
         assert isinstance(spec.input, TextSpec)
+        refuse_beside_hidden(config, spec)
         self.encoder = encoders.load(config) if architecture is None else encoders.make(architecture)
         encoders.check_fit(self.encoder, config, spec.input)
         if config.lora_rank is not None:
@@ -68,14 +71,26 @@ class Bert(Model):
             encoders.recompute(self.encoder)
         self.typed = encoders.token_types(self.encoder) >= max(len(spec.input.names), 2)
         width = self.encoder.config.hidden_size
-        parts = spec.answer.shape == "parts"
-        self.pool: Pool | Parts = Parts(width, spec.answer) if parts else Pool(width, config.pooling)
+        self.pool = self._ending(width)
         self.dropout = Dropout(encoders.dropout_of(self.encoder) if config.dropout is None else config.dropout)
-        self.head = nn.Linear(width, spec.answer.width)
-        nn.init.trunc_normal_(self.head.weight, std=0.02)
-        nn.init.zeros_(self.head.bias)
+        self.head: nn.Module = nn.Identity()  # of hidden parts, which are compared with the tokens' own vectors
+        if not isinstance(self.pool, Hidden):
+            self.head = nn.Linear(width, spec.answer.width)
+            nn.init.trunc_normal_(self.head.weight, std=0.02)
+            nn.init.zeros_(self.head.bias)
         widths = (self.encoder.get_input_embeddings().embedding_dim, width)
         self.predicted = PredictedAttention.where_asked(config, widths, width, spec.answer)
+
+    def _ending(self, width: int) -> Pool | Parts | Hidden:
+        """What makes the answer of the last layer's features."""
+        if self.spec.answer.shape == "whole":
+            return Pool(width, self.config.pooling)
+        if self.spec.answer.shape == "parts":
+            return Parts(width, self.spec.answer)
+        table = self.encoder.get_input_embeddings()
+        if isinstance(table, Embedding):
+            table.shared = True
+        return Hidden(width, self.spec.answer, table_width=table.embedding_dim)
 
     def entrance(self) -> nn.Module:
         return self.encoder.get_input_embeddings()
@@ -106,6 +121,12 @@ class Bert(Model):
         )
         features = encoded.last_hidden_state  # (batch, length, width)
         attentions = encoders.attentions(self.encoder, encoded) if need_attention else ()
+        if isinstance(self.pool, Hidden):
+            output = self.pool(features, batch, self.entrance().weight)
+            if not need_attention:
+                return output
+            importance, share = self.pool.importance(output, choice, own, attentions[-1])
+            return replace(output, attention=Attention(importance, attentions if need_layers else (), read=share))
         if isinstance(self.pool, Parts):
             output = self.pool.output(self.head(self.dropout(self.pool.norm(features))), texts, own)
             if not need_attention:

@@ -17,6 +17,7 @@ class Embedding(nn.Embedding):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        self.shared = False  # whether the table has another use too, whose gradient lies in all rows
         self._managed = False
         self._written: list[Tensor] = []  # rows of the gradient, once `reclaim` is known to be called
         self._spare: Tensor | None = None  # a former gradient, zero but for the rows `_stale`
@@ -28,6 +29,8 @@ class Embedding(nn.Embedding):
         return cls(table.num_embeddings, table.embedding_dim, table.padding_idx, _weight=table.weight)
 
     def forward(self, tokens: Tensor) -> Tensor:
+        if self.shared:
+            return super().forward(tokens)
         if tokens.device.type == "cpu" and torch.is_grad_enabled() and self.weight.requires_grad:
             found: Tensor = _Lookup.apply(self.weight, tokens, self)
             return found
@@ -35,7 +38,7 @@ class Embedding(nn.Embedding):
 
     def reclaim(self) -> None:
         """Drops the gradient and keeps its memory."""
-        if self._managed and self.weight.grad is not None:
+        if self._managed and self.weight.grad is not None and not self.shared:
             self._spare, self._stale = self.weight.grad, self._written
         self.weight.grad, self._written, self._managed = None, [], True
 

@@ -19,6 +19,7 @@ from attnpred.modalities.text.batch import TextInput, TextSpec
 from attnpred.models.attention import Pool, normalise, pass_through
 from attnpred.models.base import Model, PixelNorm
 from attnpred.models.dropout import ExampleDropout
+from attnpred.models.hidden import Hidden, refuse_beside_hidden
 from attnpred.models.layer import Layer, initialise
 from attnpred.models.ngrams import evened, joined
 from attnpred.models.parts import Parts
@@ -35,7 +36,7 @@ SMALLEST_PATCH = 2  # but then never single pixels: four times the parts, and si
 @dataclass(kw_only=True)
 class TransformerConfig(ModelConfig):
     accepts: ClassVar[tuple[Modality, ...]] = ("text", "words", "image", "series")
-    answers: ClassVar[tuple[Shape, ...]] = ("whole", "parts")
+    answers: ClassVar[tuple[Shape, ...]] = ("whole", "parts", "hidden")
 
     width: int = option("Features of a token.", ge=4, le=MOST_FEATURES)
     depth: int = option("Layers.", ge=1, le=MOST_LAYERS)
@@ -120,6 +121,7 @@ class Transformer(Model):
 
     def __init__(self, config: TransformerConfig, spec: ModelSpec) -> None:
         super().__init__(config, spec)
+        refuse_beside_hidden(config, spec)
         self.embed: TokenEmbedding | PatchEmbedding
         given_input, width = spec.input, spec.answer.width
         if isinstance(given_input, ImageSpec):
@@ -136,17 +138,29 @@ class Transformer(Model):
         self.parted = None if config.ngrams is None else (config.width, width)
         head_dim = config.width // config.heads
         self.positions = Positions(config.positions, width=config.width, head_dim=head_dim, length=length, grid=grid)
-        parts = spec.answer.shape == "parts"
-        self.cls = nn.Parameter(torch.zeros(config.width)) if config.pooling == "cls" and not parts else None
+        whole = spec.answer.shape == "whole"
+        self.cls = nn.Parameter(torch.zeros(config.width)) if config.pooling == "cls" and whole else None
         self.dropout = ExampleDropout(config.dropout)
         self.layers = nn.ModuleList(Layer(config) for _ in range(config.depth))
-        self.pool: Pool | Parts = Parts(config.width, spec.answer) if parts else Pool(config.width, config.pooling)
-        self.head = nn.Linear(config.width, width)
+        self.pool = self._ending(config, spec)
+        # hidden parts are compared with the tokens' own vectors
+        self.head = nn.Identity() if isinstance(self.pool, Hidden) else nn.Linear(config.width, width)
         self._initialise()
         widths = (config.width, config.width)
         self.predicted = PredictedAttention.where_asked(
             config, widths, config.width, spec.answer, knows=self.parted is not None
         )
+
+    def _ending(self, config: TransformerConfig, spec: ModelSpec) -> Pool | Parts | Hidden:
+        """What makes the answer of the last layer's features."""
+        if spec.answer.shape == "whole":
+            return Pool(config.width, config.pooling)
+        if spec.answer.shape == "parts":
+            return Parts(config.width, spec.answer)
+        if isinstance(self.embed, TokenEmbedding):
+            self.embed.table.shared = True
+        table_width = config.width if isinstance(self.embed, TokenEmbedding) else None
+        return Hidden(config.width, spec.answer, table_width=table_width)
 
     def _initialise(self) -> None:
         initialise(self, len(self.layers))
@@ -195,6 +209,12 @@ class Transformer(Model):
             if attended is not None:
                 weights.append(attended)
         layers = tuple(weights) if need_layers else ()
+        if isinstance(self.pool, Hidden):
+            output = self.pool(x, batch, self.embed.table.weight if isinstance(self.embed, TokenEmbedding) else None)
+            if not need_attention:
+                return output
+            importance, share = self.pool.importance(output, choice, own, weights[-1])
+            return replace(output, attention=Attention(importance, layers, (self.grid,), share))
         if isinstance(self.pool, Parts):
             said = self.head(self.pool.norm(x))
             output = self.pool.output(said if scores is None else said + scores, read, own)

@@ -8,6 +8,11 @@ from attnpred.errors import UserError
 from attnpred.runs.run import Run, refuse_not_finite
 
 
+def reader_of(name: str | None) -> Any:
+    """The reader of the run to begin from, whose vocabulary the weights know; None where there is no such run."""
+    return None if name is None else Run.find(name).reader()
+
+
 def begin_from(model: Any, name: str) -> None:
     """Gives a new model the weights of the run `name`, those whose names and shapes agree, and says which do not."""
     source = Run.find(name)

@@ -30,8 +30,7 @@ from attnpred.runs import checkpoint_files, loggers, ranks_lock, resuming
 from attnpred.runs.checkpoint_files import CheckpointFiles
 from attnpred.runs.run import PRUNE, Run
 from attnpred.tasks.base import Task
-from attnpred.training import extras, find_rate, memory, optimizers, predictions, restored, retries
-from attnpred.training.begin_from import begin_from
+from attnpred.training import begin_from, extras, find_rate, memory, optimizers, predictions, restored, retries
 from attnpred.training.callbacks.attention_check import AttentionCheck
 from attnpred.training.callbacks.checkpoints import Checkpoints
 from attnpred.training.callbacks.divergence import DivergenceCheck
@@ -150,11 +149,14 @@ def prepare(config: Config) -> tuple[Any, Learner]:
     lightning.seed_everything(config.seed, workers=True, verbose=False)
     kind = schema.load(config.task._target_)
     target = kind.target(config.task, *config.target_columns())
-    data = schema.load(config.data._target_)(config.data, target, tokenizer_source=config.model.tokenizer_source())
+    begun = begin_from.reader_of(config.model.init_from)
+    data = schema.load(config.data._target_)(
+        config.data, target, tokenizer_source=config.model.tokenizer_source(), begun=begun
+    )
     task = kind(config.task, data.target_spec)
     model = size.fresh(config.model, ModelSpec(data.specs, task.answer))
     if config.model.init_from is not None:
-        begin_from(model, config.model.init_from)
+        begin_from.begin_from(model, config.model.init_from)
     model.freeze(config.model.frozen_levels, config.model.frozen)
     optimizers.check(model, config.optimizer)
     soften = None if kind.soften is Task.soften else task.soften

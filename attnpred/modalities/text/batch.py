@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from attnpred.contracts import Grid, Input, InputSpec, later
+from attnpred.contracts import Grid, Input, InputSpec, later, numbered
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,6 +59,7 @@ class TextInput(Input):
     suffix: int = 0  # and behind it
     # (batch, length) int64: of several texts, which each token belongs to; -1 for special tokens and padding
     segments: Tensor | None = None
+    hidden: Tensor | None = None  # (batch, length) bool: tokens that were taken out of sight, to be found
 
     def __len__(self) -> int:
         return len(self.tokens)
@@ -86,6 +87,9 @@ class TextInput(Input):
     def types(self) -> Tensor | None:
         """Token types, (batch, length) int64: special tokens count to the text before them. None for a single text."""
         return None if self.segments is None else self.segments.cummax(1).values.clamp(min=0)
+
+    def answered(self) -> Tensor | None:
+        return None if self.hidden is None else numbered(self.hidden)
 
     def parts(self, grid: Grid) -> int:
         return self.tokens.shape[1]

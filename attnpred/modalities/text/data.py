@@ -20,6 +20,7 @@ from attnpred.contracts import Batch, InputSpec, TargetSpec
 from attnpred.data import cache
 from attnpred.data.base import Data, Loader
 from attnpred.data.batching import BatchLoader, Integers, tokens_at_once
+from attnpred.data.itself_target import ItselfTarget
 from attnpred.data.places import files_digest
 from attnpred.data.splits import Split, carving, source_split
 from attnpred.data.stream import refuse_carving
@@ -27,11 +28,19 @@ from attnpred.errors import UserError
 from attnpred.machine.hub import locate
 from attnpred.modalities.text.augment import drop_words
 from attnpred.modalities.text.batch import TextSpec
+from attnpred.modalities.text.packing import packed
 from attnpred.modalities.text.reader import TextReader
 from attnpred.modalities.text.rows import CHUNK, Rows, text_rows
 from attnpred.modalities.text.streamed import TextStream
 from attnpred.modalities.text.tokenizer_training import train_vocabulary
-from attnpred.modalities.text.tokens import PLACE, TokenStore, Vocabulary, checkpoint_vocabulary, write_tokens
+from attnpred.modalities.text.tokens import (
+    PLACE,
+    TokenStore,
+    Vocabulary,
+    begun_with,
+    checkpoint_vocabulary,
+    write_tokens,
+)
 
 # raised when the code makes other files of the same input
 VOCABULARY_VERSION, TOKENS_VERSION = 4, 5
@@ -103,14 +112,22 @@ class TextData(Data[TextDataConfig, TextReader, TokenStore]):
         def make(positions: Integers) -> Batch:
             return self._batch(store, rows[positions].astype(np.int64), self.target.tensors(values[positions]))
 
+        def posed(positions: Integers) -> Batch:
+            return self._posed(make(positions))
+
+        def pack(positions: Integers) -> Batch:
+            return packed([store.row(row)[0] for row in rows[positions]], rows[positions], reader)
+
         train, longest = split == "train", reader.spec.max_length
+        packs = train and isinstance(self.target, ItselfTarget) and self.target.packs
         return BatchLoader(
-            make,
-            reader.lengths(store.lengths(rows)),
+            pack if packs else make if train else posed,
+            np.ones(len(rows), np.uint8) if packs else reader.lengths(store.lengths(rows)),
             batch_size=self.config.batch_size,
             token_budget=self.config.token_budget if train else tokens_at_once(self.config.eval_batch_size, longest),
             train=train,
             weights=self._draw_weights(split, values),
+            sampled=posed,
             seed=seed,
             rank=rank,
             world=world,
@@ -157,20 +174,24 @@ class TextData(Data[TextDataConfig, TextReader, TokenStore]):
     def _vocabulary(self) -> Vocabulary:
         if self._given is not None:
             return self._given.vocabulary
+        if self._begun is not None:
+            return begun_with(self._begun)
         if self._tokenizer_source is not None:
             return self._checkpoint_vocabulary(self._tokenizer_source)
         config = self.config
+        masks = isinstance(self.target, ItselfTarget)
         key: dict[str, Any] = {
             "version": VOCABULARY_VERSION,
             "carving": carving(config),
             "strip_html": config.strip_html,
             "tokenizer": asdict(config.tokenizer),
             **({"first": config.stream_buffer} if config.stream else {}),
+            **({"masks": True} if masks else {}),
             **self._key(),
         }
 
         def build(directory: Path) -> None:
-            train_vocabulary(config.tokenizer, self._train_texts()).save(directory)
+            train_vocabulary(config.tokenizer, self._train_texts(), masks=masks).save(directory)
 
         train, what = source_split(config, "train"), f"a {config.tokenizer.kind} tokenizer"
         return Vocabulary.load(
@@ -239,9 +260,9 @@ class TextData(Data[TextDataConfig, TextReader, TokenStore]):
             return None
         train = source_split(config, "train")
         collector = self._collector(*train)
-        if config.on_bad_row == "skip":  # then the texts say which rows count, too
-            for _, targets, _, usable in self._rows(*train, self._read_columns(), config.strip_html):
-                collector.add(targets, usable)
+        if config.on_bad_row == "skip" or not self.target.columns:  # then the texts say which rows count, too
+            for texts, targets, _, usable in self._rows(*train, self._read_columns(), config.strip_html):
+                collector.add_rows(len(texts[0]), targets, usable)
         else:
             for targets in self.source.chunks(*train, self._target_columns(), CHUNK):
                 collector.add(targets)

@@ -15,7 +15,7 @@ import numpy as np
 from attnpred.config.data_options import TokenizerConfig
 from attnpred.modalities.text.tokens import Vocabulary
 
-PAD, UNKNOWN = "[PAD]", "[UNK]"
+PAD, UNKNOWN, MASK = "[PAD]", "[UNK]", "[MASK]"
 ALPHABET = 1000  # characters that get a piece of their own, at most; and at most a third of the vocabulary
 AFFIXES = {"wordpiece": "##{}", "bpe": "{}</w>"}  # how a character inside, or at the end of, a word is written
 CODE_POINTS = 0x110000
@@ -23,8 +23,11 @@ CHUNK = 2000  # texts counted at once
 MOST_CHARACTERS = 2**26  # of the texts that are learned from, which are in memory meanwhile
 
 
-def train_vocabulary(config: TokenizerConfig, texts: Iterable[str]) -> Vocabulary:
-    """Learns a tokenizer from `texts`, or from a sample of them. It puts no special tokens around a text."""
+def train_vocabulary(config: TokenizerConfig, texts: Iterable[str], *, masks: bool = False) -> Vocabulary:
+    """Learns a tokenizer from `texts`, or from a sample of them. It puts no special tokens around a text.
+
+    With `masks` it has a token that stands for a hidden one.
+    """
     from tokenizers import Tokenizer, normalizers, pre_tokenizers
 
     normalizer = normalizers.BertNormalizer(lowercase=config.lowercase)
@@ -35,21 +38,23 @@ def train_vocabulary(config: TokenizerConfig, texts: Iterable[str]) -> Vocabular
         alphabet, rare = count_characters(iter(read), normalizer, min(ALPHABET, config.vocab_size // 3))
         stream = (text.translate(rare) for text in stream) if rare else stream
     affixed = [AFFIXES[config.kind].format(c) for c in alphabet] if config.kind in AFFIXES else []
-    model, trainer = _algorithm(config, alphabet, [PAD, UNKNOWN, *affixed])
+    special = [PAD, UNKNOWN, *([MASK] if masks else [])]
+    model, trainer = _algorithm(config, alphabet, [*special, *affixed])
     tokenizer = Tokenizer(model)
     tokenizer.normalizer = normalizer
     tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
     tokenizer.train_from_iterator(stream, trainer)
     made = json.loads(tokenizer.to_str())
     # affixed characters were given as special tokens for their fixed numbers only
-    made["added_tokens"] = [t for t in made["added_tokens"] if t["content"] in (PAD, UNKNOWN)]
+    made["added_tokens"] = [t for t in made["added_tokens"] if t["content"] in special]
     if config.kind == "unigram":
         # sums of floats in a hash table's order: equal but for the last digits
         pieces = made["model"]["vocab"]
-        learned = sorted(([p, round(s, 6)] for p, s in pieces[2:]), key=lambda piece: (-piece[1], piece[0]))
-        made["model"]["vocab"] = pieces[:2] + learned
+        first = len(special)
+        learned = sorted(([p, round(s, 6)] for p, s in pieces[first:]), key=lambda piece: (-piece[1], piece[0]))
+        made["model"]["vocab"] = pieces[:first] + learned
     text = json.dumps(made, ensure_ascii=False, indent=1)
-    return Vocabulary(text, pad_id=0, unknown_id=1)
+    return Vocabulary(text, pad_id=0, unknown_id=1, mask_id=2 if masks else None)
 
 
 def sampled(texts: Iterable[str], most: int) -> list[str]:

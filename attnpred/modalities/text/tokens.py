@@ -6,7 +6,7 @@ import re
 from array import array
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from itertools import chain, pairwise
 from pathlib import Path
@@ -111,6 +111,13 @@ class Vocabulary:
         values = read_json(directory / VOCABULARY_FILE)
         values = {k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}
         return cls((directory / TOKENIZER_FILE).read_text(encoding="utf-8"), **values)
+
+
+def begun_with(reader: Any) -> Vocabulary:
+    """The vocabulary of a run whose weights another begins with, whose `reader` it is."""
+    mask_id = None if reader.spec.mask_id == reader.vocabulary.unknown_id else reader.spec.mask_id
+    found: Vocabulary = replace(reader.vocabulary, mask_id=mask_id)
+    return found
 
 
 def checkpoint_vocabulary(source: str) -> Vocabulary:
@@ -254,7 +261,7 @@ def write_tokens(
             ends = end + np.cumsum(list(map(len, encoded)), dtype=np.int64)
             offsets.write(ends.tobytes())
             end = int(ends[-1])
-            targets.add(target_columns, usable)
+            targets.add_rows(len(columns[0]), target_columns, usable)
             raw = (
                 [part.encode("utf-8", "surrogatepass") for part in _parts(row)] for row in zip(*columns, strict=True)
             )
