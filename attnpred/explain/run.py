@@ -41,7 +41,8 @@ def explain(
         batches = ((batch, reader.describe(batch.input)) for batch in sample)
     else:
         batches = (
-            (reading.batch, reading.describe) for reading in reader.readings(inputs, config.data.eval_batch_size)
+            (task.posed(reading.batch), reading.describe)
+            for reading in reader.readings(inputs, config.data.eval_batch_size)
         )
     found: list[dict[str, Any]] = []
     for batch, describe_one in batches:

@@ -77,7 +77,7 @@ class Predictor:
         # of an answer a part, attention tells the words that it is about
         needed = attention or self.task.config.shape != "whole"
         with torch.inference_mode(), self.chosen.autocast():
-            batch = reading.batch.to(self.chosen.device_type)
+            batch = self.task.posed(reading.batch.to(self.chosen.device_type))
             output = answered(self.model, batch, mirror=self.mirror, need_attention=needed)
         parts = self._parts(reading, output, batch, explainer if attention else None) if needed else None
         for given, described in zip(reading.inputs, self.task.describe(output), strict=True):

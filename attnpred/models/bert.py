@@ -125,7 +125,9 @@ class Bert(Model):
             output = self.pool(features, batch, self.entrance().weight)
             if not need_attention:
                 return output
-            importance, share = self.pool.importance(output, choice, own, attentions[-1])
+            importance, share = self.pool.importance(
+                output, choice, own, lambda read: pass_through(read, attentions[-1])
+            )
             return replace(output, attention=Attention(importance, attentions if need_layers else (), read=share))
         if isinstance(self.pool, Parts):
             output = self.pool.output(self.head(self.dropout(self.pool.norm(features))), texts, own)

@@ -1,5 +1,6 @@
 """Answers for hidden parts alone: what stands in a model in place of its pooling and its head."""
 
+from collections.abc import Callable
 from typing import Any, ClassVar
 
 import torch
@@ -8,7 +9,7 @@ from torch import Tensor, nn
 
 from attnpred.contracts import AnswerSpec, Batch, ModelOutput, ModelSpec, numbered
 from attnpred.errors import BadInput, UserError
-from attnpred.models.attention import normalise, pass_through
+from attnpred.models.attention import normalise
 from attnpred.models.positions import EMBEDDING_DEVIATION
 
 
@@ -23,15 +24,15 @@ class Hidden(nn.Module):
     kind: ClassVar[str] = "hidden"
 
     def __init__(self, width: int, answer: AnswerSpec, *, table_width: int | None) -> None:
-        """`table_width`: features of a token's own vector, with which it is compared; None of parts that are numbers."""
+        """`table_width`: features of tokens' own vectors, with which they are compared; None of parts of numbers."""
         super().__init__()
         self.answer = answer
         out = table_width or width
         self.norm = nn.LayerNorm(width)
         self.turn = nn.Linear(width, out)
         self.turned_norm = nn.LayerNorm(out)
-        self.bias = nn.Parameter(torch.zeros(answer.width))
-        self.say = None if table_width else nn.Linear(out, answer.width, bias=False)
+        self.bias = nn.Parameter(torch.zeros(answer.width)) if table_width else None
+        self.say = None if table_width else nn.Linear(out, answer.width)
         if table_width:
             # so that the first answers are near to even, however large the tokens' vectors are
             nn.init.constant_(self.turned_norm.weight, 1 / (EMBEDDING_DEVIATION * out**0.5))
@@ -41,14 +42,14 @@ class Hidden(nn.Module):
         hidden = hidden_parts(batch)
         found = self.turned_norm(F.gelu(self.turn(self.norm(x[hidden]))))
         if self.say is not None:
-            return ModelOutput(self.say(found) + self.bias, answered=numbered(hidden))
+            return ModelOutput(self.say(found), answered=numbered(hidden))
         assert table is not None
         return ModelOutput(F.linear(found, table[: self.answer.width], self.bias), answered=numbered(hidden))
 
     def importance(
-        self, output: ModelOutput, choice: Tensor | None, own: Tensor | None, weights: Tensor
+        self, output: ModelOutput, choice: Tensor | None, own: Tensor | None, flow: Callable[[Tensor], Tensor]
     ) -> tuple[Tensor, Tensor]:
-        """From the last layer's weights, (batch, heads, query, key): the importance, and what is read of each place."""
+        """The importance, and what is read of each place; `flow` pushes the latter through the last layer's weights."""
         assert output.answered is not None
         chosen = self.answer.choose(output.answer, output.answered) if choice is None else choice
         part, _ = self.answer.place(chosen)
@@ -57,7 +58,7 @@ class Hidden(nn.Module):
         # where all is hidden, places are all there is to go by
         rest = torch.ones_like(telling) if own is None else own
         telling = torch.where(telling.any(1, keepdim=True), telling, rest)
-        return normalise(pass_through(read, weights), telling), read
+        return normalise(flow(read), telling), read
 
 
 def hidden_parts(batch: Batch) -> Tensor:
@@ -67,9 +68,16 @@ def hidden_parts(batch: Batch) -> Tensor:
         return hidden
     bare = batch.ids[:1] if hidden is None else batch.ids[~hidden.any(1)]
     if len(bare):
-        raise BadInput("hides nothing to be found; write [MASK] for a word", int(bare[0]))
+        raise BadInput("no word is hidden in it; write [MASK] for one that is to be found", int(bare[0]))
     assert hidden is not None
     return hidden
+
+
+def patch_of(asked: int | None, answer: AnswerSpec) -> int | None:
+    """The patch that a model cuts: as asked, unless parts of another size are hidden."""
+    if asked not in (None, answer.patch) and answer.patch is not None:
+        raise UserError(f"model.patch={asked}: the task hides patches of {answer.patch}; set it to null, or to that")
+    return asked or answer.patch
 
 
 def refuse_beside_hidden(config: Any, spec: ModelSpec) -> None:

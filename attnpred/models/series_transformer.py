@@ -1,17 +1,19 @@
 """A transformer encoder of series, cut into patches of time (after PatchTST, Nie et al. 2023)."""
 
+from dataclasses import replace
 from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from attnpred.contracts import Attention, Batch, ModelOutput, ModelSpec
+from attnpred.contracts import AnswerSpec, Attention, Batch, ModelOutput, ModelSpec
 from attnpred.errors import UserError
 from attnpred.modalities.series.batch import SeriesSpec
 from attnpred.models.attention import Pool, normalise, pass_through
 from attnpred.models.base import Model
 from attnpred.models.dropout import ExampleDropout
+from attnpred.models.hidden import Hidden, patch_of, refuse_beside_hidden
 from attnpred.models.layer import Layer, initialise
 from attnpred.models.positions import EMBEDDING_DEVIATION, Positions
 from attnpred.models.predicted import PredictedAttention
@@ -44,7 +46,7 @@ class SeriesTransformer(Model):
         read: SeriesSpec = spec.input
         _refuse_text(config)
         self.variables, self.length = len(read.names), read.length
-        self.stride, self.patch = _sizes(config, self.length)
+        self.stride, self.patch = _sizes(config, self.length, spec.answer)
         self.blocks = self.length // self.stride
         self.mixing = bool(config.mixing)
         self.rows = 1 if config.mixing else self.variables  # of parts
@@ -57,15 +59,20 @@ class SeriesTransformer(Model):
         self.layers = nn.ModuleList(Layer(config) for _ in range(config.depth))
         forecast = spec.answer.forecast
         self.norm = WindowNorm(config.norm if forecast else "none")
-        self.pool = None if forecast else Pool(config.width, config.pooling)
+        hidden = spec.answer.shape == "hidden"
+        self.pool: Pool | Hidden | None = None if forecast else Pool(config.width, config.pooling)
+        if hidden:
+            refuse_beside_hidden(config, spec)
+            self.pool = Hidden(config.width, spec.answer, table_width=None)
         self.final = nn.LayerNorm(config.width) if forecast else None
         # each variable by itself would look like any other, where one answer is made of all
         apart = forecast is None and not config.mixing
         # which variable a row is of; a list of one, so that it can be frozen as a module
         self.which = nn.ParameterList([torch.empty(self.variables, 1, config.width)] if apart else [])
-        if forecast is None:
+        self.head: Any = nn.Identity()
+        if forecast is None and not hidden:
             self.head = nn.Linear(config.width, spec.answer.width)
-        else:
+        elif forecast is not None:
             numbers = forecast.steps * forecast.numbers * (len(forecast.variables) if config.mixing else 1)
             self.head = nn.Linear(self.blocks * config.width, numbers)
         initialise(self, len(self.layers))
@@ -115,6 +122,8 @@ class SeriesTransformer(Model):
             x, attended = self.run(layer, x, keep=None, rotation=rotation, need_weights=needed)
             if attended is not None:
                 weights.append(attended)  # (batch x rows, heads, blocks, blocks)
+        if isinstance(self.pool, Hidden):
+            return self._found(self.pool, x, batch, weights, choice, need_layers=need_layers)
         if self.pool is not None:
             pooled, share = self.pool(self._together(x), None, need_weights=need_attention)
             answer = self.head(pooled)
@@ -137,6 +146,17 @@ class SeriesTransformer(Model):
             importance = normalise(self._spread(read), None)
         layers = tuple(self._whole(w) for w in weights) if need_layers else ()
         return ModelOutput(answer, Attention(importance, layers, (self.grid,), normalise(read, None)))
+
+    def _found(
+        self, pool: Hidden, x: Tensor, batch: Batch, weights: list[Tensor], choice: Tensor | None, *, need_layers: bool
+    ) -> ModelOutput:
+        """What the hidden patches hold; with attention where the layers were asked for their weights."""
+        output = pool(self._together(x), batch, None)
+        if not weights:
+            return output
+        importance, read = pool.importance(output, choice, None, lambda share: self._through(share, weights[-1]))
+        layers = tuple(self._whole(w) for w in weights) if need_layers else ()
+        return replace(output, attention=Attention(importance, layers, (self.grid,), read))
 
     def _patches(self, normed: Tensor) -> Tensor:
         """(batch, variables, moments) -> (batch x rows, blocks, numbers); the last value fills up the last ones"""
@@ -221,8 +241,16 @@ class SeriesTransformer(Model):
         return whole.flatten(4, 5).flatten(2, 3)
 
 
-def _sizes(config: Any, length: int) -> tuple[int, int]:
+def _sizes(config: Any, length: int, answer: AnswerSpec) -> tuple[int, int]:
     """Stride and length of a patch."""
+    if answer.patch is not None:
+        if config.mixing or config.stride not in (None, answer.patch):
+            what = "mixing=true" if config.mixing else f"stride={config.stride}"
+            raise UserError(
+                f"model.{what}: the task hides patches of {answer.patch} moments of a variable; take "
+                "model.mixing=false and model.stride=null"
+            )
+        return answer.patch, patch_of(config.patch, answer) or answer.patch
     try:
         stride = block_of(length, config.stride)
     except ValueError as error:

@@ -19,7 +19,7 @@ from attnpred.modalities.text.batch import TextInput, TextSpec
 from attnpred.models.attention import Pool, normalise, pass_through
 from attnpred.models.base import Model, PixelNorm
 from attnpred.models.dropout import ExampleDropout
-from attnpred.models.hidden import Hidden, refuse_beside_hidden
+from attnpred.models.hidden import Hidden, patch_of, refuse_beside_hidden
 from attnpred.models.layer import Layer, initialise
 from attnpred.models.ngrams import evened, joined
 from attnpred.models.parts import Parts
@@ -128,7 +128,7 @@ class Transformer(Model):
             for name in ("ngrams", "letters"):
                 if (given := getattr(config, name)) is not None:
                     raise UserError(f"model.{name}={given}: images have no tokens; take null, or a text")
-            self.embed = PatchEmbedding(given_input, config.width, config.patch)
+            self.embed = PatchEmbedding(given_input, config.width, patch_of(config.patch, spec.answer))
             length, grid = math.prod(self.embed.grid), self.embed.grid
         else:
             assert isinstance(given_input, TextSpec)
@@ -213,7 +213,7 @@ class Transformer(Model):
             output = self.pool(x, batch, self.embed.table.weight if isinstance(self.embed, TokenEmbedding) else None)
             if not need_attention:
                 return output
-            importance, share = self.pool.importance(output, choice, own, weights[-1])
+            importance, share = self.pool.importance(output, choice, own, lambda read: pass_through(read, weights[-1]))
             return replace(output, attention=Attention(importance, layers, (self.grid,), share))
         if isinstance(self.pool, Parts):
             said = self.head(self.pool.norm(x))

@@ -78,6 +78,10 @@ class Task(ABC):
     def figures(self, output: ModelOutput, batch: Batch) -> dict[str, Tensor]:
         """What the training curves show beside the loss, each summed over a batch as `seen` made it: scalars."""
 
+    def posed(self, batch: Batch) -> Batch:
+        """New input as the model is shown it: as it is, unless a task hides parts of it."""
+        return batch
+
     def soften(self, targets: Any) -> dict[str, Tensor] | None:
         """The targets in a form whose averages are targets too, for mixed images; None where there is no such form."""
         return None

@@ -30,7 +30,9 @@ class MaskedTokensConfig(TaskConfig):
     metrics: ClassVar[Mapping[str, Literal["max", "min"]]] = {"loss": "min", "perplexity": "min", "accuracy": "max"}
     shares: ClassVar[tuple[str, ...]] = ("accuracy",)
 
-    share: float = option("Share of a text's tokens that are hidden, others each time a text is trained on.", gt=0, lt=1)
+    share: float = option(
+        "Share of a text's tokens that are hidden, others each time a text is trained on.", gt=0, lt=1
+    )
     whole_words: bool = option("Hide all tokens of a word together.")
     kept: float = option("Of the hidden tokens in training, the share that is shown as it is.", ge=0, lt=1, default=0.0)
     replaced: float = option("Of them, the share for which any other token is shown.", ge=0, lt=1, default=0.0)
@@ -158,6 +160,4 @@ class MaskedTokens(Task):
     def summaries(self, output: ModelOutput, choice: Tensor, batch: Batch) -> list[Summary]:
         """With the explained token alone as the truth."""
         found = super().summaries(output, choice, batch)
-        return [
-            replace(one, true=self._explained(one.described, batch, row)) for row, one in enumerate(found)
-        ]
+        return [replace(one, true=self._explained(one.described, batch, row)) for row, one in enumerate(found)]

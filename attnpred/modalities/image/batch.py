@@ -1,13 +1,13 @@
 """Images in a batch, and what a model must know of them."""
 
 from dataclasses import dataclass, replace
-from typing import ClassVar, Self
+from typing import Any, ClassVar, Self
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from attnpred.contracts import Grid, Input, InputSpec
+from attnpred.contracts import Grid, Input, InputSpec, numbered
 
 BLUR = 4  # a blurred image keeps about a fourth of its side's detail
 EVIDENT = 0.25  # share of a region's pixels that must be evidence for the region to be
@@ -36,12 +36,22 @@ class ImageInput(Input):
     """Pixels as stored, 0 to 255; the model normalises them."""
 
     pixels: Tensor  # (batch, channels, height, width) uint8, or float after mixing
+    hidden: Tensor | None = None  # (batch, parts) bool: regions that were taken out of sight, to be found
 
     def __len__(self) -> int:
         return len(self.pixels)
 
     def own(self) -> None:
         return None
+
+    def answered(self) -> Tensor | None:
+        return None if self.hidden is None else numbered(self.hidden)
+
+    def patches(self, cut: Any) -> Tensor:
+        """(batch, parts, numbers): what each region holds, standardised; `cut` tells side, mean and deviation."""
+        mean, deviation = (torch.tensor(v, device=self.pixels.device)[:, None, None] for v in (cut.mean, cut.deviation))
+        even = (self.pixels.float() - mean) / deviation
+        return F.pixel_unshuffle(even, cut.patch).flatten(2).transpose(1, 2)
 
     def parts(self, grid: Grid) -> int:
         assert grid is not None, "an image's parts need the grid of its regions"

@@ -139,6 +139,9 @@ class ImageData(Data[ImageDataConfig, ImageReader, PixelStore | FileStore]):
                 inputs={reader.name: images}, targets=target.tensors(values[positions]), ids=torch.from_numpy(chosen)
             )
 
+        def posed(positions: Integers) -> Batch:
+            return self._posed(batch(positions, store.read))
+
         train = split == "train"
         options: dict[str, Any] = {
             "batch_size": self.config.batch_size if train else self.config.eval_batch_size,
@@ -151,11 +154,14 @@ class ImageData(Data[ImageDataConfig, ImageReader, PixelStore | FileStore]):
         }
         alike = np.ones(len(rows), np.uint8)
         if isinstance(store, PixelStore):
-            return BatchLoader(partial(batch, read=store.read), alike, **options)
+            plain = partial(batch, read=store.read)
+            return BatchLoader(plain if train else posed, alike, sampled=posed, **options)
         cropping = self.config.augment.random_crop
 
         def decoded(positions: Integers, epoch: int | None) -> Batch:
-            if epoch is None or not cropping:
+            if epoch is None:
+                return posed(positions)
+            if not cropping:
                 return batch(positions, store.read)
             return batch(positions, lambda chosen: store.read(chosen, random_crops(chosen, seed, epoch, cropping)))
 

@@ -159,7 +159,7 @@ def write_pixels(
             if evidence is not None:
                 marks = np.stack(evidence.on_pixels(rest.pop(), shape[1], shape[2]))
                 append_evidence(directory, np.packbits(marks, axis=2))
-            targets.add(rest, usable)
+            targets.add_rows(len(values), rest, usable)
             attempts.start += len(values)
     save_store(directory, targets.finish(), digests, shape=shape, bad=attempts.bad[:SHOWN])
 
@@ -200,7 +200,7 @@ def write_files(
                 end += len(held)
                 offsets.write(np.int64(end).tobytes())
                 digests.append(digest([held]))
-            targets.add(rest, usable)
+            targets.add_rows(len(values), rest, usable)
             attempts.start += len(values)
     save_store(directory, targets.finish(), digests, bad=attempts.bad[:SHOWN])
 

@@ -53,11 +53,12 @@ class ImageStream(Stream):
         if draw is not None and smallest:
             boxes = random_crops(numbers, *draw, smallest).tolist()
         pixels = np.stack(list(self._decoded(images, numbers, boxes)))
-        return Batch(
+        found = Batch(
             inputs={self._data.reader.name: ImageInput(pixels=torch.from_numpy(pixels))},
             targets=self._data.target.tensors(values),
             ids=torch.from_numpy(numbers),
         )
+        return found if draw is not None else self._data._posed(found)
 
     def _decoded(self, images: list[Any], numbers: Integers, boxes: Sequence[Box | None]) -> Iterator[Pixels]:
         config, reach = self._data.config, self._data.source.reach

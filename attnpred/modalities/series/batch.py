@@ -1,13 +1,13 @@
 """Series in a batch, and what a model must know of them."""
 
 from dataclasses import dataclass, replace
-from typing import ClassVar, Self
+from typing import Any, ClassVar, Self
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from attnpred.contracts import Grid, Input, InputSpec, later
+from attnpred.contracts import Grid, Input, InputSpec, later, numbered
 
 BLUR = 8  # a blurred series keeps about an eighth of its length's detail
 
@@ -48,6 +48,7 @@ class SeriesInput(Input):
     values: Tensor  # (batch, variables, moments) float32
     ahead: Tensor | None = None  # (batch, known, moments to come): what is known of them
     static: Tensor | None = None  # (batch, static)
+    hidden: Tensor | None = None  # (batch, variables x blocks) bool: patches taken out of sight, to be found
     last: Tensor | None = None  # (batch,) int64: seconds since 1970 of the last moment, where there are times
 
     def __len__(self) -> int:
@@ -55,6 +56,13 @@ class SeriesInput(Input):
 
     def own(self) -> None:
         return None
+
+    def answered(self) -> Tensor | None:
+        return None if self.hidden is None else numbered(self.hidden)
+
+    def patches(self, cut: Any) -> Tensor:
+        """(batch, variables x blocks, moments): what each block of `cut.patch` moments holds, of each variable."""
+        return self.values.float().unflatten(2, (-1, cut.patch)).flatten(1, 2)
 
     def parts(self, grid: Grid) -> int:
         return self.values.shape[2] if grid is None else grid[0] * grid[1]

@@ -14,6 +14,7 @@ from attnpred.contracts import Batch, InputSpec
 from attnpred.data.base import SPLITS, Data
 from attnpred.data.batching import BatchLoader, Integers
 from attnpred.data.future_target import Future, FutureTarget
+from attnpred.data.itself_target import ItselfTarget
 from attnpred.data.oddities import Part
 from attnpred.data.splits import Split, source_split
 from attnpred.data.targets import Stored
@@ -101,12 +102,11 @@ class SeriesData(Data[SeriesDataConfig, SeriesReader, SeriesStore]):
     A part's forecasts lie within it; what is read for them may reach back into the part before.
     """
 
-    target: FutureTarget
-
     def __init__(self, config: SeriesDataConfig, target: Any, **given: Any) -> None:
         super().__init__(config, target, **given)
-        if not isinstance(target, FutureTarget):
+        if not isinstance(target, FutureTarget | ItselfTarget):
             raise UserError(f"data={config.name}: its windows are forecast; set task=forecasting")
+        self.steps = target.steps if isinstance(target, FutureTarget) else 0  # that are forecast
         self._windows: dict[str, Windows] = {}
 
     @property
@@ -140,7 +140,7 @@ class SeriesData(Data[SeriesDataConfig, SeriesReader, SeriesStore]):
 
     def _spans(self, split: Split) -> list[parts.Span]:
         """Where the part lies in each series of the store that holds it."""
-        return parts.spans(self.config, split, self._store(split).bounds, self.target.steps)
+        return parts.spans(self.config, split, self._store(split).bounds, self.steps)
 
     def _make_reader(self) -> SeriesReader:
         config, store = self.config, self._store("train")
@@ -165,12 +165,13 @@ class SeriesData(Data[SeriesDataConfig, SeriesReader, SeriesStore]):
             step=store.step,
             known=tuple(config.known_columns),
             static=tuple(config.static_columns),
-            steps=self.target.steps,
+            steps=self.steps,
         )
         return SeriesReader(spec, time=config.time_column, series=config.series_column, fill=config.gaps == "fill")
 
     def _make_target_spec(self) -> Future:
         spec, store = self.reader.spec, self._store("train")
+        assert isinstance(self.target, FutureTarget)
         names = self.target.columns
         unknown = [name for name in names if name not in spec.names]
         if unknown:
@@ -187,16 +188,20 @@ class SeriesData(Data[SeriesDataConfig, SeriesReader, SeriesStore]):
             mean=tuple(np.array(spec.mean)[places].tolist()),
             deviation=tuple(deviation.tolist()),
             scale=tuple(scale.tolist()),
-            steps=self.target.steps,
+            steps=self.steps,
             season=season,
         )
 
     def _origins(self, split: Split) -> Integers:
-        """The first moments that the part's windows forecast."""
-        store, length, steps = self._store(split), self.reader.spec.length, self.target.steps
+        """The first moments behind what the part's windows read, which a forecast begins with.
+
+        Where nothing is forecast, all that is read lies within the part.
+        """
+        store, length, steps = self._store(split), self.reader.spec.length, self.steps
         spans = self._spans(split)
         stride = self.config.stride if split == "train" else 1
-        found = np.concatenate(list(origins(store.bounds, spans, length, steps, stride)))
+        whole = 0 if steps else length
+        found = np.concatenate(list(origins(store.bounds, spans, length - whole, steps or length, stride))) + whole
         if not len(found):
             parts.refuse_short(split, spans, store.bounds, length, steps)
         return found
@@ -208,7 +213,7 @@ class SeriesData(Data[SeriesDataConfig, SeriesReader, SeriesStore]):
 
     def loader(self, split: Split, *, seed: int = 0, rank: int = 0, world: int = 1) -> BatchLoader:
         store, spec = self._store(split), self.reader.spec
-        target: Any = self.target_spec
+        target: Any = self.target_spec if self.steps else None
         first = self._origins(split)
         name, option = source_split(self.config, split)
         if spec.step != store.step:
@@ -219,31 +224,37 @@ class SeriesData(Data[SeriesDataConfig, SeriesReader, SeriesStore]):
         if name not in self._windows:
             self._windows[name] = Windows(store.values, store.starts, spec.mean, spec.deviation)
         windows, at = self._windows[name], torch.from_numpy(first)
-        places, variables, known = list(target.places), len(spec.names), len(spec.known)
-        rows = torch.from_numpy(store.rows[first])
+        variables, known = len(spec.names), len(spec.known)
+        rows = torch.from_numpy(store.rows[first - (not self.steps)])
         last = torch.from_numpy(store.times[first - 1].astype(np.int64)) if store.step else None
 
         def make(positions: Integers) -> Batch:
             chosen = torch.from_numpy(positions.astype(np.int64))
             begin = at[chosen] - spec.length
-            window = windows.cut(begin, spec.length + target.steps)  # (batch, columns, moments)
-            there = windows.there(begin, spec.length + target.steps)
+            window = windows.cut(begin, spec.length + self.steps)  # (batch, columns, moments)
             series = SeriesInput(
                 values=window[:, :variables, : spec.length],
                 ahead=window[:, variables : variables + known, spec.length :] if known else None,
                 static=window[:, variables + known :, 0] if spec.static else None,
                 last=None if last is None else last[chosen],
             )
-            future = window[:, places, spec.length :]
-            kept = None if there is None else there[:, places, spec.length :]
-            return Batch(inputs={self.reader.name: series}, targets=self.target.named(future, kept), ids=rows[chosen])
+            targets = {}
+            if isinstance(self.target, FutureTarget):
+                places, there = list(target.places), windows.there(begin, spec.length + self.steps)
+                kept = None if there is None else there[:, places, spec.length :]
+                targets = self.target.named(window[:, places, spec.length :], kept)
+            return Batch(inputs={self.reader.name: series}, targets=targets, ids=rows[chosen])
+
+        def posed(positions: Integers) -> Batch:
+            return self._posed(make(positions))
 
         train = split == "train"
         return BatchLoader(
-            make,
+            make if train else posed,
             np.ones(len(first), np.uint8),
             batch_size=self.config.batch_size if train else self.config.eval_batch_size,
             train=train,
+            sampled=posed,
             seed=seed,
             rank=rank,
             world=world,

@@ -137,7 +137,7 @@ class WholeSeries(Data[WholeSeriesConfig, SeriesReader, WholeStore]):
                     found = self._row(values, row + len(usable), f"{option}={name}")
                     usable.append(found is not None)
                     kept.append(found)
-                targets.add(chunk[count:], usable if self.config.on_bad_row == "skip" else None)
+                targets.add_rows(len(usable), chunk[count:], usable if self.config.on_bad_row == "skip" else None)
                 row += len(usable)
             _write(directory, kept, f"{option}={name}")
             save_store(directory, targets.finish())
@@ -190,13 +190,17 @@ class WholeSeries(Data[WholeSeriesConfig, SeriesReader, WholeStore]):
                 ids=torch.from_numpy(chosen),
             )
 
+        def posed(positions: Integers) -> Batch:
+            return self._posed(make(positions))
+
         train = split == "train"
         return BatchLoader(
-            make,
+            make if train else posed,
             np.ones(len(rows), np.uint8),
             batch_size=self.config.batch_size if train else self.config.eval_batch_size,
             train=train,
             weights=self._draw_weights(split, values),
+            sampled=posed,
             seed=seed,
             rank=rank,
             world=world,

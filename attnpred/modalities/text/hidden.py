@@ -7,14 +7,13 @@ import torch
 from torch import Tensor
 
 from attnpred.contracts import Batch, InputSpec, TargetSpec
-from attnpred.data.hashing import scattered
+from attnpred.data.hashing import draws_of
 from attnpred.data.itself_target import ItselfTarget
 from attnpred.modalities.text.batch import TextInput, TextSpec
 
 TOKENS = "tokens"  # the target: the batch's own tokens, (batch, length)
 INSIDE = "##"  # before a piece of WordPiece that goes on with a word
 END = "</w>"  # behind a piece of BPE that ends one
-MOST_TOKENS = 100_000_007  # in a text
 BEFORE = ("Ġ", "▁")  # before a piece that begins one, of tokenizers that keep spaces
 
 
@@ -90,7 +89,7 @@ class Hiding:
         return there | (first & bare[:, None])
 
     def __call__(self, batch: Batch, hidden: Tensor, *, seen: Tensor | None = None) -> Batch:
-        """The batch with these tokens hidden, and what they were as its target. `seen` takes the place of all tokens."""
+        """The batch with these tokens hidden, and what they were as its target. `seen` is shown in place of them."""
         texts: TextInput = batch.input
         tokens = texts.tokens.masked_fill(hidden, self.spec.mask_id) if seen is None else seen
         shown = batch.reading(replace(texts, tokens=tokens, hidden=hidden))
@@ -129,9 +128,3 @@ class HiddenTokensTarget(ItselfTarget[HiddenTokens]):
         if self._last is None or self._last.spec is not spec:
             self._last = Hiding(spec, whole_words=self.whole_words)
         return self._last
-
-
-def draws_of(numbers: Tensor, length: int) -> Tensor:
-    """(batch,) -> (batch, length) within 0 and 1: as if drawn at random, but always the same for a row's number."""
-    places = numbers[:, None] * MOST_TOKENS + torch.arange(length, device=numbers.device)
-    return (scattered(places) >> 11 & 2**53 - 1).double() / 2**53
