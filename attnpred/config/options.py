@@ -46,6 +46,21 @@ class ModelConfig:
         default=None,
     )
     attention_weight: float = option("Weight of that beside the task's loss.", ge=0, default=0.1)
+    teacher: str | None = option(
+        "Run directory of a teacher, whose answers are learned beside the labels. They are made once and kept.",
+        default=None,
+    )
+    teacher_weight: float = option("Share of the loss that the teacher's answers have.", ge=0, le=1, default=0.5)
+    teacher_attention: float = option(
+        "Weight of how far attention lies from the teacher's, on the same words or regions; 0 learns answers alone.",
+        ge=0,
+        default=0.0,
+    )
+    temperature: float = option(
+        "What a teacher's and a student's scores are divided by: above 1, what is unlikely counts more.",
+        gt=0,
+        default=2.0,
+    )
     recompute: bool = option(
         "Make activations again in the backward pass: less memory, a third more time.", default=False
     )

@@ -13,8 +13,10 @@ def reader_of(name: str | None) -> Any:
     return None if name is None else Run.find(name).reader()
 
 
-def begin_from(model: Any, name: str) -> None:
+def begin_from(model: Any, name: str | None) -> None:
     """Gives a new model the weights of the run `name`, those whose names and shapes agree, and says which do not."""
+    if name is None:
+        return
     source = Run.find(name)
     kind = compose.file_of(source.config().model._target_)
     if kind != compose.file_of(model.config._target_):

@@ -19,6 +19,7 @@ from attnpred.runs.checkpoint_files import TASK
 from attnpred.tasks.base import Task
 from attnpred.training import extras, optimizers
 from attnpred.training.attention_loss import attention_loss
+from attnpred.training.distillation import Teacher
 from attnpred.training.schedule import course
 
 SMALLER = (
@@ -49,6 +50,7 @@ class Learner(LightningModule):
         self.options = optimizer
         self.augment = augment
         self.mirror = mirror
+        self.teacher: Teacher | None = None
         self.loss = extras.loss_of(task)
         self.split_metrics = torch.nn.ModuleDict({"val": task.metrics(), "test": task.metrics()})
         further = task.config.further_metrics
@@ -107,8 +109,11 @@ class Learner(LightningModule):
         self.batch = batch
         kind = self.model.config.attention_loss
         seen = self.task.seen(batch)
-        output = self.model(seen, need_attention=kind in ("entropy", "supervised"), need_layers=False)
+        looks = kind in ("entropy", "supervised") or (self.teacher is not None and self.teacher.looks)
+        output = self.model(seen, need_attention=looks, need_layers=False)
         loss = self.loss(output, seen)
+        if self.teacher is not None:
+            loss = self.teacher.loss(loss, output, seen)
         with torch.no_grad():
             shown = len(batch) / len(seen)
             figures = {name: value * shown for name, value in self.task.figures(output, seen).items()}
@@ -116,9 +121,7 @@ class Learner(LightningModule):
         if kind is None:
             return loss
         # one look is enough for what looks by itself
-        extra = attention_loss(
-            kind, self.model, self.task, batch if output.attention is None else seen, output.attention
-        )
+        extra = attention_loss(kind, self.model, self.task, batch if kind == "faithful" else seen, output.attention)
         self.attention_losses.append(extra.detach())
         return loss + self.model.config.attention_weight * extra
 

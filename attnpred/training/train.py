@@ -30,7 +30,8 @@ from attnpred.runs import checkpoint_files, loggers, ranks_lock, resuming
 from attnpred.runs.checkpoint_files import CheckpointFiles
 from attnpred.runs.run import PRUNE, Run
 from attnpred.tasks.base import Task
-from attnpred.training import begin_from, extras, find_rate, memory, optimizers, predictions, restored, retries
+from attnpred.training import extras, find_rate, memory, optimizers, predictions, restored, retries
+from attnpred.training.begin_from import begin_from, reader_of
 from attnpred.training.callbacks.attention_check import AttentionCheck
 from attnpred.training.callbacks.checkpoints import Checkpoints
 from attnpred.training.callbacks.divergence import DivergenceCheck
@@ -43,6 +44,7 @@ from attnpred.training.callbacks.progress import Progress
 from attnpred.training.callbacks.resume_state import ResumeState
 from attnpred.training.callbacks.signals import Signals, asked_to_leave, in_order, unheard
 from attnpred.training.callbacks.stop_pruned import StopPruned
+from attnpred.training.distillation import teacher_of
 from attnpred.training.learner import Learner
 
 
@@ -149,19 +151,18 @@ def prepare(config: Config) -> tuple[Any, Learner]:
     lightning.seed_everything(config.seed, workers=True, verbose=False)
     kind = schema.load(config.task._target_)
     target = kind.target(config.task, *config.target_columns())
-    begun = begin_from.reader_of(config.model.init_from)
     data = schema.load(config.data._target_)(
-        config.data, target, tokenizer_source=config.model.tokenizer_source(), begun=begun
+        config.data, target, tokenizer_source=config.model.tokenizer_source(), begun=reader_of(config.model.init_from)
     )
     task = kind(config.task, data.target_spec)
     model = size.fresh(config.model, ModelSpec(data.specs, task.answer))
-    if config.model.init_from is not None:
-        begin_from.begin_from(model, config.model.init_from)
+    begin_from(model, config.model.init_from)
     model.freeze(config.model.frozen_levels, config.model.frozen)
     optimizers.check(model, config.optimizer)
     soften = None if kind.soften is Task.soften else task.soften
     augment = extras.augmenting(data.augment(config.trainer.max_epochs, soften), config.data.augment_with)
     learner = Learner(model, task, config.optimizer, augment, mirror=config.data.mirrors())
+    learner.teacher = teacher_of(config, data, task)
     return data, learner.train()  # pretrained encoders come in evaluation mode
 
 

@@ -105,11 +105,8 @@ class TextReader(Reader[TextSpec, TextInput]):
     def _batch(self, chosen: list[list[ReadText]]) -> TextInput:
         texts = self.collate([[text.ids for text in row] for row in chosen])
         hidden = texts.tokens == self.spec.mask_id
-        own = texts.own()
-        return replace(texts, hidden=hidden if own is None else hidden & own) if self._masks(hidden) else texts
-
-    def _masks(self, hidden: Any) -> bool:
-        return self.spec.mask_id != self.vocabulary.unknown_id and bool(hidden.any())
+        masks = self.spec.mask_id != self.vocabulary.unknown_id and hidden.any()
+        return replace(texts, hidden=hidden) if masks else texts
 
     def accept(self, value: str, position: int) -> Any:
         refuse_file(value, position)

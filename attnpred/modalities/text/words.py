@@ -47,8 +47,12 @@ def by_word(text: str, last: Integers, importance: NDArray[np.float32]) -> tuple
     words = text.split()
     if not words:
         return [], np.zeros(0)
+    return words, np.bincount(word_of(text, last), importance, minlength=len(words)).astype(float)
+
+
+def word_of(text: str, last: Integers) -> NDArray[np.int64]:
+    """The number of the text's own word to which each of the tokens belongs which end at `last`."""
     points = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), np.uint32)
     inside = np.concatenate(([False], ~SPACE[np.minimum(points, BEYOND_SPACES)]))
     starts = np.flatnonzero(inside[1:] & ~inside[:-1])
-    places = np.searchsorted(starts, last, side="right") - 1
-    return words, np.bincount(places.clip(min=0), importance, minlength=len(words)).astype(float)
+    return np.asarray((np.searchsorted(starts, last, side="right") - 1).clip(min=0), np.int64)
