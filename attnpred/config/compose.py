@@ -11,7 +11,7 @@ from hydra.core.override_parser.types import Override
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from attnpred.config import choices, describe, hints, packages, schema, untrusted
+from attnpred.config import choices, continued, describe, hints, packages, schema, untrusted
 from attnpred.config.choices import TRIPLE, fitting
 from attnpred.config.composed import ENGINE, from_files
 from attnpred.config.folders import file_of, folders, group_options
@@ -60,9 +60,12 @@ def compose(overrides: list[str], extra_dir: str | None = None) -> Config:
             single.append(override)
     wanted = Wanted.of(single, extra_dir, mistakes)
     config = None
+    given: dict[str, Any] = {}
+    with mistakes.noted():
+        given = continued.taken(wanted, extra_dir)
     if not mistakes.found or wanted.can_be_checked:
         with mistakes.noted():
-            values, refers = _merged(wanted, extra_dir)
+            values, refers = _merged(wanted, extra_dir, given)
             with mistakes.noted():
                 _engine(values.pop("hydra"), wanted.typed)
             _refuse_additions(wanted, values, mistakes)
@@ -103,15 +106,19 @@ def _engine(values: Any, typed: Mapping[str, str]) -> tuple[LauncherConfig, Swee
     return launcher, sweeper
 
 
-def _merged(wanted: Wanted, extra_dir: str | None) -> tuple[dict[str, Any], dict[str, list[str]]]:
+def _merged(
+    wanted: Wanted, extra_dir: str | None, given: Mapping[str, Any] | None = None
+) -> tuple[dict[str, Any], dict[str, list[str]]]:
     """What the files and overrides say, as plain containers; of Hydra's own part, launcher and sweeper.
 
-    Then the options that take the values of others, each with those.
+    Then the options that take the values of others, each with those. Groups that are `given` take the files' place.
     """
     folders(extra_dir)
     try:
         config = from_files(tuple(wanted.choices), extra_dir, packages.conf_folders()).copy()
         OmegaConf.set_struct(config, False)
+        for group, options in (given or {}).items():
+            config[group] = options
         for override in wanted.values:
             OmegaConf.update(config, override.key_or_group, override.value(), merge=True)
         _add_defaults(config)

@@ -5,11 +5,12 @@ file as `<Class>Config`. Nothing heavy is imported.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal
 from urllib.parse import urlsplit
 
 from attnpred.config import slices
+from attnpred.config.continual_options import ContinualConfig
 from attnpred.config.data_options import DataConfig, Modality
 from attnpred.config.optimizer_options import OptimizerConfig
 from attnpred.config.schema import Invalid, option
@@ -168,6 +169,12 @@ class Config:
     checkpoint: CheckpointConfig
     logger: LoggerConfig
     callbacks: dict[str, CallbackConfig] = option("Callbacks of packages, by names of their own.", default={})
+    continual: ContinualConfig = field(default_factory=ContinualConfig)
+    continue_from: str | None = option(
+        "Run directory to go on from, on new data: its weights, vocabulary and classes, and its model and task unless "
+        "others are chosen.",
+        default=None,
+    )
     seed: int = option("Seed of weights, order, dropout and augmentation.", ge=0, le=2**32 - 1)
     output_dir: str = option("Where run directories are made.")
     resume: Literal["auto", "never"] | None = option(
@@ -185,6 +192,10 @@ class Config:
             raise Invalid(
                 "data.augment.small_share", "this model reads images of one size; set it to 0, and small_side to null"
             )
+        if self.continue_from is None and self.continual.any():
+            raise Invalid("continue_from", "what continual.… keeps is of a run to go on from; name one")
+        if self.continue_from is not None and self.model.init_from is not None:
+            raise Invalid("model.init_from", "continue_from names the run to begin with; leave this at null")
 
     def target_columns(self) -> tuple[list[str], str]:
         """The columns that the task reads as its target, and the option that names them."""

@@ -103,6 +103,11 @@ class ClassTarget(Target[Classes]):
         counts = np.bincount(stored.values[rows], minlength=len(classes))
         return Classes(classes=tuple(classes), counts=tuple(counts.tolist()))
 
+    def extended(self, earlier: Classes, spec: Classes) -> Classes:
+        classes = tuple(dict.fromkeys((*earlier.classes, *spec.classes)))
+        counts = dict(zip(spec.classes, spec.counts, strict=True))
+        return Classes(classes=classes, counts=tuple(counts.get(name, 0) for name in classes))
+
     def adapted(self, stored: Stored, rows: NDArray[Any], spec: Classes, place: str) -> NDArray[Any]:
         return translate(stored.values[rows], stored.about["classes"], spec.classes, place)
 

@@ -112,6 +112,11 @@ class LabelsTarget(Target[LabelSet]):
         counts = (stored.values[rows] == 1).sum(0)
         return LabelSet(labels=tuple(stored.about["labels"]), counts=tuple(counts.tolist()), rows=len(rows))
 
+    def extended(self, earlier: LabelSet, spec: LabelSet) -> LabelSet:
+        labels = tuple(dict.fromkeys((*earlier.labels, *spec.labels)))
+        counts = dict(zip(spec.labels, spec.counts, strict=True))
+        return LabelSet(labels=labels, counts=tuple(counts.get(name, 0) for name in labels), rows=spec.rows)
+
     def adapted(self, stored: Stored, rows: NDArray[Any], spec: LabelSet, place: str) -> NDArray[Any]:
         own = stored.about["labels"]
         if own == list(spec.labels):

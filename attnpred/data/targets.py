@@ -84,6 +84,10 @@ class Target(ABC, Generic[S]):
     def spec(self, stored: Stored, rows: NDArray[Any]) -> S:
         """The specification, from the rows of the train part."""
 
+    def extended(self, earlier: S, spec: S) -> S:
+        """`earlier`, a model's, with what new data's `spec` has beside it, such as classes, behind what it has."""
+        return earlier
+
     def of_rows(self, stored: Stored, numbers: NDArray[Any], spec: S, place: str) -> NDArray[Any]:
         """The targets of rows that were read by themselves, in the model's terms; `numbers` are the rows' own."""
         bad = np.flatnonzero(~self.usable(stored))

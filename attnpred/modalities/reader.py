@@ -68,6 +68,10 @@ class Reader(ABC, Generic[S, I]):
         """What a command was given, as `readings` takes it; BadInput where it is something else."""
         return value
 
+    def going_on(self, config: Any) -> Self:
+        """As training goes on with it on other data: by that data's options, but for what the model depends on."""
+        return self
+
     def options(self) -> dict[str, Any]:
         """What, beyond the specification, `load` is given back."""
         return {}

@@ -21,12 +21,17 @@ def begin_from(model: Any, name: str | None) -> None:
     kind = compose.file_of(source.config().model._target_)
     if kind != compose.file_of(model.config._target_):
         raise UserError(f"model.init_from={name}: holds the weights of a {kind}; give a run of this model")
-    own, given = model.state_dict(), source.weights()
+    fill(model, source.weights(), f"model.init_from={name}")
+    refuse_not_finite(model, source.checkpoint())
+
+
+def fill(model: Any, given: dict[str, Any], place: str) -> None:
+    """Takes of the weights `given` those whose names and shapes agree; `place` is the option that named them."""
+    own = model.state_dict()
     fitting = {key: value for key, value in given.items() if key in own and own[key].shape == value.shape}
     if not fitting:
-        raise UserError(f"model.init_from={name}: no weight there has a name and shape of one here; give another")
+        raise UserError(f"{place}: no weight there has a name and shape of one here; give another")
     model.load_state_dict({**own, **fitting})
-    refuse_not_finite(model, source.checkpoint())
     left = [key for key in own if key not in fitting]
     rest = f"; fresh: {', '.join(left[:5])}{' …' if len(left) > 5 else ''}" if left else ""
-    say(f"{len(fitting)} of {len(own)} weights from {name}{rest}")
+    say(f"{place}: {len(fitting)} of {len(own)} weights taken{rest}")

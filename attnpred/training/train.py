@@ -30,7 +30,7 @@ from attnpred.runs import checkpoint_files, loggers, ranks_lock, resuming
 from attnpred.runs.checkpoint_files import CheckpointFiles
 from attnpred.runs.run import PRUNE, Run
 from attnpred.tasks.base import Task
-from attnpred.training import extras, find_rate, memory, optimizers, predictions, restored, retries
+from attnpred.training import continual, extras, find_rate, memory, optimizers, predictions, restored, retries
 from attnpred.training.begin_from import begin_from, reader_of
 from attnpred.training.callbacks.attention_check import AttentionCheck
 from attnpred.training.callbacks.checkpoints import Checkpoints
@@ -151,11 +151,13 @@ def prepare(config: Config) -> tuple[Any, Learner]:
     lightning.seed_everything(config.seed, workers=True, verbose=False)
     kind = schema.load(config.task._target_)
     target = kind.target(config.task, *config.target_columns())
-    data = schema.load(config.data._target_)(
-        config.data, target, tokenizer_source=config.model.tokenizer_source(), begun=reader_of(config.model.init_from)
-    )
+    earlier = continual.Earlier.of(config)
+    begun = {"tokenizer_source": config.model.tokenizer_source(), "begun": reader_of(config.model.init_from)}
+    fresh = partial(schema.load(config.data._target_), **begun)
+    data = fresh(config.data, target) if earlier is None else earlier.data(target)
     task = kind(config.task, data.target_spec)
-    model = size.fresh(config.model, ModelSpec(data.specs, task.answer))
+    spec = ModelSpec(data.specs, task.answer)
+    model = size.fresh(config.model, spec) if earlier is None else earlier.model(spec)
     begin_from(model, config.model.init_from)
     model.freeze(config.model.frozen_levels, config.model.frozen)
     optimizers.check(model, config.optimizer)
@@ -252,6 +254,7 @@ def fit(config: Config, chosen: Chosen, run: Run, data: Any, learner: Learner, r
     tested = trainer.strategy.broadcast(str(run.checkpoint()))  # another machine may see a new file late
     with learner.in_memory():
         trainer.test(learner, loaders["test"], ckpt_path=tested, verbose=False, weights_only=True)
+        done = continual.measure(config, chosen, trainer, learner, data, monitor.result["test"])
     if main:
         if expected is not None:
             monitor.result["estimated_memory_gib"] = expected.peak / size.GIB
@@ -259,9 +262,10 @@ def fit(config: Config, chosen: Chosen, run: Run, data: Any, learner: Learner, r
             monitor.result["turns"] = turns
         if config.data.folds is not None and chosen.strategy != "fsdp":
             predictions.keep(run, config, data, chosen)
+        told = "" if done is None else continual.tell(done, config, run.path, monitor, trainer)
         write_json(run.path / "metrics.json", monitor.result)
         loggers.hyperparameters(trainer.loggers, config, run.description()["overrides"], monitor.result)
-        say(tables.final_table(monitor.result, learner.task.tables))
+        say(f"{tables.final_table(monitor.result, learner.task.tables)}{told}")
 
 
 @in_order()

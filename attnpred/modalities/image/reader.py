@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import islice, takewhile
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import torch
@@ -37,6 +37,9 @@ class ImageReader(Reader[ImageSpec, ImageInput]):
         """`fit`: how training brought images to the model's size; None where they had it."""
         self.spec = spec
         self._fit = fit or Fit(spec.height, spec.width)
+
+    def going_on(self, config: Any) -> Self:
+        return type(self)(self.spec, config.fitted() or self._fit)
 
     def options(self) -> dict[str, Any]:
         return self._fit.options()

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from itertools import chain, islice, pairwise
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
 
 import numpy as np
 import torch
@@ -50,6 +50,10 @@ class TextReader(Reader[TextSpec, TextInput]):
         self.spec = replace(spec, spelled=vocabulary.spelled)
         self.vocabulary = vocabulary
         self.strip_html, self.truncate = strip_html, truncate
+
+    def going_on(self, config: Any) -> Self:
+        spec = replace(self.spec, max_length=config.max_length)
+        return type(self)(spec, self.vocabulary, strip_html=config.strip_html, truncate=config.truncate)
 
     def options(self) -> dict[str, Any]:
         chosen = {"strip_html": self.strip_html, "truncate": self.truncate, "unknown_id": self.vocabulary.unknown_id}
