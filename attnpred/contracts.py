@@ -58,6 +58,10 @@ class Input(ABC):
         """How many tokens the batch holds, a scalar, for the throughput; None where it has none."""
         return None
 
+    def statistics(self, reader: Any) -> dict[str, Tensor]:
+        """Numbers of each example by name, (batch,) float each, that change where other input comes than was known."""
+        return {}
+
     def _changed(self, change: Any) -> Self:
         values = {f.name: getattr(self, f.name) for f in fields(self)}
         return replace(self, **{name: change(value) for name, value in values.items() if isinstance(value, Tensor)})

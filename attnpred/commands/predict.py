@@ -3,16 +3,23 @@
 import argparse
 
 from attnpred.config import compose
+from attnpred.config.options import Config
 from attnpred.console import stdout
+from attnpred.console.say import say
 from attnpred.errors import BadInput, UserError
+from attnpred.files import path_of
 from attnpred.runs.run import Run
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("run", metavar="RUN", help="run directory")
-    parser.add_argument("inputs", nargs="+", metavar="INPUT", help="text, image file, or - for a line each from stdin")
+    parser.add_argument("inputs", nargs="*", metavar="INPUT", help="text, image file, or - for a line each from stdin")
     parser.add_argument("--no-attention", action="store_true", help="leave out the maps: shorter lines, and faster")
     parser.add_argument("--explainer", metavar="NAME", help="whose map to give in place of the model's own attention")
+    parser.add_argument("--file", metavar="TABLE", help="answer all rows of a table: CSV, JSON lines, Parquet, Arrow")
+    parser.add_argument("--out", metavar="TABLE", help="where those answers go: .parquet, .jsonl or .csv")
+    parser.add_argument("--column", action="append", default=[], metavar="NAME", help="which column holds the input")
+    parser.add_argument("--keep", action="append", default=[], metavar="NAME", help="a column to have beside answers")
 
 
 def main(args: argparse.Namespace) -> int:
@@ -22,10 +29,14 @@ def main(args: argparse.Namespace) -> int:
         compose.explainer(args.explainer)
         if args.no_attention:
             raise UserError(f"--explainer {args.explainer}: makes maps, which --no-attention leaves out; give one")
+    if (args.file is None) != (args.out is None) or bool(args.inputs) == bool(args.file):
+        raise UserError("attnpred predict: give inputs, or a table by --file and --out")
 
     from attnpred.machine.process_setup import settle
 
     settle()
+    if args.file is not None:
+        return _table(run, config, args)
     from attnpred.inference.inputs import Inputs
     from attnpred.inference.predict import predict
 
@@ -35,4 +46,14 @@ def main(args: argparse.Namespace) -> int:
             stdout.write_json(result)
     except BadInput as error:
         raise inputs.named(error) from None
+    return 0
+
+
+def _table(run: Run, config: Config, args: argparse.Namespace) -> int:
+    from attnpred.inference.batch_prediction import Asked, predict_table
+
+    file, out = path_of(args.file, "--file "), path_of(args.out, "--out ")
+    asked = Asked(file, out, args.column, args.keep, args.explainer, not args.no_attention)
+    count = predict_table(run, config, asked)
+    say(f"answers: {out} ({count:,} rows)")
     return 0

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Callable, Iterable, Iterator
 from itertools import islice, pairwise
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -12,10 +12,12 @@ from numpy.typing import NDArray
 from attnpred.contracts import Batch
 from attnpred.errors import UserError
 
+T = TypeVar("T")
 Integers = NDArray[np.integer[Any]]
 MULTIPLE = 8  # lengths that batches are padded to: products of odd sizes take several times as long on a CPU
 CACHED = 4096  # tokens whose features a CPU's cache holds: more at once take longer each
 CHUNK = 2**16  # examples worked on at once
+LARGEST_WINDOW = 16  # of what is sorted together, in sizes of the first
 SLACK = 1 / 16  # how much longer an example may count at random than it is: some padding buys the freedom to mix
 
 
@@ -235,3 +237,11 @@ def even(bounds: Integers, world: int) -> Integers:
     while (len(cuts) - 1) % world:
         del cuts[-2]
     return np.array(cuts)
+
+
+def windows(inputs: Iterable[T], size: int) -> Iterator[list[T]]:
+    """What is to be sorted by length together: `size` inputs, then twice as many each time."""
+    stream, count = iter(inputs), size
+    while window := list(islice(stream, count)):
+        yield window
+        count = min(2 * count, LARGEST_WINDOW * size)

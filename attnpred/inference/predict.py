@@ -1,6 +1,6 @@
 """Answers and attention for new input, from a run directory alone."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from itertools import islice
 from typing import Any
@@ -8,7 +8,7 @@ from typing import Any
 import torch
 
 from attnpred.config.options import Config
-from attnpred.contracts import ModelOutput
+from attnpred.contracts import Batch, ModelOutput
 from attnpred.errors import BadInput
 from attnpred.explain.base import Explainer, make
 from attnpred.inference.inputs import Inputs
@@ -16,6 +16,8 @@ from attnpred.machine.device import choose
 from attnpred.modalities.reader import Reading
 from attnpred.models.views import answered
 from attnpred.runs.run import Run
+
+Watch = Callable[[Reading, Batch, ModelOutput], None]
 
 
 def predict(
@@ -35,6 +37,7 @@ class Predictor:
         self.model = run.load_model().for_inference().to(self.chosen.device_type)
         self.size, self.mirror = config.data.eval_batch_size, config.data.mirrors()
         self.explainers: dict[str, Explainer] = {}
+        self.watch: Watch | None = None  # told of every batch, with attention
 
     def answers(
         self, inputs: Iterable[Any], explainer: str | None = None, attention: bool = True
@@ -73,12 +76,18 @@ class Predictor:
             error.position += start
             raise
 
+    def asked(self, batch: Batch, attention: bool) -> tuple[Batch, ModelOutput]:
+        """The batch where the model is, and the model's output."""
+        with torch.inference_mode(), self.chosen.autocast():
+            batch = self.task.posed(batch.to(self.chosen.device_type))
+            return batch, answered(self.model, batch, mirror=self.mirror, need_attention=attention)
+
     def _described(self, reading: Reading, explainer: str | None, attention: bool) -> Iterator[dict[str, Any]]:
         # of an answer a part, attention tells the words that it is about
         needed = attention or self.task.config.shape != "whole"
-        with torch.inference_mode(), self.chosen.autocast():
-            batch = self.task.posed(reading.batch.to(self.chosen.device_type))
-            output = answered(self.model, batch, mirror=self.mirror, need_attention=needed)
+        batch, output = self.asked(reading.batch, needed or self.watch is not None)
+        if self.watch is not None:
+            self.watch(reading, batch, output)
         parts = self._parts(reading, output, batch, explainer if attention else None) if needed else None
         for given, described in zip(reading.inputs, self.task.describe(output), strict=True):
             own = next(parts) if parts is not None else {}

@@ -14,6 +14,7 @@ import numpy as np
 from attnpred.contracts import Attention, Batch, Input, InputSpec, TargetSpec
 from attnpred.errors import BadInput, UserError
 from attnpred.files import read_json
+from attnpred.modalities import received
 from attnpred.pages.pictures import Caption
 
 S = TypeVar("S", bound=InputSpec)
@@ -71,6 +72,13 @@ class Reader(ABC, Generic[S, I]):
     def going_on(self, config: Any) -> Self:
         """As training goes on with it on other data: by that data's options, but for what the model depends on."""
         return self
+
+    def received(self, value: Any, position: int) -> Any:
+        """What a service was sent, or a table holds, as `readings` takes it; BadInput where it is something else.
+
+        It never names a file of this machine.
+        """
+        return received.text(value, position)
 
     def options(self) -> dict[str, Any]:
         """What, beyond the specification, `load` is given back."""

@@ -74,6 +74,17 @@ class ImageInput(Input):
         evidence = None if self.evidence is None else self.evidence.flip(2)
         return replace(self, pixels=self.pixels.flip(3), evidence=evidence)
 
+    def statistics(self, reader: Any) -> dict[str, Tensor]:
+        """Of the pixels, 0 to 255: how bright, how far apart, how colourful, and how sharp."""
+        pixels = self.pixels.float()
+        steps = [pixels.diff(dim=axis).abs().flatten(1).mean(1) for axis in (2, 3)]
+        return {
+            "brightness": pixels.flatten(1).mean(1),
+            "contrast": pixels.flatten(1).std(1),
+            "colour": (pixels.amax(1) - pixels.amin(1)).flatten(1).mean(1),
+            "sharpness": torch.stack(steps).nan_to_num().mean(0),
+        }
+
     def without(self, gone: Tensor, how: str, spec: ImageSpec, grid: Grid) -> Self:
         """`mask` puts the mean colour; `blur` keeps a region's rough colours."""
         assert grid is not None, "an image's parts need the grid of its regions"

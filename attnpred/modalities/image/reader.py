@@ -16,6 +16,7 @@ from torch.nn import functional as F
 
 from attnpred.contracts import Attention, Batch
 from attnpred.errors import BadInput
+from attnpred.modalities import received
 from attnpred.modalities.image.batch import ImageInput, ImageSpec
 from attnpred.modalities.image.decoding import Pixels, read_image
 from attnpred.modalities.image.fit import WAYS, Fit
@@ -51,8 +52,11 @@ class ImageReader(Reader[ImageSpec, ImageInput]):
             raise ValueError("reader has other options")
         return cls(spec, Fit(spec.height, spec.width, way, share))
 
-    def readings(self, inputs: Iterable[str], size: int) -> Iterator[Reading]:
-        """Batches of `size` image files, in the order given, brought to the model's size and colours."""
+    def received(self, value: Any, position: int) -> bytes:
+        return received.picture(value, position)
+
+    def readings(self, inputs: Iterable[str | bytes], size: int) -> Iterator[Reading]:
+        """Batches of `size` image files, or their contents, in the order given, at the model's size and colours."""
         stream, start = iter(inputs), 0
         with ThreadPoolExecutor(os.cpu_count()) as threads:
             while paths := list(islice(stream, size)):
@@ -72,13 +76,14 @@ class ImageReader(Reader[ImageSpec, ImageInput]):
     def describe(self, found: ImageInput) -> Describe:
         return self._describe
 
-    def _read(self, path: str) -> Pixels | str:
-        """The file's pixels, or what is wrong with it."""
+    def _read(self, given: str | bytes) -> Pixels | str:
+        """The pixels of a file, or of its content; or what is wrong with it."""
         try:
-            return read_image(path, self.spec.channels, self._fit)
+            source = io.BytesIO(given) if isinstance(given, bytes) else given
+            return read_image(source, self.spec.channels, self._fit)
         except (OSError, ValueError) as error:
             reason = "no such file" if isinstance(error, FileNotFoundError) else f"no image that can be read ({error})"
-            return f"{path}: {reason}; give the path of an image file"
+            return f"{'the image' if isinstance(given, bytes) else given}: {reason}; give the path of an image file"
 
     def _describe(self, attention: Attention) -> Iterator[dict[str, Any]]:
         """Attention a pixel of the model's input, from its regions'."""
@@ -147,8 +152,8 @@ def _pixels(url: str) -> np.ndarray:
     return image[None] if image.ndim == 2 else image.transpose(2, 0, 1)
 
 
-def _bytes(path: str) -> int:
+def _bytes(given: str | bytes) -> int:
     try:
-        return Path(path).stat().st_size
+        return len(given) if isinstance(given, bytes) else Path(given).stat().st_size
     except (OSError, ValueError):
         return 0

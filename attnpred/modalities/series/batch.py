@@ -74,6 +74,17 @@ class SeriesInput(Input):
         _, variables, moments = self.values.shape
         return f"{len(self)} series of {variables} variables and {moments} moments"
 
+    def statistics(self, reader: Any) -> dict[str, Tensor]:
+        """Of the standardised values: their level, how far they spread, how they climb, and how rough they are."""
+        values = self.values.float()
+        half = values.shape[2] // 2
+        return {
+            "level": values.mean((1, 2)),
+            "spread": values.flatten(1).std(1).nan_to_num(),
+            "climb": (values[:, :, half:].mean(2) - values[:, :, : half or 1].mean(2)).mean(1),
+            "roughness": values.diff(dim=2).abs().flatten(1).mean(1).nan_to_num(),
+        }
+
     def without(self, gone: Tensor, how: str, spec: SeriesSpec, grid: Grid) -> Self:
         """`mask` puts the variable's mean, `last` the value before, `blur` a mean over time around the moment."""
         shape = self.values.shape[1:]

@@ -15,19 +15,19 @@ from numpy.typing import NDArray
 from attnpred.contracts import Attention, Batch
 from attnpred.data.formats import kind_of
 from attnpred.errors import BadInput
+from attnpred.modalities import received
 from attnpred.modalities.reader import Describe, Reader, Reading
 from attnpred.modalities.series import times
 from attnpred.modalities.series.batch import SeriesInput, SeriesSpec
 from attnpred.modalities.series.fitted import fitted
 from attnpred.modalities.series.given import Given, rows_of_file
-from attnpred.modalities.series.sound import Sound
+from attnpred.modalities.series.sound import Sound, sound_of
 from attnpred.modalities.series.store import filled
 from attnpred.modalities.series.table import Columns, Table, Wrong, read
 from attnpred.pages import lines
 from attnpred.pages.pictures import Caption
 
 SPEC = SeriesSpec
-MOST = 200_000  # of an option of sounds
 TOGETHER = "all"  # the name of all variables, where a part is a moment of them all
 
 
@@ -73,6 +73,9 @@ class SeriesReader(Reader[SeriesSpec, SeriesInput]):
         if self.sound is None and kind_of(Path(value)) is None:
             raise BadInput(f"{value}: is no table that is read here; give CSV, JSON lines or Parquet", position)
         return value
+
+    def received(self, value: Any, position: int) -> Any:
+        return received.content(value, position, "sounds") if self.sound else received.numbers(value, position)
 
     def readings(self, inputs: Iterable[Any], size: int) -> Iterator[Reading]:
         """Batches of the last moments of each input's series; an input of several series gives an answer each."""
@@ -275,16 +278,6 @@ class SeriesReader(Reader[SeriesSpec, SeriesInput]):
 
 
 READER = SeriesReader
-
-
-def sound_of(options: Any, bands: int) -> Sound:
-    """What a run directory says of it; ValueError where that is something else."""
-    names = {"rate", "bands", "hop", "window"}
-    if not isinstance(options, dict) or options.keys() != names:
-        raise ValueError("reader has other options of sounds")
-    if not all(type(v) is int and 0 < v <= MOST for v in options.values()) or options["bands"] != bands:
-        raise ValueError("reader has other options of sounds")
-    return Sound(**options)
 
 
 def _by_name(rows: Any, names: Sequence[str]) -> dict[str, list[Any]]:

@@ -6,12 +6,14 @@ from dataclasses import dataclass
 from functools import cache
 from math import gcd
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 LARGEST = 2**28  # bytes of a file
 WIDTHS = {1: "u1", 2: "<i2", 4: "<i4"}  # of a sample in bytes, and its format in a WAV
+MOST = 200_000  # of an option
 QUIET = 1e-6  # energy that counts as silence
 
 
@@ -103,3 +105,13 @@ def _mel(hertz: float) -> float:
 def _hertz(mel: NDArray[np.float64]) -> NDArray[np.float64]:
     found: NDArray[np.float64] = 700 * (10 ** (mel / 2595) - 1)
     return found
+
+
+def sound_of(options: Any, bands: int) -> Sound:
+    """What a run directory says of it; ValueError where that is something else."""
+    names = {"rate", "bands", "hop", "window"}
+    if not isinstance(options, dict) or options.keys() != names:
+        raise ValueError("reader has other options of sounds")
+    if not all(type(v) is int and 0 < v <= MOST for v in options.values()) or options["bands"] != bands:
+        raise ValueError("reader has other options of sounds")
+    return Sound(**options)

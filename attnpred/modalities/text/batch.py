@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import ClassVar, Self
+from typing import Any, ClassVar, Self
 
 import torch
 import torch.nn.functional as F
@@ -102,6 +102,20 @@ class TextInput(Input):
 
     def tokens_read(self) -> Tensor:
         return self.lengths.sum()
+
+    def statistics(self, reader: Any) -> dict[str, Tensor]:
+        """How long a text is, how much of it the vocabulary lacks, and in how small pieces its words are cut."""
+        own = self.own()
+        mask = torch.ones_like(self.tokens, dtype=torch.bool) if own is None else own
+        count = mask.sum(1).clamp(min=1).float()
+        unknown = ((self.tokens == reader.vocabulary.unknown_id) & mask).sum(1) / count
+        letters = torch.from_numpy(reader.vocabulary.letters).to(mask.device)
+        pieces = letters[self.tokens.clamp(max=len(letters) - 1)] * mask
+        return {
+            "length": mask.sum(1).float(),
+            "unknown words": unknown,
+            "letters a token": pieces.sum(1) / count,
+        }
 
     def without(self, gone: Tensor, how: str, spec: TextSpec, grid: Grid) -> Self:
         """`mask` puts mask tokens; `delete` closes the text up."""

@@ -6,18 +6,19 @@ import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from itertools import chain, islice, pairwise
+from itertools import chain, pairwise
 from pathlib import Path
-from typing import Any, Self, TypeVar
+from typing import Any, Self
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from attnpred.contracts import Attention, Batch
-from attnpred.data.batching import Integers, cut_by_tokens, padded, tokens_at_once
+from attnpred.data.batching import Integers, cut_by_tokens, padded, tokens_at_once, windows
 from attnpred.data.evidence import Marks
 from attnpred.errors import BadInput, UserError
+from attnpred.modalities import received
 from attnpred.modalities.reader import Describe, Reader, Reading, refuse_file
 from attnpred.modalities.text.batch import TextInput, TextSpec
 from attnpred.modalities.text.tokenizer_check import check
@@ -27,11 +28,9 @@ from attnpred.pages import pictures
 from attnpred.pages.colours import shade
 from attnpred.pages.pictures import Caption
 
-T = TypeVar("T")
 SPEC = TextSpec
 TRUNCATES = ("head", "tail", "both")
 CHARACTERS = 64  # of new input are read for each token that may be kept
-LARGEST_WINDOW = 16  # of texts that are sorted together, in sizes of the first
 
 
 @dataclass(frozen=True)
@@ -92,7 +91,7 @@ class TextReader(Reader[TextSpec, TextInput]):
         """
         budget = tokens_at_once(size, self.spec.max_length)
         start = 0
-        for given in _windows(inputs, size):
+        for given in windows(inputs, size):
             rows = [[self._shortened(text) for text in self._texts(one, start + i)] for i, one in enumerate(given)]
             read = self._read(rows)
             lengths = self.lengths(np.array([sum(len(text.ids) for text in row) for row in read]))
@@ -115,6 +114,9 @@ class TextReader(Reader[TextSpec, TextInput]):
     def accept(self, value: str, position: int) -> Any:
         refuse_file(value, position)
         return value
+
+    def received(self, value: Any, position: int) -> Any:
+        return received.text(value, position, names=self.spec.names)
 
     def _texts(self, value: Any, position: int) -> list[str]:
         """The texts of one example: one, or those that are read together."""
@@ -294,11 +296,3 @@ READER = TextReader
 
 def _digest(tokenizer: str) -> str:
     return hashlib.blake2b(tokenizer.encode(), digest_size=16).hexdigest()
-
-
-def _windows(inputs: Iterable[T], size: int) -> Iterator[list[T]]:
-    """`size` inputs, then twice as many each time."""
-    stream, count = iter(inputs), size
-    while window := list(islice(stream, count)):
-        yield window
-        count = min(2 * count, LARGEST_WINDOW * size)

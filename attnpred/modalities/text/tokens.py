@@ -79,6 +79,14 @@ class Vocabulary:
         return {number: token for token, number in tokens.items() if number not in special}
 
     @cached_property
+    def letters(self) -> NDArray[np.int64]:
+        """How many letters each token has, by its number; a special one has none."""
+        found = np.zeros(self.size, np.int64)
+        for number, token in self.spelled.items():
+            found[number] = len(token.removeprefix("##"))
+        return found
+
+    @cached_property
     def fingerprint(self) -> str:
         return hashlib.blake2b(self.tokenizer_json.encode(), digest_size=16).hexdigest()
 

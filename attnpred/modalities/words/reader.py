@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from attnpred.contracts import Attention
 from attnpred.data.batching import Integers
 from attnpred.errors import BadInput
+from attnpred.modalities import received
 from attnpred.modalities.reader import Describe
 from attnpred.modalities.text.batch import TextInput
 from attnpred.modalities.text.reader import ReadText, TextReader
@@ -33,6 +34,9 @@ class WordsReader(TextReader):
     """A text is split into words by itself; a list of words, or a JSON list of them, is taken as it is."""
 
     name = "words"
+
+    def received(self, value: Any, position: int) -> Any:
+        return received.text(value, position, words=True)
 
     def _texts(self, value: Any, position: int) -> list[Any]:
         if isinstance(value, str) and value.lstrip().startswith("["):
