@@ -87,6 +87,9 @@ class TextInput(Input):
         """Token types, (batch, length) int64: special tokens count to the text before them. None for a single text."""
         return None if self.segments is None else self.segments.cummax(1).values.clamp(min=0)
 
+    def varying(self) -> Mapping[str, tuple[int, ...]]:
+        return {"tokens": (1,), "segments": (1,)}
+
     def parts(self, grid: Grid) -> int:
         return self.tokens.shape[1]
 
