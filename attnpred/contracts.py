@@ -50,6 +50,10 @@ class Input(ABC):
         """
         return None
 
+    def varying(self) -> Mapping[str, tuple[int, ...]]:
+        """Of its tensors the axes whose size differs from batch to batch, beside the first."""
+        return {}
+
     def mirrored(self) -> Self | None:
         """Left and right exchanged; None where that makes no sense."""
         return None

@@ -35,6 +35,19 @@ class Reading:
     describe: Describe
 
 
+@dataclass(frozen=True)
+class Standalone:
+    """Python that reads one input without attnpred: it makes `feeds`, an export's tensors, and names the `parts`.
+
+    A modality has it in a module `standalone`, with a function of that name that takes the reader.
+    """
+
+    argument: str  # what the program is given, as its usage shows it
+    packages: tuple[str, ...]
+    imports: tuple[str, ...]
+    lines: tuple[str, ...]
+
+
 class Reader(ABC, Generic[S, I]):
     """One kind of input: makes batches of what a user gives, and says and draws what attention on it means."""
 

@@ -117,13 +117,13 @@ class Pool(nn.Module):
         """x (batch, length, width), own (batch, length) -> (batch, width), and weights (batch, length) where asked"""
         x = self.norm(x)
         if self.kind == "cls":
-            first = F.one_hot(torch.zeros(len(x), dtype=torch.long, device=x.device), x.shape[1])
-            return x[:, 0], first.float() if need_weights else None
+            first = (torch.arange(x.shape[1], device=x.device) == 0).float().expand(x.shape[0], -1)
+            return x[:, 0], first if need_weights else None
         if self.query is None:
             weights = normalise(x.new_ones(x.shape[:2]), own)  # (batch, length)
             pooled = x.mean(1) if own is None else (x * weights.to(x.dtype)[..., None]).sum(1)
             return pooled, weights if need_weights else None
-        query = self.query.to(x.dtype).expand(len(x), 1, 1, -1)
+        query = self.query.to(x.dtype).expand(x.shape[0], 1, 1, -1)
         x = x[:, None]  # one head: (batch, 1, length, width)
         read, attended = attend(query, x, x, keep=own, dropout=0.0, need_weights=need_weights, scale=self.scale)
         return read[:, 0, 0], None if attended is None else attended[:, 0, 0]

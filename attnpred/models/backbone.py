@@ -51,7 +51,9 @@ class Backbone(nn.Module):
             return Seen(x.flatten(2).transpose(1, 2), (x.shape[2], x.shape[3]), 0)
         grid = self._grid(found.shape[1], pixels.shape[2], pixels.shape[3])
         places = found.shape[1]
-        kept = tuple(w for w in layers if w.ndim == 4 and w.shape[0] == len(found) and w.shape[2:] == (places, places))
+        kept = tuple(
+            w for w in layers if w.ndim == 4 and w.shape[0] == found.shape[0] and w.shape[2:] == (places, places)
+        )
         return Seen(found, grid, self.prefix, kept)
 
     def _features(self, pixels: Tensor, asked: Asked) -> tuple[Tensor, tuple[Tensor, ...]]:
@@ -71,7 +73,7 @@ class Backbone(nn.Module):
         if hasattr(network, "conv_proj"):  # its own way in takes images of one size
             x = network.conv_proj(pixels)
             grid = (x.shape[2], x.shape[3])
-            x = torch.cat((network.class_token.expand(len(x), -1, -1), x.flatten(2).transpose(1, 2)), 1)
+            x = torch.cat((network.class_token.expand(x.shape[0], -1, -1), x.flatten(2).transpose(1, 2)), 1)
             encoder = network.encoder
             x = encoder.dropout(x + positions(encoder.pos_embedding, grid))
             for layer in encoder.layers:

@@ -12,6 +12,7 @@ from attnpred.config.options import ModelConfig
 from attnpred.contracts import Batch, ModelOutput, ModelSpec
 from attnpred.errors import UserError
 from attnpred.modalities.image.batch import ImageSpec
+from attnpred.models.foldable import Foldable
 from attnpred.models.predicted import PredictedAttention
 
 
@@ -102,7 +103,10 @@ class Model(nn.Module, ABC):
 
     def for_inference(self) -> Self:
         """In evaluation mode and as fast as it can be; afterwards it can neither be trained nor saved."""
-        return self.eval()
+        for module in self.eval().modules():
+            if isinstance(module, Foldable):
+                module.fold()
+        return self
 
     def save_assets(self, directory: Path) -> None:
         """Writes what, beyond config, specification and weights, `restore` needs."""

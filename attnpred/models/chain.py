@@ -70,7 +70,7 @@ class Chain:
     def _backward(self) -> list[Tensor]:
         """Of each link, (batch, width): all that follows on each of its tags."""
         between, end = self.steps[:-1, :-1].float(), self.steps[:-1, -1].float()
-        found = [end.expand(len(self.links), -1)]
+        found = [end.expand(self.links.shape[0], -1)]
         for link in range(self.links.shape[1] - 1, 0, -1):
             further = (between + (self.links[:, link] + found[-1])[:, None]).logsumexp(2)
             found.append(torch.where(self.inside[:, link, None], further, end))

@@ -4,17 +4,19 @@ import zlib
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
 from attnpred.modalities.text.batch import TextSpec
 from attnpred.models.embedding import Embedding
+from attnpred.models.foldable import Foldable
 
 ROWS = 2**15  # that groups of letters share, by their hashes
 SHORTEST = 3
+AT_ONCE = 1024  # tokens whose sums are made together
 ENDS = "\0{}\0"  # of a token: its first and last letters are not what they are inside of one
 
 
-class Letters(nn.Module):
+class Letters(Foldable):
     """Features for every group of 3 to `longest` letters; a token has the sum of its groups', all of which start at 0.
 
     The sum is divided by the root of their number. What has no spelling, special tokens, has none.
@@ -34,10 +36,22 @@ class Letters(nn.Module):
         self.counts: Tensor
         self.first: Tensor
         self.speeds: Tensor
+        self.whole: Tensor  # once folded: (tokens, features)
         self.table = Embedding(ROWS, len(speeds), _weight=torch.zeros(ROWS, len(speeds)))
+
+    @torch.no_grad()
+    def fold(self) -> None:
+        """Makes every token's sum once and for all."""
+        if not self.folded:
+            every = torch.arange(len(self.counts), device=self.counts.device)
+            whole = torch.cat([self(some[None])[0] for some in every.split(AT_ONCE)])
+            self.register_buffer("whole", whole, False)
+        super().fold()
 
     def forward(self, tokens: Tensor) -> Tensor:
         """(batch, length) -> (batch, length, features)"""
+        if self.folded:
+            return F.embedding(tokens, self.whole)
         found, places = tokens.unique(return_inverse=True)
         counts = self.counts[found]
         owner = torch.arange(len(found), device=found.device).repeat_interleave(counts)  # (groups)

@@ -119,7 +119,7 @@ class Linear(Model):
         forecast = self.spec.answer.forecast
         if forecast is None:
             weight = self.map[0].get_parameter("weight")  # (width, variables x moments)
-            rows = pick(weight.T.expand(len(values), -1, -1), choice)  # (batch, variables x moments)
+            rows = pick(weight.T.expand(values.shape[0], -1, -1), choice)  # (batch, variables x moments)
             return by_block(rows.unflatten(1, values.shape[1:]) * normed, self.block).flatten(1)
         variable, column, sign = chosen_of(choice, forecast)
         weights = torch.stack([one.get_parameter("weight") for one in self.map])  # (maps, steps x numbers, moments)
@@ -127,5 +127,5 @@ class Linear(Model):
             variable if len(self.map) > 1 else torch.zeros_like(variable), column
         ]
         own = torch.tensor(forecast.variables, device=values.device)[variable]
-        read = values[torch.arange(len(values), device=values.device), own]  # (batch, moments)
+        read = values[torch.arange(values.shape[0], device=values.device), own]  # (batch, moments)
         return on_variables(by_block(effect * read, self.block) * sign[:, None], variable, forecast, self.variables)

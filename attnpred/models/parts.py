@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from typing import ClassVar
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from attnpred.contracts import AnswerSpec, Input, ModelOutput
@@ -57,8 +56,8 @@ class Parts(nn.Module):
         """The importance, (batch, parts), and what is read of each position: the chosen part alone."""
         chosen = self.answer.choose(output.answer, output.answered) if choice is None else choice
         part, column = self.answer.place(chosen)  # (batch,) each
-        row = torch.arange(len(part), device=part.device)
-        read = F.one_hot(part, output.answer.shape[1]).float()
+        row = torch.arange(part.shape[0], device=part.device)
+        read = (torch.arange(output.answer.shape[1], device=part.device) == part[:, None]).float()
         known = None if scores is None else scores * read[..., None]  # a part's scores are for its own answer
         if predicted is not None:
             whole, answer = features[-1][row, part], output.answer[row, part]

@@ -1,7 +1,7 @@
 """A convolutional network for images, with a choice of attention inside it and a pooling that says where it looked."""
 
 from dataclasses import dataclass
-from typing import ClassVar, Literal, Self
+from typing import ClassVar, Literal
 
 import torch
 import torch.nn.functional as F
@@ -16,7 +16,7 @@ from attnpred.models.attention import MultiHeadAttention, Pool, normalise, pass_
 from attnpred.models.base import Model, PixelNorm
 from attnpred.models.dropout import Dropout
 from attnpred.models.predicted import PredictedAttention
-from attnpred.models.resnet_blocks import SMALLEST_MAP, Block, ConvStem, Foldable, PlainStage, WaveStem, drops_last
+from attnpred.models.resnet_blocks import SMALLEST_MAP, Block, ConvStem, PlainStage, WaveStem, drops_last
 
 
 @dataclass(kw_only=True)
@@ -125,13 +125,6 @@ class ResnetAttention(Model):
     def levels(self) -> list[list[nn.Module]]:
         mixing: list[list[nn.Module]] = [] if self.self_attention is None else [[self.self_attention]]
         return [[self.stem], *([block] for block in self.blocks), *mixing, [self.pool, self.head, *self.beside()]]
-
-    def for_inference(self) -> Self:
-        self.eval()
-        for module in self.modules():
-            if isinstance(module, Foldable):
-                module.fold()
-        return self
 
     def forward(
         self,

@@ -8,19 +8,11 @@ from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from attnpred.models.cpu_convolution import Conv
+from attnpred.models.foldable import Foldable
 from attnpred.models.fused import conv_relu
 
 WAVES = 2  # pixels a side of the fixed stem's kernels
 SMALLEST_MAP = 4  # rows and columns below which a stage no longer halves the map
-
-
-class Foldable(nn.Module):
-    """Has norms that in evaluation only scale and shift, and can make them part of the convolutions before them."""
-
-    folded = False
-
-    def fold(self) -> None:
-        self.folded = True
 
 
 class ConvStem(Foldable):

@@ -138,8 +138,8 @@ def by_block(moments: Tensor, block: int) -> Tensor:
 def on_variables(found: Tensor, place: Tensor, forecast: Forecast, variables: int) -> Tensor:
     """(batch, blocks) of one forecast variable each -> (batch, variables x blocks): 0 on the others"""
     own = torch.tensor(forecast.variables, device=found.device)[place]  # (batch,) among the input's
-    whole = found.new_zeros(len(found), variables, found.shape[1])
-    return whole.index_put((torch.arange(len(found), device=found.device), own), found).flatten(1)
+    whole = found.new_zeros(found.shape[0], variables, found.shape[1])
+    return whole.index_put((torch.arange(found.shape[0], device=found.device), own), found).flatten(1)
 
 
 def start_even(linear: nn.Linear) -> nn.Linear:

@@ -180,7 +180,7 @@ class SeriesTransformer(Model):
         z = final(rows)
         said = self.head(z.flatten(2))
         if self.mixing:
-            said = said.view(len(z), len(places), -1)  # (batch, forecast variables, steps x numbers)
+            said = said.view(z.shape[0], len(places), -1)  # (batch, forecast variables, steps x numbers)
         if self.shortcut is not None:
             said = said + self.shortcut(normed[:, places])
         if self.ahead is not None:
@@ -192,10 +192,10 @@ class SeriesTransformer(Model):
         (batch, blocks), which sums to 1; and how much the layers add to the chosen value, (batch,)."""
         forecast = self.spec.answer.forecast
         assert forecast is not None
-        chosen, here = chosen_of(choice, forecast), torch.arange(len(z), device=z.device)
+        chosen, here = chosen_of(choice, forecast), torch.arange(z.shape[0], device=z.device)
         width = forecast.steps * forecast.numbers
         row = chosen.column + (chosen.variable * width if self.mixing else 0)
-        weight = self.head.weight.float()[row].view(len(z), self.blocks, -1)
+        weight = self.head.weight.float()[row].view(z.shape[0], self.blocks, -1)
         own = z[here, torch.zeros_like(chosen.variable) if self.mixing else chosen.variable].float()
         added = (weight * own).sum(-1) * chosen.sign[:, None]  # (batch, blocks)
         share = normalise(added.clamp(min=0), None)
@@ -207,12 +207,14 @@ class SeriesTransformer(Model):
     def _of_forecast(self, values: Tensor, level: Level, z: Tensor, weights: Tensor, choice: Tensor) -> Tensor:
         forecast = self.spec.answer.forecast
         assert forecast is not None
-        chosen, here = chosen_of(choice, forecast), torch.arange(len(z), device=z.device)
+        chosen, here = chosen_of(choice, forecast), torch.arange(z.shape[0], device=z.device)
         _, share, moved = self._read(z, level, choice)
         place = torch.tensor(forecast.variables, device=z.device)[chosen.variable]
         last = weights.unflatten(0, (-1, self.rows))[here, torch.zeros_like(place) if self.mixing else place]
         flowed = self._over_blocks(normalise(share + pass_through(share, last.float()), None))
-        rows = values.new_zeros(len(z), self.length) if self.shortcut is None else self.shortcut.weight[chosen.column]
+        rows = (
+            values.new_zeros(z.shape[0], self.length) if self.shortcut is None else self.shortcut.weight[chosen.column]
+        )
         direct = by_block(self.norm.effect(rows.float()) * values[here, place], self.stride) * chosen.sign[:, None]
         found = direct.clamp(min=0) + moved[:, None] * flowed  # (batch, blocks)
         return normalise(found if self.mixing else on_variables(found, chosen.variable, forecast, self.variables), None)

@@ -197,7 +197,7 @@ class Transformer(Model):
         before = 0 if self.cls is None else 1
         rotation = self.positions.rotation(x.shape[1], x.device, before=before)
         if self.cls is not None:
-            x = torch.cat((self.cls.to(x.dtype).expand(len(x), 1, -1), x), dim=1)
+            x = torch.cat((self.cls.to(x.dtype).expand(x.shape[0], 1, -1), x), dim=1)
             valid = None if valid is None else F.pad(valid, (1, 0), value=True)
         x = self.dropout(x)
         weights: list[Tensor] = []

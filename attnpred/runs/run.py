@@ -203,14 +203,15 @@ class Run:
         from attnpred.runs.checkpoint_files import TASK, load
 
         config, file = self.config(), self.checkpoint()
-        found = self._fresh_task(config)
+        found = self.task_alone(config)
         try:
             found.load_state(load(file).get(TASK, found.state()))
         except ValueError as error:
             raise UserError(f"{file}: {error}; restore the file") from None
         return found
 
-    def _fresh_task(self, config: Config) -> Task:
+    def task_alone(self, config: Config) -> Task:
+        """The task without what it learned of validation."""
         from attnpred.modalities import load_target
 
         kind = schema.load(config.task._target_)
@@ -237,7 +238,7 @@ class Run:
         from attnpred.models import size
 
         config, reader, weights = self.config(), self.reader(), self.weights()
-        spec = ModelSpec({reader.name: reader.spec}, self._fresh_task(config).answer)
+        spec = ModelSpec({reader.name: reader.spec}, self.task_alone(config).answer)
         if reader.spec.modality not in config.model.accepts:
             raise UserError(f"{self.path}: its config and its specification are of different models; restore them")
         try:

@@ -91,6 +91,9 @@ class TextInput(Input):
     def answered(self) -> Tensor | None:
         return None if self.hidden is None else numbered(self.hidden)
 
+    def varying(self) -> Mapping[str, tuple[int, ...]]:
+        return {"tokens": (1,), "segments": (1,), "hidden": (1,)}
+
     def parts(self, grid: Grid) -> int:
         return self.tokens.shape[1]
 

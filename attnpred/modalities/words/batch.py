@@ -1,5 +1,6 @@
 """Texts in a batch of which it is known where each word begins."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -23,6 +24,9 @@ class WordsSpec(TextSpec):
 class WordsInput(TextInput):
     # (batch, length) int64: the number of the word in its text that each token belongs to; -1 for special tokens
     words: Tensor
+
+    def varying(self) -> Mapping[str, tuple[int, ...]]:
+        return {**super().varying(), "words": (1,)}
 
     def answered(self) -> Tensor:
         """A word's number at its first token, or at the first one that was not cut away; -1 elsewhere."""

@@ -1,0 +1,1 @@
+"""A run as files that work without attnpred."""

@@ -1,0 +1,106 @@
+"""An export beside the run it came from: answers and attention on the same examples."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from attnpred.contracts import Batch, ModelOutput
+from attnpred.errors import UserError
+from attnpred.models.views import answered
+from attnpred.tasks.base import Task
+
+# How far an export may part from its run, by number format: of the answers in units of the largest, and of shares of
+# attention. Quantised weights part by design, and are measured instead.
+BOUNDS = {"float32": (1e-3, 1e-3), "float16": (5e-2, 5e-2)}
+LEAST_AGREED = {"float32": 0.999, "float16": 0.98}  # of the answers in words: two that tie may fall either way
+
+
+@dataclass(frozen=True)
+class Check:
+    """What check.json holds."""
+
+    split: str
+    examples: int
+    precision: str
+    largest_difference: float  # of numbers of an answer, in units of the largest number that the run answered
+    largest_attention_difference: float  # of a part's share
+    agreement: float  # share of examples with the same answer in words
+
+    def as_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+    def refuse(self) -> None:
+        """Raises where the two part by more than rounding."""
+        if self.precision not in BOUNDS:
+            return
+        answer, attention = BOUNDS[self.precision]
+        apart = (
+            self.largest_difference > answer
+            or self.largest_attention_difference > attention
+            or self.agreement < LEAST_AGREED[self.precision]
+        )
+        if apart or self.largest_difference != self.largest_difference:
+            raise UserError(
+                f"the export parts from the run by more than rounding: answers by {self.largest_difference:.2g}, "
+                f"attention by {self.largest_attention_difference:.2g}, {self.agreement:.2%} of the answers agree; "
+                "nothing was written, since it would not say what the run says"
+            )
+
+
+def compare(
+    model: Any,
+    exported: Callable[[Batch], ModelOutput],
+    task: Task,
+    batches: Iterable[Batch],
+    *,
+    mirror: bool,
+    split: str,
+    precision: str,
+) -> Check:
+    """`model` is the run's, in float32 on the CPU."""
+    scale = apart = attention = 0.0
+    same = count = 0
+    for batch in batches:
+        with torch.inference_mode():
+            true = answered(model, batch, mirror=mirror, need_attention=True)
+        found = exported(batch)
+        assert true.attention is not None
+        assert found.attention is not None
+        scale = max(scale, float(_counted(true).abs().max()))
+        apart = _largest(apart, _counted(true) - _counted(found))
+        alike = _alike(true, found, task)
+        attention = _largest(attention, (true.attention.importance - found.attention.importance)[alike])
+        same += int(_agreeing(true, found, task).sum())
+        count += len(batch)
+    return Check(split, count, precision, apart / max(scale, 1e-6), attention, same / max(count, 1))
+
+
+def _counted(output: ModelOutput) -> Tensor:
+    """The answers, without those of parts that have none: padding's are nobody's."""
+    if output.answered is None:
+        return output.answer.float()
+    return output.answer.float()[output.answered >= 0]
+
+
+def _largest(so_far: float, apart: Tensor) -> float:
+    if not apart.numel():
+        return so_far
+    worst = float(apart.abs().max())
+    return worst if worst != worst else max(so_far, worst)  # NaN stays NaN
+
+
+def _alike(true: ModelOutput, found: ModelOutput, task: Task) -> Tensor:
+    """(batch,): where both explain the same choice: of two that tie, either may be explained."""
+    return task.answer.choose(true.answer, true.answered) == task.answer.choose(found.answer, found.answered)
+
+
+def _agreeing(true: ModelOutput, found: ModelOutput, task: Task) -> Tensor:
+    """(batch,): the same in words; of numbers, near enough."""
+    if task.answer.centred:
+        scale = true.answer.abs().max().clamp(min=1e-6)
+        return ((true.answer - found.answer).abs() <= BOUNDS["float32"][0] * scale).flatten(1).all(1)
+    said = [[task.headline(one)[0] for one in task.describe(output)] for output in (true, found)]
+    return torch.tensor([one == other for one, other in zip(*said, strict=True)])

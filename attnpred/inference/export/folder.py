@@ -1,0 +1,191 @@
+"""Exports a run into one folder: the file, what reads its input, what it answers, and how it was checked."""
+
+import os
+import shutil
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from torch import Tensor
+
+from attnpred.config import compose
+from attnpred.config.options import Config
+from attnpred.contracts import Batch, ModelOutput
+from attnpred.data import cache
+from attnpred.errors import UserError
+from attnpred.files import write_json, write_text
+from attnpred.inference.export import card, example, losses, onnx_file, quantised
+from attnpred.inference.export.check import Check, compare
+from attnpred.inference.export.described import Described
+from attnpred.inference.export.session import Exported, output_of
+from attnpred.inference.export.wrapped import Wrapped, axes_of, named, tensors_of
+from attnpred.modalities.reader import save_reader
+from attnpred.models.base import Model
+from attnpred.models.views import answered
+from attnpred.runs.run import Run
+from attnpred.tasks.base import Task
+from attnpred.version import __version__
+
+Kind = Literal["onnx", "torch"]
+Precision = Literal["float32", "float16", "int8-dynamic", "int8-static"]
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What is exported, and on how many validation examples it is checked, and measured where it is quantised."""
+
+    kind: Kind = "onnx"
+    precision: Precision = "float32"
+    examples: int = 200
+    measured: int = 1_000
+
+
+@dataclass(frozen=True)
+class Source:
+    """A run made ready to be exported: its model as it is and as it infers, its task, and examples of validation."""
+
+    run: Run
+    config: Config
+    model: Model
+    task: Task
+    sample: Sequence[Batch]
+
+    @classmethod
+    def of(cls, run: Run, config: Config, examples: int) -> "Source":
+        data = run.data(config)
+        sample = list(data.loader("val").sample(examples))
+        if not sample:
+            raise UserError(f"{run.path}: its validation split is empty, so that nothing can be compared; give data.…")
+        return cls(run, config, run.load_model(), run.task(), sample)
+
+    @property
+    def mirror(self) -> bool:
+        return self.config.data.mirrors()
+
+    @property
+    def like(self) -> Batch:
+        """The batch that is traced: the longest of the sample."""
+        return max(self.sample, key=lambda batch: max(value[0].numel() for value in tensors_of(batch.inputs).values()))
+
+    def described(self, asked: Asked) -> Described:
+        given, few = tensors_of(self.like.inputs), self.like.rows(torch.zeros(1, dtype=torch.long))
+        with torch.inference_mode():
+            output = answered(self.model, few, mirror=self.mirror, need_attention=True)
+        assert output.attention is not None
+        inputs = {
+            name: {
+                "type": str(given[name].dtype).removeprefix("torch."),
+                "axes": [axes.get(axis, size) for axis, size in enumerate(given[name].shape)],
+            }
+            for name, axes in axes_of(self.like.inputs).items()
+        }
+        return Described(
+            asked.kind,
+            asked.precision,
+            inputs,
+            tuple(named(output)),
+            output.attention.grids,
+            self.task.state(),
+            __version__,
+        )
+
+
+def export(run: Run, config: Config, directory: Path, asked: Asked) -> dict[str, Any]:
+    """Writes the folder and returns what its check.json says; nothing is left where the export is not true."""
+    onnx_file.require_onnx() if asked.kind == "onnx" else None
+    source = Source.of(run, config, asked.examples)
+    about = source.described(asked)
+    with _made(directory) as draft:
+        wrapped = Wrapped(run.load_model().for_inference(), source.like, mirror=source.mirror).eval()
+        _write_around(source, about, draft)
+        if asked.kind == "torch":
+            file = onnx_file.write_program(wrapped, source.like, draft)
+            exported = _program(file, about)
+        else:
+            file = onnx_file.write_onnx(wrapped, source.like, draft, about.outputs)
+            quantised.convert(file, asked.precision, source.sample, about)
+            exported = Exported(draft).model
+        checked = _checked(source, exported, asked)
+        checked.refuse()
+        told: dict[str, Any] = {**checked.as_dict(), "bytes": _bytes(draft, file)}
+        if asked.precision.startswith("int8"):
+            batches = list(run.data(config).loader("val").sample(asked.measured))
+            told["quantised"] = losses.measure(exported, about, source.task, batches, draft)
+        write_json(draft / "check.json", told)
+        write_text(draft / "model_card.md", card.text(run, config, about, told))
+    return told
+
+
+def _checked(source: Source, exported: Callable[[Batch], ModelOutput], asked: Asked) -> Check:
+    return compare(
+        source.model,
+        exported,
+        source.task,
+        source.sample,
+        mirror=source.mirror,
+        split="val",
+        precision=asked.precision,
+    )
+
+
+def _write_around(source: Source, about: Described, draft: Path) -> None:
+    """All but the model: what reads input and describes answers, the names of classes, and the example."""
+    reader = source.run.reader()
+    save_reader(draft, reader, source.task.spec)
+    write_text(draft / "config.yaml", compose.as_yaml(_plain(source.run.config())))
+    about.write(draft)
+    write_json(draft / "labels.json", source.task.names())
+    if (text := example.text(reader, source.task, about)) is not None:
+        write_text(draft / "example.py", text)
+
+
+def _plain(config: Config) -> Config:
+    """Without the places of this machine."""
+    data, model = config.data, replace(config.model, init_from=None)
+    if hasattr(model, "source"):
+        model = replace(model, source=_named(model.source))  # type: ignore[call-arg]
+    data = replace(data, cache_dir=cache.USUAL, source=_named(data.source))
+    return replace(config, output_dir="outputs", data=data, model=model)
+
+
+def _named(source: str) -> str:
+    """A hub id as it is, of a path its last part."""
+    return Path(source).name if Path(source).is_absolute() or source.startswith(("~", ".")) else source
+
+
+def _program(file: Path, about: Described) -> Callable[[Batch], ModelOutput]:
+    """The file just written as what answers a batch. One from elsewhere is never read: it may hold code."""
+    module = torch.export.load(file).module()
+
+    def answer(batch: Batch) -> ModelOutput:
+        with torch.inference_mode():
+            found: Sequence[Tensor] = module(tensors_of(batch.inputs))
+        return output_of(dict(zip(about.outputs, found, strict=True)), about)
+
+    return answer
+
+
+def _bytes(draft: Path, file: Path) -> int:
+    return sum(one.stat().st_size for one in draft.glob(f"{file.name}*"))
+
+
+@contextmanager
+def _made(directory: Path) -> Iterator[Path]:
+    """A folder that is there whole or not at all."""
+    if directory.exists():
+        raise UserError(f"{directory}: is there already; remove it, or give another by --out")
+    draft = directory.with_name(f".{directory.name}.{os.getpid()}")
+    try:
+        draft.mkdir(parents=True)
+        yield draft
+        draft.replace(directory)
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)
+
+
+def name_of(asked: Asked) -> str:
+    """Of a folder inside the run directory: `onnx`, `onnx-int8-dynamic`."""
+    return asked.kind if asked.precision == "float32" else f"{asked.kind}-{asked.precision}"

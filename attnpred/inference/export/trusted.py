@@ -1,0 +1,55 @@
+"""An ONNX file may come from a stranger: it may hold no operator of somebody's library, nor reach outside its folder."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from attnpred.errors import NotInstalled, UserError
+from attnpred.inference.export.described import WEIGHTS
+
+KNOWN = ("", "ai.onnx", "ai.onnx.ml", "com.microsoft")  # sets of operators that ONNX Runtime brings itself
+DEEPEST = 20  # graphs inside graphs
+
+
+def check_file(file: Path) -> None:
+    """Raises where the file is none of ONNX, names foreign operators, or takes weights from anywhere but beside it."""
+    try:
+        import onnx
+    except ImportError:
+        raise NotInstalled(str(file), "onnx", "export") from None
+    if not file.is_file():
+        raise UserError(f"{file}: is not there; restore it, or export the run again")
+    try:
+        model = onnx.load(str(file), load_external_data=False)
+    except Exception:  # of several types, by what it is instead
+        raise UserError(f"{file}: no ONNX file that can be read; restore it, or export the run again") from None
+    for domain in {one.domain for one in model.opset_import} | {one.domain for one in model.functions}:
+        if domain not in KNOWN and not domain.startswith("pkg."):
+            raise UserError(
+                f"{file}: needs operators of {domain!r}, which would be another's code; export the run again"
+            )
+    graphs = [model.graph, *model.functions]
+    for tensor in (one for graph in graphs for one in _tensors(graph, onnx)):
+        places = {one.key: one.value for one in tensor.external_data}
+        if tensor.data_location == onnx.TensorProto.EXTERNAL and places.get("location") != WEIGHTS:
+            raise UserError(
+                f"{file}: takes weights from {places.get('location')!r}, outside of it; export the run again"
+            )
+
+
+def _tensors(graph: Any, onnx: Any, depth: int = 0) -> Iterator[Any]:
+    """Every constant of a graph or function, those of the graphs inside it too."""
+    if depth > DEEPEST:
+        raise UserError("the file's graphs lie too deep inside one another; export the run again")
+    yield from getattr(graph, "initializer", ())
+    for node in graph.node:
+        for attribute in node.attribute:
+            if attribute.type == onnx.AttributeProto.TENSOR:
+                yield attribute.t
+            elif attribute.type == onnx.AttributeProto.TENSORS:
+                yield from attribute.tensors
+            elif attribute.type == onnx.AttributeProto.GRAPH:
+                yield from _tensors(attribute.g, onnx, depth + 1)
+            elif attribute.type == onnx.AttributeProto.GRAPHS:
+                for inner in attribute.graphs:
+                    yield from _tensors(inner, onnx, depth + 1)
