@@ -20,6 +20,7 @@ from attnpred.tasks.base import Task
 from attnpred.training import extras, optimizers
 from attnpred.training.attention_loss import attention_loss
 from attnpred.training.schedule import course
+from attnpred.training.seen_masked import SeenMasked
 
 SMALLER = (
     "; lower data.batch_size and raise trainer.accumulate as much, as trainer.on_oom=halve does by itself, or set "
@@ -50,6 +51,7 @@ class Learner(LightningModule):
         self.augment = augment
         self.mirror = mirror
         self.loss = extras.loss_of(task)
+        self.masked = SeenMasked(model, task.config.seen_masked)
         self.split_metrics = torch.nn.ModuleDict({"val": task.metrics(), "test": task.metrics()})
         further = task.config.further_metrics
         self.further = torch.nn.ModuleDict({split: extras.FurtherMetrics(further) for split in ("val", "test")})
@@ -106,7 +108,7 @@ class Learner(LightningModule):
         """The loss of a training step, which is also gone through to estimate its memory."""
         self.batch = batch
         kind = self.model.config.attention_loss
-        seen = self.task.seen(batch)
+        seen = self.masked(self.task.seen(batch))
         output = self.model(seen, need_attention=kind in ("entropy", "supervised"), need_layers=False)
         loss = self.loss(output, seen)
         with torch.no_grad():
