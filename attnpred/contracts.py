@@ -48,6 +48,10 @@ class Input(ABC):
         """
         return None
 
+    def trimmed(self) -> Self:
+        """The same without padding that none of the examples needs."""
+        return self
+
     def mirrored(self) -> Self | None:
         """Left and right exchanged; None where that makes no sense."""
         return None

@@ -96,6 +96,10 @@ class TextInput(Input):
     def described(self) -> str:
         return f"{len(self)} texts of up to {self.tokens.shape[1]} tokens"
 
+    def trimmed(self) -> Self:
+        longest = int(self.lengths.max())
+        return self._changed(lambda value: value if value.ndim == 1 else value[:, :longest]) if self.padded else self
+
     def tokens_read(self) -> Tensor:
         return self.lengths.sum()
 
