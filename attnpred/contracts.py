@@ -48,6 +48,13 @@ class Input(ABC):
         """
         return None
 
+    def passages(self, spec: Any) -> Tensor | None:
+        """Of each part the number of the passage that it belongs to, such as a sentence; None where there are none.
+
+        (batch, parts) int64, rising from 0.
+        """
+        return None
+
     def trimmed(self) -> Self:
         """The same without padding that none of the examples needs."""
         return self

@@ -12,7 +12,7 @@ from attnpred.errors import UserError
 from attnpred.explain import base
 from attnpred.explain.attnlrp import Rules
 from attnpred.explain.deep_lift import Rescale
-from attnpred.explain.removal import remove
+from attnpred.explain.removal import Removing, remove
 from tests.explain.made import CLASSES, PICTURE, Channels, Mixer, pictures, texts
 from tests.explain.made import SPEC as TEXT_SPEC
 from tests.models.made import CASES, NAMES, made, make_model, wrapped
@@ -26,6 +26,8 @@ FEW = {
     "kernel_shap": {"samples": 8},
     "sampling_shapley": {"orders": 1},
     "gradient_shap": {"samples": 3},
+    "beam": {"beams": 2, "steps": 2},
+    "attention_flow": {},
 }
 BATCH = texts([2, 3, 4, 5, 6], [6, 2, 4])
 TARGET = torch.tensor([1, 0])
@@ -196,6 +198,60 @@ def test_differences_add_up_to_what_the_content_changes():
     # the first against the third and the second against the fourth: changes of the output over those of the input
     assert slope[:2, 0].tolist() == pytest.approx([(0 - 0.5) / (-2 - 0.5), (3 - 1) / (3 - 1)])
     assert explain("deep_lift", model, batch, target, TASKS["image"]).isfinite().all()
+
+
+def test_what_streams_is_no_more_than_the_narrowest_pipe():
+    model = Mixer(5)
+    expected = []
+    for read, layers, _ in numbers(model):
+        pipes = [0.5 * (np.eye(len(read)) + heads.mean(0)) for heads in layers]
+        expected.append([narrowest(read, pipes, part) for part in range(len(read))])
+    found = explain("attention_flow", model, BATCH, TARGET)
+    for row, flows in enumerate(expected):
+        np.testing.assert_allclose(found[row, : len(flows)].numpy(), np.array(flows) / sum(flows), atol=1e-4)
+
+
+def narrowest(read, pipes, part):
+    """The least cut of two layers between the answer and a part, by trying out all of them."""
+    first, second = pipes
+    size = len(read)
+    cuts = []
+    for upper in product((False, True), repeat=size):  # positions on the answer's side, above and below the last layer
+        for lower in product((False, True), repeat=size):
+            up, low = np.array(upper), np.array(lower)
+            cuts.append(read[~up].sum() + second[up][:, ~low].sum() + first[low, part].sum())
+    return min(cuts)
+
+
+def test_a_search_finds_what_does_best():
+    batch, model = BATCH.rows(torch.tensor([1])), Mixer(5).eval()
+    target, removing = TARGET[1:], Removing(model, TASK)
+    found = explain("beam", model, batch, target, beams=10, steps=3)
+
+    def worth(order):
+        sets = torch.zeros(3, 1, 5, dtype=torch.bool)
+        for step in range(3):
+            sets[step, 0, list(order[: step + 1])] = True
+        own = batch.input.own()
+        return (
+            removing.scores(batch, target, ~sets & own, (None,)) - removing.scores(batch, target, sets, (None,))
+        ).sum()
+
+    best = max(permutations(range(3)), key=worth)
+    assert found[0, :3].argsort(descending=True).tolist() == list(best)
+
+
+def test_words_of_a_sentence_share_what_it_has():
+    spec = replace(TEXT_SPEC, spelled={2: "a", 3: "b", 4: ".", 5: "c", 6: "!"})
+    batch = texts([2, 3, 4, 5, 6], [6, 2, 4])
+    assert batch.input.passages(spec).tolist()[0] == [0, 0, 0, 1, 1]
+    assert batch.input.passages(spec)[1, :3].tolist() == [0, 1, 1]
+    model = Mixer(5)
+    model.spec = wrapped(replace(spec))
+    by_word, found = (explain(name, model, batch, TARGET) for name in ("integrated_gradients", "sentences"))
+    torch.testing.assert_close(found[0, :3], by_word[0, :3].mean().expand(3))
+    torch.testing.assert_close(found[0, 3:], by_word[0, 3:].mean().expand(2))
+    torch.testing.assert_close(found.sum(1), by_word.sum(1))
 
 
 def test_gradcam_weighs_channels_by_their_gradient():
