@@ -54,6 +54,17 @@ class Input(ABC):
         """Of its tensors the axes whose size differs from batch to batch, beside the first."""
         return {}
 
+    def passages(self, spec: Any) -> Tensor | None:
+        """Of each part the number of the passage that it belongs to, such as a sentence; None where there are none.
+
+        (batch, parts) int64, rising from 0.
+        """
+        return None
+
+    def trimmed(self) -> Self:
+        """The same without padding that none of the examples needs."""
+        return self
+
     def mirrored(self) -> Self | None:
         """Left and right exchanged; None where that makes no sense."""
         return None

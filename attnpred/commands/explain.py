@@ -21,6 +21,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--explainer", action="append", metavar="NAME", help=f"repeatable (default: {' and '.join(DEFAULT)})"
     )
     parser.add_argument("--removal", help="how parts are taken away to measure: mask, delete (texts) or blur (images)")
+    parser.add_argument("--protocol", action="store_true", help="measure by all there is (docs/trust.md)")
+    parser.add_argument("--twin", metavar="RUN", help="a run of another seed, whose maps are compared with these")
     parser.add_argument("--json", action="store_true", help="print everything as JSON instead of writing a page")
     parser.add_argument("--tensorboard", action="store_true", help="draw the maps beside the run's curves too")
     parser.add_argument("--output", metavar="FILE", help="the page's place (default: in RUN/explanations)")
@@ -54,6 +56,8 @@ def main(args: argparse.Namespace) -> int:
             split=args.split,
             limit=args.limit,
             removal=args.removal,
+            protocol=args.protocol,
+            twin=None if args.twin is None else Run.find(args.twin),
         )
     except BadInput as error:
         raise inputs.named(error) from None

@@ -96,6 +96,13 @@ class TaskConfig:
     further_metrics: list[str] = option(
         "Dotted names of classes of a package, of torchmetrics' kind: each is fed answers and targets.", default=[]
     )
+    seen_masked: float = option(
+        "Share of the training examples that are shown with a random share of their parts removed, by the removal "
+        "that explanations are measured with. So what is measured are inputs of a kind that the model knows.",
+        ge=0,
+        le=1,
+        default=0.0,
+    )
 
 
 @dataclass(kw_only=True)
@@ -188,6 +195,8 @@ class Config:
         if self.trainer.strategy == "fsdp" and (self.optimizer.ema is not None or self.optimizer.name == "muon"):
             at_fault = "name" if self.optimizer.name == "muon" else "ema"
             raise Invalid(f"optimizer.{at_fault}", "needs the whole weights on every device; use trainer=ddp")
+        if self.trainer.strategy == "fsdp" and self.task.seen_masked:
+            raise Invalid("task.seen_masked", "asks a model that one device holds whole for its parts; use trainer=ddp")
         if self.data.resizes() and not self.model.any_size:
             raise Invalid(
                 "data.augment.small_share", "this model reads images of one size; set it to 0, and small_side to null"

@@ -24,12 +24,11 @@ LONGEST_NAME = 32
 METRICS = ("accuracy", "f1", "loss", "calibration_error")
 COUNTS = ("examples", "epoch", "step")
 # whether more or less of a measure of explanations is better
-DIRECTIONS = {
-    **dict.fromkeys(
-        ("comprehensiveness", "insertion", "rank_correlation", "pointing", "precision_recall", "overlap"), " ↑"
-    ),
-    **dict.fromkeys(("sufficiency", "deletion"), " ↓"),
-}
+HIGHER = (
+    *("comprehensiveness", "insertion", "racu", "racu_second", "f_fidelity", "rank_correlation", "agreement"),
+    *("pointing", "precision_recall", "overlap"),
+)
+DIRECTIONS = {**dict.fromkeys(HIGHER, " ↑"), **dict.fromkeys(("sufficiency", "deletion"), " ↓")}
 
 
 SIGNIFICANT = 0.05  # p-values below it, after correction for how many were tested
@@ -68,6 +67,9 @@ def faithfulness_table(found: Mapping[str, Any]) -> str:
     ]
     if found.get("sanity"):
         rows.append(["alike with shuffled weights ↓", *(number(found["sanity"].get(name)) for name in scores)])
+    for depth in range(max(map(len, found.get("cascade", {}).values()), default=0)):
+        stages = [found["cascade"].get(name, ()) for name in scores]
+        rows.append([f"alike, {depth + 1} from the answer shuffled", *(number(s[depth]) if s else "" for s in stages)])
     return "\n".join([align([[head, *scores], *rows]), *_verdicts(found.get("tests", {}))])
 
 

@@ -153,7 +153,7 @@ class FromFeatures(nn.Module):
         self.batch, self.choice = batch, choice
 
     def forward(self, features: Tensor) -> Tensor:
-        """(times x batch, …) -> (times x batch,)"""
+        """(times x batch, …), the batch again and again -> (times x batch,)"""
         turns = torch.arange(len(features), device=features.device) % len(self.batch)
         with entering(self.model, features):
             output: ModelOutput = self.model(self.batch.rows(turns))

@@ -14,6 +14,7 @@ from attnpred.explain.base import own_parts
 from attnpred.explain.removal import Removing
 
 SHARES = (0.01, 0.05, 0.1, 0.2, 0.5)  # of the parts, that are taken away or kept
+FLAT = 1e-6  # an area that is none
 POINTS = 11  # on the way from the whole input to none of it
 
 
@@ -32,7 +33,7 @@ class Faithfulness:
         return {
             "comprehensiveness": self.comprehensiveness,
             "sufficiency": self.sufficiency,
-            **{name: _area(curve) for name, curve in curves.items()},
+            **{name: area(curve) for name, curve in curves.items()},
         }
 
 
@@ -49,11 +50,11 @@ def measure(
     grids: tuple[Grid, ...],
 ) -> Faithfulness:
     own = own_parts(batch, grids)
-    best, worst = _ranks(importance, own)
+    best, worst = ranks(importance, own)
     way = fractions()
     # the curves share their ends with one another: all there, and nothing there
-    sets = [_within(best, own, share) for share in (*SHARES, *way)] + [_within(worst, own, s) for s in way[1:-1]]
-    kept = [~_within(best, own, share) for share in SHARES]
+    sets = [within(best, own, share) for share in (*SHARES, *way)] + [within(worst, own, s) for s in way[1:-1]]
+    kept = [~within(best, own, share) for share in SHARES]
     found = removing.scores(batch, choice, torch.stack(sets + kept), grids)
     shares = len(SHARES)
     without, deleted, back, only = found.split((shares, POINTS, POINTS - 2, shares))
@@ -73,8 +74,8 @@ def brief(
 ) -> dict[str, Tensor]:
     """Comprehensiveness and sufficiency alone, (batch,) each, in a third of the passes."""
     own = own_parts(batch, grids)
-    best, _ = _ranks(importance, own)
-    taken = torch.stack([_within(best, own, share) for share in (0.0, *SHARES)])
+    best, _ = ranks(importance, own)
+    taken = torch.stack([within(best, own, share) for share in (0.0, *SHARES)])
     whole = removing.scores(batch, choice, taken[:1], grids)
     without = removing.scores(batch, choice, taken[1:], grids)
     only = removing.scores(batch, choice, ~taken[1:], grids)
@@ -100,7 +101,7 @@ def _mean_ranks(scores: Tensor) -> Tensor:
     return (ends - (count + 1) / 2)[place]
 
 
-def _ranks(importance: Tensor, own: Tensor | None) -> tuple[Tensor, Tensor]:
+def ranks(importance: Tensor, own: Tensor | None) -> tuple[Tensor, Tensor]:
     """Each own part's place from the most important down, and from the least up, (batch, parts); others come last."""
 
     def places(scores: Tensor) -> Tensor:
@@ -110,7 +111,7 @@ def _ranks(importance: Tensor, own: Tensor | None) -> tuple[Tensor, Tensor]:
     return places(-importance.float()), places(importance.float())
 
 
-def _within(rank: Tensor, own: Tensor | None, share: float) -> Tensor:
+def within(rank: Tensor, own: Tensor | None, share: float) -> Tensor:
     """The first `share` of each example's own parts, at least one unless it is 0: (batch, parts) bool."""
     count = torch.full((len(rank),), rank.shape[1], device=rank.device) if own is None else own.sum(1)
     # tenths are no binary fractions: 0.1 of 10 is one, not two
@@ -119,6 +120,21 @@ def _within(rank: Tensor, own: Tensor | None, share: float) -> Tensor:
     return inside if own is None else inside & own
 
 
-def _area(curve: Tensor) -> Tensor:
+def between(found: dict[str, tuple[Tensor, Tensor]], floor: str) -> dict[str, Tensor]:
+    """RACU (Madsen et al. 2022): how far each explainer's curve of deletion lies below chance's, (examples,) each.
+
+    `found` has everyone's curves of deletion and insertion, (examples, points). The unit is the area between chance
+    and an answer that falls at once, as the mean over examples; nothing, where chance leaves no room below it.
+    """
+    deletion, insertion = found[floor]
+    # what goes in, seen from the end, is another order at random
+    chance = area((deletion + insertion.flip(1)) / 2)
+    room = (chance - deletion[:, -1]).mean()
+    if not room > FLAT:
+        return {}
+    return {name: (chance - area(curve)) / room for name, (curve, _) in found.items()}
+
+
+def area(curve: Tensor) -> Tensor:
     """Under (batch, points), from 0 to 1."""
     return torch.trapezoid(curve, dx=1 / (curve.shape[1] - 1), dim=1)

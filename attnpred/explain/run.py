@@ -7,10 +7,13 @@ from attnpred.compare.record import read
 from attnpred.config.compose import file_of
 from attnpred.config.options import Config, Removal
 from attnpred.console.tables import number
+from attnpred.errors import UserError
 from attnpred.explain import story
+from attnpred.explain.cascade import cascade
 from attnpred.explain.study import Study, sanity
 from attnpred.machine.device import choose
 from attnpred.modalities.reader import Describe
+from attnpred.models.base import Model
 from attnpred.runs.run import Run
 
 CHECKED = 64  # examples on which maps are compared with those of a model that forgot what it learned
@@ -25,15 +28,20 @@ def explain(
     split: Any = "val",
     limit: int = 100,
     removal: Removal | None = None,
+    protocol: bool = False,
+    twin: Run | None = None,
 ) -> dict[str, Any]:
     """The story of the `inputs`, or of up to `limit` examples of the split, drawn once for all.
+
+    `protocol`: measured by everything there is; `twin` is a run of another seed, whose maps are compared.
 
     Everything is computed in float32: differences between two nearly equal answers vanish in bf16.
     """
     reader: Any = run.reader()
     task = run.task()
     device = choose(config.trainer).device_type
-    study = Study(run.load_model().to(device), task, names, removal)
+    other = None if twin is None else twin_of(run, twin).to(device)
+    study = Study(run.load_model().to(device), task, names, removal, protocol=protocol, twin=other)
     batches: Iterator[tuple[Any, Describe]]
     if inputs is None:
         data = run.data(config)
@@ -54,6 +62,8 @@ def explain(
     if inputs is None:
         few = [batch.to(device) for batch in data.loader(split).sample(CHECKED)]
         measured = {**study.result(), "sanity": sanity(study.model, task, names, few)}
+        if protocol:
+            measured["cascade"] = cascade(study.model, task, names, few)
     return {
         "title": _heading(run, config),
         "run": "/".join(run.path.resolve().parts[-2:]),
@@ -75,6 +85,16 @@ def explain(
         "faithfulness": measured,
         "examples": sorted(_scored(found, study), key=lambda example: example["id"]),
     }
+
+
+def twin_of(run: Run, twin: Run) -> Model:
+    """The model of another run, which must read what this one reads and answer what it answers."""
+    mine, theirs = run.load_model(), twin.load_model()
+    if mine.spec != theirs.spec or run.task().spec != twin.task().spec:
+        raise UserError(f"--twin {twin.path}: reads or answers something else than {run.path}; give a run of its data")
+    if type(mine) is not type(theirs):
+        raise UserError(f"--twin {twin.path}: is of another model than {run.path}; give one that differs in its seed")
+    return theirs
 
 
 def _heading(run: Run, config: Config) -> str:

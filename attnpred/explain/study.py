@@ -1,6 +1,5 @@
 """Explanations of some examples, and how true they are: every explainer beside chance, on the same examples."""
 
-import copy
 import time
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
@@ -14,9 +13,11 @@ from torch import Tensor
 from attnpred.config.options import Removal
 from attnpred.contracts import Attention, Batch, ModelOutput
 from attnpred.explain import faithfulness, truth
-from attnpred.explain.against_chance import FLOOR, Scores, against_chance, by_explainer
+from attnpred.explain.against_chance import FLOOR, Scores, Values, against_chance, by_explainer
 from attnpred.explain.base import Explainer, evidence_parts, look, make, own_parts
-from attnpred.explain.removal import Removing
+from attnpred.explain.cascade import shuffled
+from attnpred.explain.fidelity import f_fidelity
+from attnpred.explain.removal import Removing, second
 from attnpred.models.base import Model
 from attnpred.statistics import interval
 from attnpred.tasks.base import Task
@@ -38,16 +39,34 @@ class Explained:
 
 
 class Study:
-    """Explains batches as they come and gathers what was measured of each example."""
+    """Explains batches as they come and gathers what was measured of each example.
 
-    def __init__(self, model: Model, task: Task, names: Iterable[str], removal: Removal | None = None) -> None:
-        self.model, self.task = model, task
+    `protocol`: by everything there is, at three times the passes; `twin` is the same model from another seed, whose
+    maps are compared.
+    """
+
+    def __init__(
+        self,
+        model: Model,
+        task: Task,
+        names: Iterable[str],
+        removal: Removal | None = None,
+        *,
+        protocol: bool = False,
+        twin: Model | None = None,
+    ) -> None:
+        names = list(names)
+        self.model, self.task, self.protocol = model, task, protocol
         self.removing = Removing(model, task, removal)
+        other = second(self.removing.removal, model.spec) if protocol else None
+        self.second = None if other is None else Removing(model, task, other)
+        self.twins = {} if twin is None else {name: make(name, twin, task) for name in names}
         self.explainers: dict[str, Explainer] = {name: make(name, model, task) for name in names}
         self.floor = make(FLOOR, model, task)
         self.leave_one_out = make("occlusion", model, task)
         self.scores: list[Scores] = []  # of each example measured
         self.curves: dict[str, list[tuple[Tensor, Tensor]]] = {name: [] for name in (*self.explainers, FLOOR)}
+        self.second_curves: dict[str, list[tuple[Tensor, Tensor]]] = {name: [] for name in self.curves}
         self.seconds = dict.fromkeys(self.explainers, 0.0)  # that each took
         self.explained = dict.fromkeys(self.explainers, 0)  # maps that each made
         self.passes = 0
@@ -76,6 +95,7 @@ class Study:
 
     def measure(self, explained: Explained) -> None:
         batch, choice, grids = explained.batch, explained.choice, explained.attention.grids
+        own = own_parts(batch, grids)
         evidence = evidence_parts(batch, grids)
         alone = self._left_out(explained)
         measured: list[Scores] = [{} for _ in range(len(batch))]
@@ -83,7 +103,14 @@ class Study:
             found = faithfulness.measure(self.removing, batch, choice, importance, grids)
             scores = found.scores()
             if alone is not None:
-                scores["rank_correlation"] = faithfulness.rank_correlation(importance, alone, own_parts(batch, grids))
+                scores["rank_correlation"] = faithfulness.rank_correlation(importance, alone, own)
+            if self.protocol:
+                scores["f_fidelity"] = f_fidelity(self.removing, batch, choice, importance, grids)
+            if self.second is not None:
+                again = faithfulness.measure(self.second, batch, choice, importance, grids)
+                self.second_curves[name].append((again.deletion.cpu(), again.insertion.cpu()))
+            if name in self.twins:
+                scores["agreement"] = faithfulness.rank_correlation(importance, self.twins[name](batch, choice), own)
             _note(measured, name, scores, range(len(batch)))
             if evidence is not None:
                 _note(measured, name, truth.scores(importance, evidence), evidence.any(1).nonzero()[:, 0].tolist())
@@ -102,26 +129,39 @@ class Study:
 
     def result(self) -> dict[str, Any]:
         """Means with the bounds of their intervals, tests against chance, and curves, as plain containers."""
-        curves = {
-            name: {
-                "deletion": torch.cat([deletion for deletion, _ in found]).mean(0).tolist(),
-                "insertion": torch.cat([insertion for _, insertion in found]).mean(0).tolist(),
-            }
-            for name, found in self.curves.items()
-        }
-        values = by_explainer(self.scores)
+        curves, values = _joined(self.curves), by_explainer(self.scores)
+        _add(values, "racu", faithfulness.between(curves, FLOOR))
+        if self.second is not None:
+            _add(values, "racu_second", faithfulness.between(_joined(self.second_curves), FLOOR))
         scores = {
             name: {score: list(interval(np.array(list(numbers.values())))) for score, numbers in found.items()}
             for name, found in values.items()
         }
         return {
             "removal": self.removing.removal,
+            **({} if self.second is None else {"second_removal": self.second.removal}),
             "examples": len(self.scores),
             "fractions": faithfulness.fractions(),
             "scores": scores,
             "tests": against_chance(values),
-            "curves": curves,
+            "curves": {
+                name: {"deletion": deletion.mean(0).tolist(), "insertion": insertion.mean(0).tolist()}
+                for name, (deletion, insertion) in curves.items()
+            },
         }
+
+
+def _joined(curves: dict[str, list[tuple[Tensor, Tensor]]]) -> dict[str, tuple[Tensor, Tensor]]:
+    """Each explainer's curves of deletion and insertion, (examples, points), over all batches."""
+    return {
+        name: (torch.cat([deletion for deletion, _ in found]), torch.cat([insertion for _, insertion in found]))
+        for name, found in curves.items()
+    }
+
+
+def _add(values: Values, measure: str, found: dict[str, Tensor]) -> None:
+    for name, numbers in found.items():
+        values.setdefault(name, {})[measure] = dict(enumerate(numbers.tolist()))
 
 
 def _note(measured: list[Scores], name: str, scores: dict[str, Tensor], rows: Iterable[int]) -> None:
@@ -147,13 +187,3 @@ def sanity(model: Model, task: Task, names: Iterable[str], batches: Iterable[Bat
             maps = learned(batch, choice), forgotten(batch, choice)
             found[name].append(faithfulness.rank_correlation(*maps, own))
     return {name: float(torch.cat(values).mean()) for name, values in found.items()}
-
-
-def shuffled(model: Model, seed: int = 0) -> Model:
-    """A copy whose every weight tensor holds the same numbers in another order."""
-    other = copy.deepcopy(model)
-    generator = torch.Generator().manual_seed(seed)
-    for p in other.parameters():
-        order = torch.randperm(p.numel(), generator=generator).to(p.device)
-        p.data = p.data.flatten()[order].view(p.shape)
-    return other

@@ -21,6 +21,7 @@ from attnpred.training import extras, optimizers
 from attnpred.training.attention_loss import attention_loss
 from attnpred.training.distillation import Teacher
 from attnpred.training.schedule import course
+from attnpred.training.seen_masked import SeenMasked
 
 SMALLER = (
     "; lower data.batch_size and raise trainer.accumulate as much, as trainer.on_oom=halve does by itself, or set "
@@ -52,6 +53,7 @@ class Learner(LightningModule):
         self.mirror = mirror
         self.teacher: Teacher | None = None
         self.loss = extras.loss_of(task)
+        self.masked = SeenMasked(model, task.config.seen_masked)
         self.split_metrics = torch.nn.ModuleDict({"val": task.metrics(), "test": task.metrics()})
         further = task.config.further_metrics
         self.further = torch.nn.ModuleDict({split: extras.FurtherMetrics(further) for split in ("val", "test")})
@@ -108,7 +110,7 @@ class Learner(LightningModule):
         """The loss of a training step, which is also gone through to estimate its memory."""
         self.batch = batch
         kind = self.model.config.attention_loss
-        seen = self.task.seen(batch)
+        seen = self.masked(self.task.seen(batch))
         looks = kind in ("entropy", "supervised") or (self.teacher is not None and self.teacher.looks)
         output = self.model(seen, need_attention=looks, need_layers=False)
         loss = self.loss(output, seen)

@@ -26,11 +26,12 @@ CASES = {
     "sgd, blended images, dropout, recomputed, answers that agree": [
         *("model=transformer", *IMAGES, *SMALL, "model.dropout=0.2", "model.attention_dropout=0.2"),
         *("model.recompute=true", "optimizer=sgd", "optimizer.schedule=onecycle", "optimizer.layer_decay=0.8"),
-        *("data.augment.mixup=0.3", "task.label_smoothing=0.1", "task.consistency=0.5"),
+        *("data.augment.mixup=0.3", "task.label_smoothing=0.1", "task.consistency=0.5", "task.seen_masked=0.5"),
         *("trainer.patience=50", "trainer.accumulate=2"),
     ],
     "adamw, dropped words, batches by tokens, scores, spellings, predicted attention": [
         *("model=transformer", *TEXTS, *SMALL, "model.dropout=0.2", "model.attention_loss=faithful"),
+        "task.seen_masked=0.5",
         *("model.ngrams=2", "model.letters=4", "data.token_budget=200"),
         *("data.word_dropout=0.2", "optimizer.ema=0.9", "trainer.validate_every_steps=5"),
     ],

@@ -18,10 +18,30 @@ const MEASURES = {
     higher: true,
     says: "The mean score while parts are put back, the most important ones first",
   },
+  racu: {
+    title: "RACU",
+    higher: true,
+    says: "How far deletion lies below that of a random order, as a share of the room that there is",
+  },
+  racu_second: {
+    title: "RACU, second removal",
+    higher: true,
+    says: "The same where parts are taken away in another way: how far the verdict hangs on that",
+  },
+  f_fidelity: {
+    title: "F-Fidelity",
+    higher: true,
+    says: "How much more the score falls without some of the named parts than without as many others",
+  },
   rank_correlation: {
     title: "Rank correlation",
     higher: true,
     says: "How well the order of the parts agrees with what happens when each is left out alone",
+  },
+  agreement: {
+    title: "Agreement of two seeds",
+    higher: true,
+    says: "How well the order of the parts agrees with that of the same model trained from another seed",
   },
   pointing: {
     title: "Pointing",
@@ -67,6 +87,7 @@ function showFaithfulness() {
     ),
     table(asked, measures, found, sanity ? found.sanity : null),
     explanation(measures, sanity),
+    ...cascade(found.cascade ?? {}),
     ...charts(found, rows),
     make("h3", {}, "What this does not prove"),
     make(
@@ -74,8 +95,8 @@ function showFaithfulness() {
       {},
       "These numbers say how well a map names the parts that this model's answer depends on, one input ",
       "at a time. They do not say that the model is right, that it is right for a good reason, or that a person would ",
-      "agree. Inputs with parts taken away are unlike those the model was trained on, so some of a fall may come from ",
-      "their strangeness alone; and an explainer that beats the random floor on average can mislead on a single example.",
+      "agree. Inputs with parts taken away are unlike those the model was trained on, unless it was trained with ",
+      "task.seen_masked, so some of a fall may come from their strangeness alone; and an explainer that beats the random floor on average can mislead on a single example.",
     ),
   );
 }
@@ -167,6 +188,34 @@ function explanation(measures, sanity) {
     );
   }
   return list;
+}
+
+// How alike maps stay while the model forgets what it learned, from the answer down
+function cascade(stages) {
+  const given = Object.entries(stages).filter(([, values]) => values.length > 1);
+  if (!given.length) return [];
+  const count = Math.max(...given.map(([, values]) => values.length));
+  const head = make("tr", {}, make("th", { scope: "col" }, "Explainer"));
+  for (let stage = 1; stage <= count; stage++) {
+    const where = stage === count ? "all" : `${stage} from the answer`;
+    head.append(make("th", { scope: "col" }, where));
+  }
+  const body = make("tbody");
+  for (const [who, values] of given) {
+    const cells = values.map((value) => make("td", {}, fixed(value)));
+    body.append(make("tr", {}, make("th", { scope: "row" }, breakable(who)), ...cells));
+  }
+  const whole = make("table", {}, make("thead", {}, head), body);
+  return [
+    make("h3", {}, "As levels forget what they learned"),
+    make(
+      "p",
+      {},
+      "Rank correlation with the trained model's maps, once the weights of so many levels are shuffled. A map of what ",
+      "was learned falls to 0.",
+    ),
+    make("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": "maps under shuffled levels" }, whole),
+  ];
 }
 
 function charts(found, rows) {

@@ -10,6 +10,8 @@ from torch import Tensor
 
 from attnpred.contracts import Grid, Input, InputSpec, later, numbered
 
+CLOSING = ".!?…。！？"
+
 
 @dataclass(frozen=True, kw_only=True)
 class TextSpec(InputSpec):
@@ -102,6 +104,17 @@ class TextInput(Input):
 
     def described(self) -> str:
         return f"{len(self)} texts of up to {self.tokens.shape[1]} tokens"
+
+    def passages(self, spec: TextSpec) -> Tensor:
+        """Sentences: one ends with the last of its closing marks."""
+        closing = [number for number, letters in spec.spelled.items() if letters and not letters.strip(CLOSING)]
+        ends = torch.isin(self.tokens, torch.tensor(closing, dtype=torch.int64, device=self.tokens.device))
+        begins = F.pad(ends[:, :-1], (1, 0)) & ~ends
+        return begins.cumsum(1)
+
+    def trimmed(self) -> Self:
+        longest = int(self.lengths.max())
+        return self._changed(lambda value: value if value.ndim == 1 else value[:, :longest]) if self.padded else self
 
     def tokens_read(self) -> Tensor:
         return self.lengths.sum()
