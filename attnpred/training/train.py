@@ -21,7 +21,7 @@ from attnpred.data import columns
 from attnpred.data.batching import FewBatches
 from attnpred.errors import Interrupted, Pruned, Theirs, UserError
 from attnpred.files import tidy, unwritable, write_json
-from attnpred.machine import processes, ranks
+from attnpred.machine import processes, ranks, threads
 from attnpred.machine.device import Chosen, choose
 from attnpred.machine.process_setup import settle
 from attnpred.modalities.reader import save_reader
@@ -44,6 +44,7 @@ from attnpred.training.callbacks.progress import Progress
 from attnpred.training.callbacks.resume_state import ResumeState
 from attnpred.training.callbacks.signals import Signals, asked_to_leave, in_order, unheard
 from attnpred.training.callbacks.stop_pruned import StopPruned
+from attnpred.training.callbacks.threads import Threads
 from attnpred.training.learner import Learner
 
 
@@ -87,6 +88,7 @@ def _ready(config: Config) -> Chosen:
     """The devices to train on, with whatever else the config asks of this machine."""
     loggers.check(config.logger)
     extras.check(config.callbacks)
+    threads.use(config.trainer.threads)
     crew = ranks.crew()
     if config.trainer.nodes > 1 and crew is None:
         raise UserError(
@@ -187,6 +189,8 @@ def fit(config: Config, chosen: Chosen, run: Run, data: Any, learner: Learner, r
         examples = {split: list(data.loader(split).sample(EXAMPLES)) for split in drawn}
         callbacks.append(Drawings(data.reader, chosen, run.path, examples))
     callbacks += [checkpoints, Plan(run)]
+    if (chosen.world, chosen.accelerator, options.threads) == (1, "cpu", "auto") and not threads.fixed():
+        callbacks.append(Threads(run))
     if options.profile:
         callbacks.append(Profile(run.path))
     if options.patience is not None:
@@ -267,6 +271,7 @@ def main(path: str) -> None:
     settle()
     run = Run(Path(path))
     config = run.config()
+    threads.use(config.trainer.threads)
     crew = ranks.crew()
     try:
         with _writable(run):
