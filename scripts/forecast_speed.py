@@ -61,7 +61,7 @@ def main() -> None:
 
 def ours(words: list[str], file: str, steps: int, cache_dir: str) -> float:
     """Windows of one variable a second, in training by the library's own loader and loss."""
-    from attnpred.training.train import prepare
+    from attnpred.training.fit import prepare
 
     given = [*words, "data=etth1", f"data.source={file}", f"data.cache_dir={cache_dir}", "data.batch_size=32"]
     config = compose.compose(given)

@@ -17,6 +17,13 @@ class TrainerConfig:
     nodes: int = option(
         "Machines that share the work; torchrun or srun starts the processes on each.", ge=1, le=100_000, default=1
     )
+    threads: int | Literal["auto"] = option(
+        "Threads that compute on a CPU, in each process; auto follows how busy other programs keep the cores. "
+        "The bits of a result depend on it.",
+        ge=1,
+        le=1_024,
+        default="auto",
+    )
     strategy: Literal["auto", "ddp", "fsdp"] = option("How several devices share the work.")
     precision: Literal["auto", "32-true", "bf16-mixed", "16-mixed", "bf16-true"] = option(
         "Number format; auto takes bf16 where the hardware multiplies in it."

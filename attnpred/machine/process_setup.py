@@ -5,6 +5,8 @@ import logging
 import os
 import warnings
 
+from attnpred.machine import threads
+
 # Read once, when torch is imported; children inherit it. Threads that spin for as long as they do by default while they
 # wait bring a machine to a standstill that other work uses too.
 ENVIRONMENT = {"GOMP_SPINCOUNT": "100000"}
@@ -20,6 +22,7 @@ M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4  # glibc's names for malloc's settings
 
 def settle() -> None:
     """To be called before a trainer is made."""
+    load = threads.Load()
     _keep_memory()
     import pytorch_lightning  # noqa: F401  importing it sets the levels that are changed here
     import torch
@@ -32,6 +35,7 @@ def settle() -> None:
         logging.getLogger(name).setLevel(logging.WARNING)
     for notice in NOTICES:
         warnings.filterwarnings("ignore", message=notice)
+    threads.follow(load)  # while the imports took their seconds
 
 
 def _keep_memory() -> None:

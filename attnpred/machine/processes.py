@@ -17,6 +17,7 @@ from typing import IO
 from attnpred.config import packages
 from attnpred.config.schema import PACKAGE
 from attnpred.errors import Interrupted, UserError
+from attnpred.machine import threads
 from attnpred.machine.guard import LOG
 
 BEGUN = 18  # where /proc tells when a process began, counted behind its state
@@ -62,9 +63,9 @@ def spread(module: str, arguments: list[str], count: int) -> int:
     Returns 0, the code of a user's mistake, or that of a failure in a package; whoever calls has to tell of it.
     """
     allowed = os.environ.get("OMP_NUM_THREADS", "").partition(",")[0]  # of a sweep's job, its share of the cores
-    threads = max(1, int(allowed or os.cpu_count() or 1) // count)
+    share = max(1, int(allowed or threads.cores()) // count)
     command = [sys.executable, "-m", "attnpred.machine.torchrun", str(count), module, *arguments]
-    code = run(command, {"OMP_NUM_THREADS": str(threads)})
+    code = run(command, {"OMP_NUM_THREADS": str(share)})
     if code not in (0, UserError.exit_code, UNTOLD):
         raise RuntimeError(f"a rank of the run failed (exit code {code}); its error stands above")
     return code

@@ -6,11 +6,6 @@ import shutil
 from attnpred.machine import processes
 
 
-def cores() -> int:
-    """Those that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
 def visible() -> list[str]:
     """The GPUs that this process may use, by the names that CUDA_VISIBLE_DEVICES takes; torch is not asked."""
     chosen = os.environ.get("CUDA_VISIBLE_DEVICES")

@@ -23,7 +23,7 @@ from attnpred.modalities.image import data
 from attnpred.models import resnet_attention
 from attnpred.runs.run import Run
 from attnpred.tasks import classification
-from attnpred.training.train import prepare
+from attnpred.training.fit import prepare
 
 def launch(barrier, place):
     config = compose.compose(

@@ -77,7 +77,7 @@ def test_no_room_for(kind, disk, tmp_path, capsys, monkeypatch):
     from pytorch_lightning.loggers import TensorBoardLogger
 
     from attnpred.runs.loggers import MetricsFile
-    from attnpred.training import train
+    from attnpred.training import fit, train
 
     few = ["trainer.limit_batches=12", "trainer.max_epochs=2", "trainer.attention_examples=0"]
     command = [*SMALL, *QUICK, *few, f"output_dir={disk / 'o'}", f"data.cache_dir={tmp_path / 'cache'}"]
@@ -85,7 +85,7 @@ def test_no_room_for(kind, disk, tmp_path, capsys, monkeypatch):
         "checkpoint": (checkpoint_files.CheckpointFiles, "save_checkpoint", 2),
         "metric": (MetricsFile, "log_metrics", 1),
         "event": (TensorBoardLogger, "log_metrics", 4),
-        "metrics.json": (train, "write_json", 1),
+        "metrics.json": (fit, "write_json", 1),
         "run.json": (Run, "finish", 1),
         "before anything": (train, "prepare", 1),
     }

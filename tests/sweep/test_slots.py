@@ -4,13 +4,14 @@ import json
 
 import pytest
 
+from attnpred.machine import threads
 from attnpred.sweep import slots
 
 
 def test_jobs_share_gpus_and_cores(sweeps, monkeypatch):
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "4,5,6,7")
     monkeypatch.delenv("OMP_NUM_THREADS")
-    monkeypatch.setattr(slots, "cores", lambda: 8)
+    monkeypatch.setattr(threads, "cores", lambda: 8)
     sweeps.tell(seconds=0.3)
     assert sweeps.train("seed=1,2,3", "hydra.launcher.n_jobs=3") == 0
     given = [json.loads((sweeps.directory / str(n) / "run.json").read_text())["environment"] for n in range(3)]

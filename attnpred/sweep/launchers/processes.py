@@ -8,7 +8,7 @@ from subprocess import Popen
 from typing import Any
 
 from attnpred.config.options import LauncherConfig
-from attnpred.machine import processes
+from attnpred.machine import processes, threads
 from attnpred.sweep import slots
 from attnpred.sweep.job import LOG, Job
 
@@ -26,7 +26,7 @@ class Processes:
     def __init__(self, config: ProcessesConfig) -> None:
         self.several = config.n_jobs > 1
         self.gpus = slots.Slots(slots.visible(), config.n_jobs)
-        self.threads = max(1, slots.cores() // config.n_jobs)
+        self.threads = max(1, threads.cores() // config.n_jobs)
         self.running: dict[int, tuple[Job, Popen[bytes]]] = {}
 
     def start(self, job: Job, command: list[str], directory: str) -> None:

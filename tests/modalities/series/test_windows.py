@@ -9,7 +9,7 @@ import torch
 from attnpred.config import compose
 from attnpred.data import columns
 from attnpred.errors import UserError
-from attnpred.training.train import prepare
+from attnpred.training.fit import prepare
 from tests.modalities.series.made import clock, waves, write_table, write_waves
 
 BASE = ["model=linear", "data=series", "data.history=24", "task.horizon=6", "logger=none"]
