@@ -5,6 +5,7 @@ from typing import Any
 from attnpred.config import compose
 from attnpred.console.say import say
 from attnpred.errors import UserError
+from attnpred.models.adapters import plain_name
 from attnpred.runs.run import Run, refuse_not_finite
 
 
@@ -21,8 +22,10 @@ def begin_from(model: Any, name: str | None) -> None:
     kind = compose.file_of(source.config().model._target_)
     if kind != compose.file_of(model.config._target_):
         raise UserError(f"model.init_from={name}: holds the weights of a {kind}; give a run of this model")
-    own, given = model.state_dict(), source.weights()
-    fitting = {key: value for key, value in given.items() if key in own and own[key].shape == value.shape}
+    own, plain = model.state_dict(), source.weights()
+    # where an adapter stands beside a map, that has another name
+    given = {key: plain[name] for key in own if (name := key if key in plain else plain_name(key)) in plain}
+    fitting = {key: value for key, value in given.items() if own[key].shape == value.shape}
     if not fitting:
         raise UserError(f"model.init_from={name}: no weight there has a name and shape of one here; give another")
     model.load_state_dict({**own, **fitting})
