@@ -18,7 +18,7 @@ def make_task(name: str, spec: TargetSpec, *overrides: str) -> Any:
 def fits_any(name: str) -> list[str]:
     """A model and a dataset that the task fits: files of one's own may hold anything, by their columns."""
     data = next(data for data in ("texts", "tags", "series") if compose.fitting("transformer", data, name))
-    return ["model=transformer", f"data={data}", *(["task.horizon=3"] if data == "series" else [])]
+    return ["model=transformer", f"data={data}", *(["task.horizon=3"] if name == "forecasting" else [])]
 
 
 def classification(spec: Classes, *overrides: str) -> Any:
