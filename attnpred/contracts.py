@@ -235,6 +235,12 @@ class AnswerSpec:
         column = flat % self.width
         return flat // self.width, torch.where(against, ~column, column)
 
+    def of_hidden(self, output: "ModelOutput", choice: Tensor) -> tuple[Tensor, Tensor]:
+        """(batch,) -> the answers of the chosen hidden parts, (batch, width), and the numbers of them; see `place`."""
+        assert output.answered is not None
+        part, column = self.place(choice)
+        return output.answer.float()[output.answered.gather(1, part[:, None])[:, 0]], column
+
 
 def numbered(hidden: Tensor) -> Tensor:
     """(batch, parts) bool -> int64: the number of each hidden part among all of the batch; -1 of others."""

@@ -12,8 +12,10 @@ from attnpred.config.options import ModelConfig
 from attnpred.contracts import Batch, ModelOutput, ModelSpec
 from attnpred.errors import UserError
 from attnpred.modalities.image.batch import ImageSpec
+from attnpred.models import adapters
 from attnpred.models.foldable import Foldable
 from attnpred.models.predicted import PredictedAttention
+from attnpred.models.rank_budget import RankBudget
 
 
 class Model(nn.Module, ABC):
@@ -27,6 +29,7 @@ class Model(nn.Module, ABC):
         self.config = config
         self.spec = spec
         self._frozen: list[nn.Module] = []
+        self.budget: RankBudget | None = None  # set by a model whose adapters share out their ranks
         self.predicted: PredictedAttention | None = None  # set by a model last, once it has drawn its own weights
 
     @abstractmethod
@@ -101,8 +104,14 @@ class Model(nn.Module, ABC):
             return checkpoint(module, *inputs, use_reentrant=False, **named)
         return module(*inputs, **named)
 
+    def after_step(self, total: int) -> None:
+        """Called after each optimizer step of `total`."""
+        if self.budget is not None:
+            self.budget.after_step(total)
+
     def for_inference(self) -> Self:
         """In evaluation mode and as fast as it can be; afterwards it can neither be trained nor saved."""
+        adapters.merge(self)
         for module in self.eval().modules():
             if isinstance(module, Foldable):
                 module.fold()

@@ -5,10 +5,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Self
 
+import torch.nn.functional as F
 from torch import Tensor, nn
 
-from attnpred.config.data_options import MOST_FEATURES
-from attnpred.config.options import Modality, ModelConfig, Shape
+from attnpred.config.adapter_options import AdaptedConfig
+from attnpred.config.options import Modality, Shape
 from attnpred.config.schema import option
 from attnpred.contracts import Attention, Batch, ModelOutput, ModelSpec
 from attnpred.modalities.text.batch import TextInput, TextSpec
@@ -25,7 +26,7 @@ ENCODER_FILE = "encoder.json"  # in the run directory: the encoder's architectur
 
 
 @dataclass(kw_only=True)
-class BertConfig(ModelConfig):
+class BertConfig(AdaptedConfig):
     accepts: ClassVar[tuple[Modality, ...]] = ("text", "words")
     answers: ClassVar[tuple[Shape, ...]] = ("whole", "parts", "hidden")
 
@@ -38,12 +39,6 @@ class BertConfig(ModelConfig):
         "Share of attention weights dropped; null keeps the checkpoint's own.",
         ge=0,
         lt=1,
-    )
-
-    lora_rank: int | None = option(
-        "Rank of adapters that are trained in place of the encoder's weights; null trains these.",
-        ge=1,
-        le=MOST_FEATURES,
     )
 
     def tokenizer_source(self) -> str | None:
@@ -64,9 +59,10 @@ class Bert(Model):
         assert isinstance(spec.input, TextSpec)
         refuse_beside_hidden(config, spec)
         self.encoder = encoders.load(config) if architecture is None else encoders.make(architecture)
-        encoders.check_fit(self.encoder, config, spec.input)
-        if config.lora_rank is not None:
-            adapters.add(self.encoder, config.lora_rank)
+        longer = config.adapter_size if config.adapter == "prompt" else 0
+        encoders.check_fit(self.encoder, config, spec.input, longer)
+        self.budget = adapters.add(self.encoder, config, encoders.layers(self.encoder))
+        self.prompt = adapters.Prompt(self.entrance(), config.adapter_size) if longer else None
         if config.recompute:
             encoders.recompute(self.encoder)
         self.typed = encoders.token_types(self.encoder) >= max(len(spec.input.names), 2)
@@ -96,7 +92,8 @@ class Bert(Model):
         return self.encoder.get_input_embeddings()
 
     def levels(self) -> list[list[nn.Module]]:
-        return [*encoders.levels(self.encoder), [self.pool, self.head, *self.beside()]]
+        prompt = [] if self.prompt is None else [self.prompt]
+        return [*encoders.levels(self.encoder), [self.pool, self.head, *prompt, *self.beside()]]
 
     def forward(
         self,
@@ -112,15 +109,13 @@ class Bert(Model):
         # only the importance by `cls` and `mean`, and that of a part, is made of the last layer's weights
         flows = self.predicted is None and self.pool.kind != "attention"
         needed: Any = need_layers or (flows and encoders.last_layer(self.encoder))
-        types = texts.types() if self.typed else None
-        encoded = self.encoder(
-            input_ids=texts.tokens,
-            attention_mask=texts.valid(),
-            output_attentions=need_attention and needed,
-            **({} if types is None else {"token_type_ids": types}),
-        )
-        features = encoded.last_hidden_state  # (batch, length, width)
+        encoded = self._encoded(texts, need_attention and needed)
+        before = 0 if self.prompt is None else len(self.prompt.vectors)
+        features = encoded.last_hidden_state[:, before:]  # (batch, length, width)
         attentions = encoders.attentions(self.encoder, encoded) if need_attention else ()
+        layers = attentions if need_layers else ()
+        # among the text's own tokens
+        attentions = tuple(weights[..., before:, before:] for weights in attentions)
         if isinstance(self.pool, Hidden):
             output = self.pool(features, batch, self.entrance().weight)
             if not need_attention:
@@ -128,7 +123,7 @@ class Bert(Model):
             importance, share = self.pool.importance(
                 output, choice, own, lambda read: pass_through(read, attentions[-1])
             )
-            return replace(output, attention=Attention(importance, attentions if need_layers else (), read=share))
+            return replace(output, attention=Attention(importance, layers, read=F.pad(share, (before, 0))))
         if isinstance(self.pool, Parts):
             output = self.pool.output(self.head(self.dropout(self.pool.norm(features))), texts, own)
             if not need_attention:
@@ -138,8 +133,7 @@ class Bert(Model):
             importance, share = self.pool.importance(
                 output, choice, own, weights=last, predicted=self.predicted, features=seen
             )
-            layers = attentions if need_layers else ()
-            return replace(output, attention=Attention(importance, layers, read=share))
+            return replace(output, attention=Attention(importance, layers, read=F.pad(share, (before, 0))))
         pooled, share = self.pool(features, own, need_weights=need_attention)
         answer = self.head(self.dropout(pooled))
         if share is None:
@@ -149,7 +143,20 @@ class Bert(Model):
         else:
             flowed = share if self.pool.kind == "attention" else pass_through(share, attentions[-1])
             importance = normalise(flowed, own)
-        return ModelOutput(answer, Attention(importance, attentions if need_layers else (), read=share))
+        return ModelOutput(answer, Attention(importance, layers, read=F.pad(share, (before, 0))))
+
+    def _encoded(self, texts: TextInput, weights: Any) -> Any:
+        """What the encoder makes of the texts, behind the learned vectors where there are some."""
+        valid, types = texts.valid(), texts.types() if self.typed else None
+        read: dict[str, Any] = {"input_ids": texts.tokens}
+        if self.prompt is not None:
+            before = len(self.prompt.vectors)
+            read = {"inputs_embeds": self.prompt(self.entrance()(texts.tokens))}
+            valid = None if valid is None else F.pad(valid, (before, 0), value=True)
+            types = None if types is None else F.pad(types, (before, 0))
+        if types is not None:
+            read["token_type_ids"] = types
+        return self.encoder(**read, attention_mask=valid, output_attentions=weights)
 
     def save_assets(self, directory: Path) -> None:
         values = self.encoder.config.to_dict()

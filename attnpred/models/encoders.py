@@ -155,8 +155,8 @@ def last_layer(encoder: Any) -> set[nn.Module] | bool:
 
     transformers looks only whether its `output_attentions` is true, and hands it on to `_transformers_attention`.
     """
-    layers = _layers(encoder)
-    return set(layers[-1].modules()) if layers else True
+    found = layers(encoder)
+    return set(found[-1].modules()) if len(found) else True
 
 
 def attentions(encoder: Any, encoded: Any) -> tuple[Tensor, ...]:
@@ -176,21 +176,22 @@ def _from_windows(weights: Tensor) -> Tensor:
 
 def levels(encoder: Any) -> list[list[nn.Module]]:
     """Embeddings, then the layers; all as one where none can be told."""
-    layers = _layers(encoder)
-    if not layers:
+    found = layers(encoder)
+    if not len(found):
         return [[encoder]]
-    inside = {id(module) for layer in layers for module in layer.modules()}
+    inside = {id(module) for layer in found for module in layer.modules()}
     holds = [name for name, module in encoder.named_children() if any(id(m) in inside for m in module.modules())]
     return [
         [module for name, module in encoder.named_children() if name not in holds],
-        *([layer] for layer in layers),
+        *([layer] for layer in found),
     ]
 
 
-def _layers(encoder: Any) -> list[nn.Module]:
+def layers(encoder: Any) -> nn.ModuleList:
+    """The encoder's layers; empty where none can be told."""
     depth = getattr(encoder.config, "num_hidden_layers", None)
     stacks = (m for m in encoder.modules() if isinstance(m, nn.ModuleList) and len(m) == depth)
-    return list(next(stacks, nn.ModuleList()))
+    return next(stacks, nn.ModuleList())
 
 
 def recompute(encoder: Any) -> None:
@@ -201,8 +202,8 @@ def recompute(encoder: Any) -> None:
     (newer or encoder.gradient_checkpointing_enable)({"use_reentrant": False})
 
 
-def check_fit(encoder: Any, config: Wanted, spec: TextSpec) -> None:
-    """Refuses what would fail, or learn nothing, later and less clearly."""
+def check_fit(encoder: Any, config: Wanted, spec: TextSpec, before: int = 0) -> None:
+    """Refuses what would fail, or learn nothing, later and less clearly; so many places stand `before` a text."""
     known = encoder.config
     if known.is_encoder_decoder:
         raise UserError(f"{PLACE}={config.source}: {known.model_type} has a decoder too; give an encoder")
@@ -216,9 +217,10 @@ def check_fit(encoder: Any, config: Wanted, spec: TextSpec) -> None:
     table: Any = getattr(getattr(encoder, "embeddings", None), "position_embeddings", None)
     if longest and getattr(table, "padding_idx", None) is not None:
         longest -= table.padding_idx + 1  # RoBERTa counts positions from behind the padding's
-    if longest and longest > 0 and spec.max_length > longest:
+    if longest and longest > 0 and spec.max_length + before > longest:
         raise UserError(
-            f"data.max_length={spec.max_length}: {config.source} reads at most {longest} tokens; set that or less"
+            f"data.max_length={spec.max_length}: {config.source} reads at most {longest - before} tokens; set that or "
+            "less"
         )
     if config.pooling == "cls" and not spec.prefix:
         raise UserError(

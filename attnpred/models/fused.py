@@ -32,6 +32,8 @@ def linear_gelu(linear: nn.Linear, x: Tensor) -> Tensor:
 
 def _fused_format(x: Tensor, layer: nn.Conv2d | nn.Linear) -> torch.dtype | None:
     """In which to multiply, or None where the fused operator cannot."""
+    if type(layer) not in (nn.Conv2d, nn.Linear):  # one with an adapter beside it
+        return None
     learns = torch.is_grad_enabled() and (x.requires_grad or layer.weight.requires_grad)
     if x.device.type != "cpu" or learns or not torch.backends.mkldnn.is_available():
         return None

@@ -267,5 +267,7 @@ def _refuse_text(config: Any) -> None:
     for name in ("ngrams", "letters"):
         if (given := getattr(config, name)) is not None:
             raise UserError(f"model.{name}={given}: series have no tokens; take null, or a text")
+    if (kind := config.adapts()) is not None:
+        raise UserError(f"model.adapter={kind}: is for texts and images; set it, and model.lora_rank, to null")
     if config.pooling == "cls":
         raise UserError("model.pooling=cls: is for texts and images; take attention or mean for a series")

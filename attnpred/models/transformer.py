@@ -8,14 +8,16 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from attnpred.config.adapter_options import AdaptedConfig
 from attnpred.config.data_options import MOST_FEATURES
-from attnpred.config.options import MOST_HEADS, MOST_LAYERS, Modality, ModelConfig, Shape
+from attnpred.config.options import MOST_HEADS, MOST_LAYERS, Modality, Shape
 from attnpred.config.schema import Invalid, option
 from attnpred.contracts import Attention, Batch, ModelOutput, ModelSpec
 from attnpred.errors import UserError
 from attnpred.modalities.image.batch import ImageInput, ImageSpec
 from attnpred.modalities.series.batch import SeriesSpec
 from attnpred.modalities.text.batch import TextInput, TextSpec
+from attnpred.models import adapters
 from attnpred.models.attention import Pool, normalise, pass_through
 from attnpred.models.base import Model, PixelNorm
 from attnpred.models.dropout import ExampleDropout
@@ -34,7 +36,7 @@ SMALLEST_PATCH = 2  # but then never single pixels: four times the parts, and si
 
 
 @dataclass(kw_only=True)
-class TransformerConfig(ModelConfig):
+class TransformerConfig(AdaptedConfig):
     accepts: ClassVar[tuple[Modality, ...]] = ("text", "words", "image", "series")
     answers: ClassVar[tuple[Shape, ...]] = ("whole", "parts", "hidden")
 
@@ -89,6 +91,12 @@ class TransformerConfig(ModelConfig):
     )
 
     def check(self) -> None:
+        super().check()
+        if self.adapter == "prompt":
+            raise Invalid("adapter", "is for pretrained encoders; take bottleneck, ia3 or adalora, or lora_rank")
+        if self.adapts() is not None and self.init_from is None:
+            at_fault = "adapter" if self.lora_rank is None else "lora_rank"
+            raise Invalid(at_fault, "adapts weights that have learned before; name their run by model.init_from")
         if self.width % self.heads:
             raise Invalid("heads", f"must divide width={self.width}")
         head_dim = self.width // self.heads
@@ -146,6 +154,11 @@ class Transformer(Model):
         # hidden parts are compared with the tokens' own vectors
         self.head = nn.Identity() if isinstance(self.pool, Hidden) else nn.Linear(config.width, width)
         self._initialise()
+        self.budget = adapters.add(self.layers, config, self.layers)
+        if config.adapts() is not None:
+            learned = self.embed.table if isinstance(self.embed, TokenEmbedding) else self.embed
+            for module in (learned, self.positions):
+                module.requires_grad_(False)
         widths = (config.width, config.width)
         self.predicted = PredictedAttention.where_asked(
             config, widths, config.width, spec.answer, knows=self.parted is not None

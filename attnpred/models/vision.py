@@ -7,9 +7,9 @@ from typing import Any, ClassVar, Literal, Self
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from attnpred.config.data_options import MOST_FEATURES
-from attnpred.config.options import Modality, ModelConfig
-from attnpred.config.schema import option
+from attnpred.config.adapter_options import AdaptedConfig
+from attnpred.config.options import Modality
+from attnpred.config.schema import Invalid, option
 from attnpred.contracts import Attention, Batch, ModelOutput, ModelSpec
 from attnpred.errors import UserError
 from attnpred.files import write_json
@@ -25,7 +25,7 @@ BACKBONE_FILE = "backbone.json"  # in the run directory: the backbone's architec
 
 
 @dataclass(kw_only=True)
-class VisionConfig(ModelConfig):
+class VisionConfig(AdaptedConfig):
     accepts: ClassVar[tuple[Modality, ...]] = ("image",)
 
     source: str = option(
@@ -41,11 +41,11 @@ class VisionConfig(ModelConfig):
         "How the last map or layer becomes one vector; cls needs a class token."
     )
     dropout: float = option("Share of the pooled features dropped in training.", ge=0, lt=1)
-    lora_rank: int | None = option(
-        "Rank of adapters that are trained in place of the backbone's weights; null trains these.",
-        ge=1,
-        le=MOST_FEATURES,
-    )
+
+    def check(self) -> None:
+        super().check()
+        if self.adapter in ("bottleneck", "prompt"):
+            raise Invalid("adapter", "is for encoders of texts; take ia3 or adalora, or lora_rank")
 
 
 class Vision(Model):
@@ -77,8 +77,8 @@ class Vision(Model):
             raise UserError(
                 f"model.pooling=cls: {config.source} tells of no class token's attention; take attention or mean"
             )
-        if config.lora_rank is not None:
-            adapters.add(network, config.lora_rank)
+        self.budget = adapters.add(network, config)
+        if config.adapts() is not None:
             # statistics belong to the weights, which stay
             self._frozen += [m for m in network.modules() if isinstance(m, nn.BatchNorm2d)]
         if config.recompute:

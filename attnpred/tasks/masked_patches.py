@@ -1,19 +1,19 @@
 """Masked patches: parts of images or of series are hidden and to be found, which teaches a model without labels."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Literal
 
 import torch
 from torch import Tensor
-from torchmetrics import MeanMetric, MetricCollection
+from torchmetrics import MeanMetric, Metric, MetricCollection, SumMetric
 
 from attnpred.config.data_options import MOST_FEATURES
 from attnpred.config.options import Modality, Shape, TaskConfig
 from attnpred.config.schema import option
 from attnpred.contracts import AnswerSpec, Batch, ModelOutput, pick
 from attnpred.data.hidden_patches import PATCHES, HiddenPatches, HiddenPatchesTarget, chosen, hide
-from attnpred.tasks.base import Task, known
+from attnpred.tasks.base import Summary, Task, known
 
 NAMED = ("mse", "mae")
 
@@ -70,16 +70,19 @@ class MaskedPatches(Task):
         return {"mse": self._errors(output, batch).square().mean() * len(batch)}
 
     def metrics(self) -> MetricCollection:
-        return MetricCollection({name: MeanMetric() for name in NAMED}, compute_groups=False)
+        members: dict[str, Metric | MetricCollection] = {name: MeanMetric() for name in NAMED}
+        return MetricCollection({**members, "examples": SumMetric()}, compute_groups=False)
 
     def update_metrics(self, metrics: MetricCollection, output: ModelOutput, batch: Batch) -> None:
         errors = self._errors(output, batch)
         metrics["mse"].update(errors.square().mean(), weight=len(errors))
         metrics["mae"].update(errors.abs().mean(), weight=len(errors))
+        metrics["examples"].update(len(batch))
 
     def results(self, metrics: MetricCollection, *, learn: bool) -> tuple[dict[str, Tensor], dict[str, Any]]:
         values = metrics.compute()
-        return {**values, "loss": values[self.config.loss]}, {"hidden": int(metrics["mse"].weight)}
+        examples = int(values.pop("examples"))
+        return {**values, "loss": values[self.config.loss]}, {"examples": examples}
 
     def choose(self, output: ModelOutput) -> Tensor:
         """The value of a hidden patch that is farthest from its mean, in the direction in which it lies."""
@@ -87,29 +90,27 @@ class MaskedPatches(Task):
 
     def score(self, output: ModelOutput, choice: Tensor, *, linear: bool = False) -> Tensor:
         """The chosen value's distance from the mean, in standard deviations, in the direction chosen."""
-        assert output.answered is not None
-        part, column = self.answer.place(choice)
-        row = output.answered.gather(1, part[:, None])[:, 0]
-        return pick(output.answer.float()[row], column)
+        return pick(*self.answer.of_hidden(output, choice))
 
     def choice_name(self, choice: int) -> str:
-        place = (choice if choice >= 0 else ~choice) // self.spec.numbers
-        return f"{self._place(place)} {'above' if choice >= 0 else 'below'} its mean"
-
-    def _place(self, part: int) -> str:
+        part, number = divmod(choice if choice >= 0 else ~choice, self.spec.numbers)
         row, column = divmod(part, self.spec.columns)
-        return f"row {row + 1}, column {column + 1}"
+        side = "above" if choice >= 0 else "below"
+        return f"value {number + 1} of the patch in row {row + 1}, column {column + 1} {side} its mean"
 
     def describe(self, output: ModelOutput) -> list[dict[str, Any]]:
-        """Of each hidden patch its place and what it holds, standardised; `explained` is the number of one of them."""
+        """Of each hidden patch its place and what it holds, standardised; `explained` names one of these values."""
         assert output.answered is not None
-        choices = self.choose(output)
-        parts, values = self.answer.place(choices)[0].tolist(), output.answer.float().tolist()
+        choices, values = self.choose(output), output.answer.float().tolist()
+        parts, columns = self.answer.place(choices)
+        chosen_ones = zip(parts.tolist(), columns.tolist(), choices.tolist(), strict=True)
         found = []
-        for row, part, choice in zip(output.answered.tolist(), parts, choices.tolist(), strict=True):
-            places = [place for place, number in enumerate(row) if number >= 0]
-            told = [{**self._at(place), "values": values[row[place]]} for place in places]
-            found.append({"hidden": told, "explained": places.index(part), "what": self.choice_name(choice)})
+        for row, (part, column, choice) in zip(output.answered.tolist(), chosen_ones, strict=True):
+            told = [{**self._at(p), "values": values[number]} for p, number in enumerate(row) if number >= 0]
+            place = sum(number >= 0 for number in row[:part])  # among the hidden ones
+            number = column if column >= 0 else ~column
+            explained = {"patch": place, "value": number, "what": self.choice_name(choice)}
+            found.append({"hidden": told, "explained": explained})
         return found
 
     def _at(self, part: int) -> dict[str, int]:
@@ -117,15 +118,41 @@ class MaskedPatches(Task):
         return {"row": row, "column": column}
 
     def headline(self, described: dict[str, Any]) -> tuple[str, float | None]:
-        return described["what"], None
+        one = described["explained"]
+        return _words(described["hidden"][one["patch"]]["values"][one["value"]]), None
 
     def truths(self, batch: Batch) -> list[str | None]:
-        return [None] * len(batch)
+        """How much the hidden patches hold, on average."""
+        if PATCHES not in batch.targets:
+            return [None] * len(batch)
+        return [_words(float(self._held(batch, row).mean())) for row in range(len(batch))]
+
+    def _held(self, batch: Batch, row: int) -> Tensor:
+        """(hidden, numbers): what the example's hidden patches hold."""
+        return batch.targets[PATCHES][row][batch.input.hidden[row]].float().cpu()
+
+    def wrong(self, described: dict[str, Any], batch: Batch, row: int) -> bool:
+        """Whether the patches' means would have been nearer."""
+        return self.order(described, batch, row) > 1
+
+    def summaries(self, output: ModelOutput, choice: Tensor, batch: Batch) -> list[Summary]:
+        """With the explained value alone as the truth."""
+        found = super().summaries(output, choice, batch)
+        if PATCHES not in batch.targets:
+            return found
+        told = []
+        for row, one in enumerate(found):
+            place = one.described["explained"]
+            told.append(replace(one, true=_words(float(self._held(batch, row)[place["patch"], place["value"]]))))
+        return told
 
     def order(self, described: dict[str, Any], batch: Batch, row: int) -> float:
         """The mean squared error of the example's hidden patches."""
         if PATCHES not in batch.targets:
             return 0.0
-        true = batch.targets[PATCHES][row][batch.input.hidden[row]].float().cpu()
         said = torch.tensor([one["values"] for one in described["hidden"]])
-        return float((said - true).square().mean())
+        return float((said - self._held(batch, row)).square().mean())
+
+
+def _words(value: float) -> str:
+    return f"{value:+.2f}"

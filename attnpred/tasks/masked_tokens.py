@@ -7,7 +7,7 @@ from typing import Any, ClassVar, Literal
 import torch
 import torch.nn.functional as F
 from torch import Tensor
-from torchmetrics import MeanMetric, MetricCollection
+from torchmetrics import MeanMetric, Metric, MetricCollection, SumMetric
 
 from attnpred.config.options import Modality, Shape, TaskConfig
 from attnpred.config.schema import Invalid, option
@@ -89,35 +89,39 @@ class MaskedTokens(Task):
         return {"accuracy": (output.answer.argmax(-1) == self._true(output, batch)).float().mean() * len(batch)}
 
     def metrics(self) -> MetricCollection:
-        return MetricCollection({"loss": MeanMetric(), "accuracy": MeanMetric()}, compute_groups=False)
+        members: dict[str, Metric | MetricCollection] = {"loss": MeanMetric(), "accuracy": MeanMetric()}
+        return MetricCollection({**members, "examples": SumMetric()}, compute_groups=False)
 
     def update_metrics(self, metrics: MetricCollection, output: ModelOutput, batch: Batch) -> None:
         true = self._true(output, batch)
         metrics["loss"].update(F.cross_entropy(output.answer.float(), true), weight=len(true))
         metrics["accuracy"].update((output.answer.argmax(-1) == true).float().mean(), weight=len(true))
+        metrics["examples"].update(len(batch))
 
     def results(self, metrics: MetricCollection, *, learn: bool) -> tuple[dict[str, Tensor], dict[str, Any]]:
         values = metrics.compute()
+        examples = int(values.pop("examples"))
         perplexity = values["loss"].clamp(max=MOST_PERPLEXITY).exp()
-        return {**values, "perplexity": perplexity}, {"hidden": int(metrics["accuracy"].weight)}
+        return {**values, "perplexity": perplexity}, {"examples": examples}
 
     def choose(self, output: ModelOutput) -> Tensor:
         """What is said of the hidden token that the model is surest of."""
         return self.answer.choose(output.answer, output.answered)
 
     def score(self, output: ModelOutput, choice: Tensor, *, linear: bool = False) -> Tensor:
-        """The probability of a token at a hidden place, or its logit."""
-        assert output.answered is not None
-        part, column = self.answer.place(choice)
-        row = output.answered.gather(1, part[:, None])[:, 0]
-        answer = output.answer.float()[row]  # (batch, tokens)
-        return pick(answer if linear else answer.softmax(-1), column)
+        """The probability of a token at a hidden place, or its logit; below 0 what speaks against the token."""
+        answer, column = self.answer.of_hidden(output, choice)  # (batch, tokens), (batch,)
+        if linear:
+            return pick(answer, column)
+        found = pick(answer.softmax(-1), column)
+        return torch.where(choice < 0, 1 + found, found)
 
     def choice_name(self, choice: int) -> str:
-        return self._word(choice % len(self.spec.names))
+        word = self._word((choice if choice >= 0 else ~choice) % len(self.spec.names))
+        return word if choice >= 0 else f"not {word}"
 
     def _word(self, token: int) -> str:
-        return self.spec.names[token] or "(special)"
+        return self.spec.names[token] or f"(token {token})"
 
     def describe(self, output: ModelOutput) -> list[dict[str, Any]]:
         """Of each hidden token the likeliest ones; `explained` is the number of that which attention tells of."""

@@ -5,6 +5,7 @@ from typing import Any
 from attnpred.config import compose
 from attnpred.console.say import say
 from attnpred.errors import UserError
+from attnpred.models.adapters import plain_name
 from attnpred.runs.run import Run, refuse_not_finite
 
 
@@ -28,7 +29,9 @@ def begin_from(model: Any, name: str | None) -> None:
 def fill(model: Any, given: dict[str, Any], place: str) -> None:
     """Takes of the weights `given` those whose names and shapes agree; `place` is the option that named them."""
     own = model.state_dict()
-    fitting = {key: value for key, value in given.items() if key in own and own[key].shape == value.shape}
+    # where an adapter stands beside a map, that has another name
+    named = {key: given[name] for key in own if (name := key if key in given else plain_name(key)) in given}
+    fitting = {key: value for key, value in named.items() if own[key].shape == value.shape}
     if not fitting:
         raise UserError(f"{place}: no weight there has a name and shape of one here; give another")
     model.load_state_dict({**own, **fitting})

@@ -184,6 +184,10 @@ class Learner(LightningModule):
                 module.reclaim()
         optimizer.zero_grad()
 
+    def optimizer_step(self, *given: Any, **named: Any) -> None:
+        super().optimizer_step(*given, **named)
+        self.model.after_step(int(self.trainer.estimated_stepping_batches))
+
     def configure_gradient_clipping(
         self,
         optimizer: torch.optim.Optimizer,

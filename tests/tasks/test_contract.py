@@ -20,7 +20,13 @@ TASKS = compose.group_options("task")
 EXPLAINERS = compose.group_options("explainer")
 MODELS = [
     *(("transformer", "text"), ("transformer", "pair"), ("resnet_attention", "image")),
-    *(("transformer", "words"), ("bert", "words"), ("transformer", "series"), ("linear", "series")),
+    *(
+        ("transformer", "image"),
+        ("transformer", "words"),
+        ("bert", "words"),
+        ("transformer", "series"),
+        ("linear", "series"),
+    ),
 ]
 # what comes after the made series, of two of its three variables
 FUTURE = Future(
@@ -35,8 +41,15 @@ COLUMNS = {
 }
 
 
+# of tasks that hide parts: one part an example, so that there are as many answers as examples
+HIDES_ONE = {
+    "masked_tokens": ["task.share=1e-6", "task.whole_words=false"],
+    "masked_patches": ["task.share=1e-6", "task.patch=4"],
+}
+
+
 def options(name):
-    return compose.compose([f"task={name}", *fits_any(name)]).task
+    return compose.compose([f"task={name}", *fits_any(name), *HIDES_ONE.get(name, [])]).task
 
 
 def fits(name, model, modality):
@@ -56,6 +69,8 @@ def with_model(name, model="transformer", modality=None):
     modality = modality or next(iter(config.inputs), "text")
     kind = schema.load(config._target_)
     target = kind.target(config, ["column"], "data.label_column")
+    if config.reads == "itself":
+        return of_itself(kind, config, target, model, modality)
     if config.reads == "future":
         return of_series(kind(config, FUTURE), model)
     collector = target.collector([None])
@@ -73,6 +88,15 @@ def with_model(name, model="transformer", modality=None):
     return task, made_model, replace(batch, targets=targets)
 
 
+def of_itself(kind, config, target, model, modality):
+    """Parts of the input are hidden."""
+    input_spec, batch = made(modality)
+    (name,) = batch.inputs
+    task = kind(config, target.of_inputs({name: input_spec}))
+    posed = target.posed(replace(batch, targets={}), task.spec)
+    return task, make_model(model, ModelSpec({name: input_spec}, task.answer)), posed
+
+
 def of_series(task, model):
     """A forecast is no column, but what a dataset cuts out behind a window."""
     spec, batch = made("series")
@@ -86,7 +110,7 @@ def columns(output, choice):
     """The choice of a number for each example, of its first part with an answer where there is one a part."""
     if output.answered is None:
         return torch.full((len(output.answer),), choice)
-    first = (output.answered >= 0).int().argmax(1) * output.answer.shape[2]
+    first = (output.answered >= 0).int().argmax(1) * output.answer.shape[-1]
     return first + choice if choice >= 0 else ~(first + ~choice)
 
 
@@ -123,7 +147,8 @@ def test_every_number_of_an_answer_can_be_chosen_and_raises_its_score(parts):
             scores = task.score(replace(model(batch), answer=free), chosen, linear=True)
             assert scores.shape == (len(batch),)
             (slope,) = torch.autograd.grad(scores.sum(), free)
-            assert (pick_of(slope, chosen) > 0).all()
+            place = task.answer.place(chosen)[1] if task.answer.shape == "hidden" else chosen
+            assert (pick_of(slope, place) > 0).all()
             raised = answer + 0.1 * slope
             plain = [task.score(replace(model(batch), answer=a), chosen) for a in (answer, raised)]
             assert (plain[1] > plain[0]).all()

@@ -119,7 +119,7 @@ class TextData(Data[TextDataConfig, TextReader, TokenStore]):
             return packed([store.row(row)[0] for row in rows[positions]], rows[positions], reader)
 
         train, longest = split == "train", reader.spec.max_length
-        packs = train and isinstance(self.target, ItselfTarget) and self.target.packs
+        packs = train and isinstance(self.target, ItselfTarget) and self.target.packs and not reader.spec.names
         return BatchLoader(
             pack if packs else make if train else posed,
             np.ones(len(rows), np.uint8) if packs else reader.lengths(store.lengths(rows)),

@@ -34,7 +34,7 @@ class StreamedTexts:
     ) -> None:
         """`columns` of texts that are read together, `values` of the target, and the rows' `numbers` in the source."""
         self._data, self._trains = data, trains
-        self._packs = trains and isinstance(data.target, ItselfTarget) and data.target.packs
+        self._packs = trains and isinstance(data.target, ItselfTarget) and data.target.packs and len(columns) == 1
         self._reader, self._target = data.reader, data.target
         self._values, self._numbers = values, numbers.astype(np.int64)
         ids = self._reader.vocabulary.ids([text for row in zip(*columns, strict=True) for text in row])
