@@ -1,5 +1,7 @@
 """Taking parts of an input away, which can be done in several ways: the choice changes what is measured."""
 
+from dataclasses import replace
+
 import torch
 from torch import Tensor
 
@@ -34,7 +36,7 @@ def remove(batch: Batch, gone: Tensor, removal: Removal, spec: ModelSpec, grids:
     changed = {}
     for (name, one), grid, some in zip(batch.inputs.items(), grids, gone.split(counts, dim=1), strict=True):
         changed[name] = one.without(some, removal, spec.inputs[name], grid)
-    return Batch(inputs=changed, targets=batch.targets, ids=batch.ids)
+    return replace(batch, inputs=changed)
 
 
 def emptied(batch: Batch, spec: ModelSpec) -> Batch:
