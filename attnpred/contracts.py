@@ -96,6 +96,9 @@ class Batch:
     inputs: Mapping[str, Input]
     targets: Mapping[str, Tensor]  # (batch, …) each, by the name that the task gave it
     ids: Tensor  # (batch,) int64: row in the split, to trace an example back
+    # Of answers that are sequences, the tokens that are given: the model says what follows each one's beginning.
+    # (batch, steps) int64, -1 behind the last; where it is None the model finds them
+    given: Tensor | None = None
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -113,6 +116,7 @@ class Batch:
             inputs={name: one.rows(places) for name, one in self.inputs.items()},
             targets={name: target[places] for name, target in self.targets.items()},
             ids=self.ids[places],
+            given=None if self.given is None else self.given[places],
         )
 
     def to(self, device: torch.device | str, *, non_blocking: bool = False) -> Self:
@@ -121,6 +125,7 @@ class Batch:
             inputs={name: one.to(device, non_blocking=non_blocking) for name, one in self.inputs.items()},
             targets={name: one.to(device, non_blocking=non_blocking) for name, one in self.targets.items()},
             ids=self.ids.to(device, non_blocking=non_blocking),
+            given=None if self.given is None else self.given.to(device, non_blocking=non_blocking),
         )
 
     def reading(self, only: Input) -> Self:
@@ -185,6 +190,16 @@ class Forecast:
 
 
 @dataclass(frozen=True)
+class Generation:
+    """Of an answer that is a sequence of tokens: what a model must know to generate it."""
+
+    begin: int  # token that stands before the first
+    end: int  # token that ends it, and is its last
+    longest: int  # tokens, the end included
+    shared: bool  # whether the input's tokens are of the same vocabulary
+
+
+@dataclass(frozen=True)
 class AnswerSpec:
     """The shape of a task's answer, from which a model makes its last layer."""
 
@@ -197,6 +212,7 @@ class AnswerSpec:
     chained: bool = False  # neighbours' answers depend on one another; see `models.chain`
     forecast: Forecast | None = None  # where the numbers are the next values of a series
     patch: int | None = None  # of hidden parts that are squares of an image or moments of a series: their side
+    generation: Generation | None = None  # where the answer is a sequence, whose steps are its parts
 
     def choose(self, answer: Tensor, answered: Tensor | None = None) -> Tensor:
         """(batch, width) -> (batch,) int64: which number of each answer is explained. See `pick`.
@@ -208,7 +224,7 @@ class AnswerSpec:
         numbers = answer.abs() if self.centred else answer
         column = numbers.argmax(-1)  # (batch,), (batch, parts) or (hidden,)
         column = torch.where(self.centred & (answer.gather(-1, column[..., None])[..., 0] < 0), ~column, column)
-        if self.shape not in ("parts", "hidden"):
+        if self.shape == "whole":
             return column
         telling = self._telling(numbers)
         if self.shape == "hidden":
@@ -296,13 +312,17 @@ class Attention:
     # before them those that are no part of the input, such as a learned token
     read: Tensor | None = None
     signed: bool = False  # parts can speak against the answer, below 0, and nothing need sum to 1
+    # (batch, steps, parts) float32: of an answer that is a sequence, the importance for each of its steps
+    steps: Tensor | None = None
 
 
 @dataclass(frozen=True)
 class ModelOutput:
-    # (batch, width), (batch, parts, width) where each part has an answer, or (hidden, width) of all hidden parts
+    # (batch, width); (batch, parts, width) where each part has an answer, and so of a sequence's steps; or (hidden,
+    # width) of all hidden parts
     answer: Tensor
     attention: Attention | None = None
     # Where parts have answers: (batch, parts) int64, what each is for; see `Input.answered`
     answered: Tensor | None = None
     chain: Any = None  # of a chained answer, a `models.chain.Chain`
+    tokens: Tensor | None = None  # of a sequence, (batch, steps) int64: those that it is made of, -1 behind the last

@@ -14,7 +14,7 @@ from attnpred.contracts import TargetSpec
 from attnpred.errors import BadRow, UserError
 from attnpred.files import named
 
-TARGETS = "targets.npy"
+TARGETS, CONTENT = "targets.npy", "target_content.npy"
 S = TypeVar("S", bound=TargetSpec)
 
 
@@ -24,14 +24,20 @@ class Stored:
 
     values: NDArray[Any]  # (rows, …)
     about: dict[str, Any]
+    content: NDArray[Any] | None = None  # what values point into, of targets whose rows differ in length
 
     def save(self, directory: Path) -> None:
         np.save(directory / TARGETS, self.values)
+        if self.content is not None:
+            np.save(directory / CONTENT, self.content)
 
     @classmethod
     def load(cls, directory: Path, about: dict[str, Any]) -> "Stored":
         with named(directory / TARGETS):
-            return cls(np.load(directory / TARGETS, allow_pickle=False, mmap_mode="r"), about)
+            values = np.load(directory / TARGETS, allow_pickle=False, mmap_mode="r")
+            there = (directory / CONTENT).exists()
+            content = np.load(directory / CONTENT, allow_pickle=False, mmap_mode="r") if there else None
+            return cls(values, about, content)
 
 
 class Collector(ABC):

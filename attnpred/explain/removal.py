@@ -52,7 +52,7 @@ def remove(batch: Batch, gone: Tensor, removal: Removal, spec: ModelSpec, grids:
     changed = {}
     for (name, one), grid, some in zip(batch.inputs.items(), grids, gone.split(counts, dim=1), strict=True):
         changed[name] = one.without(some, removal, spec.inputs[name], grid)
-    return Batch(inputs=changed, targets=batch.targets, ids=batch.ids)
+    return replace(batch, inputs=changed)
 
 
 def emptied(batch: Batch, spec: ModelSpec) -> Batch:

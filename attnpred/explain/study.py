@@ -74,7 +74,7 @@ class Study:
     def explain(self, batch: Batch) -> Explained:
         with torch.no_grad():
             output, attention = look(self.model, batch, layers=True)
-        choice = self.task.choose(output)
+        batch, choice = self.task.held(output, batch), self.task.choose(output)
         maps = self._maps(batch, choice)
         further = []
         for other in self.task.further(output, choice, batch):
@@ -182,6 +182,7 @@ def sanity(model: Model, task: Task, names: Iterable[str], batches: Iterable[Bat
     for batch in batches:
         with torch.no_grad():
             output, attention = look(model, batch, layers=False)
+        batch = task.held(output, batch)
         choice, own = task.choose(output), own_parts(batch, attention.grids)
         for name, (learned, forgotten) in explainers.items():
             maps = learned(batch, choice), forgotten(batch, choice)

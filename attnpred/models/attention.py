@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from attnpred.machine.device import number_format
 from attnpred.models import cpu_attention
+from attnpred.models.key_value_cache import KeyValueCache
 
 Pooling = Literal["attention", "cls", "mean"]
 
@@ -21,23 +22,34 @@ def attend(
     dropout: float,
     need_weights: bool,
     scale: float | None = None,
+    causal: bool = False,
 ) -> tuple[Tensor, Tensor | None]:
     """Scaled dot-product attention: what is read, (batch, heads, query, head_dim), and the weights where asked.
 
     `keep` is True where a key may be attended, (batch, key) or four dimensions that broadcast to the weights; every
     query needs at least one. Unless asked for weights, the fused kernel runs and stores nothing of query x key, but for
     a few short sequences on a CPU; the weights, (batch, heads, query, key) in float32 and before dropout, come with
-    the same result within rounding. `dropout` is applied as given, so a caller passes 0 outside training.
+    the same result within rounding. `dropout` is applied as given, so a caller passes 0 outside training. With `causal`
+    a query attends no key behind its own place; it takes no `keep`, since padding is behind all else.
     """
     mask = keep[:, None, None, :] if keep is not None and keep.dim() == 2 else keep
+    own_backward = query.device.type == "cpu" and (dropout or (torch.is_grad_enabled() and query.requires_grad))
+    if causal:
+        assert mask is None
+        own_backward = own_backward and cpu_attention.suits(query, key)
+        if need_weights or own_backward:
+            mask = torch.ones(query.shape[2], key.shape[2], dtype=torch.bool, device=query.device).tril()[None, None]
+    elif mask is not None and mask.shape[-2] != 1:
+        own_backward = False
     if need_weights:
         return _attend_explicitly(query, key, value, mask, dropout, scale)
-    trains = dropout or (torch.is_grad_enabled() and query.requires_grad)
-    same_for_all_queries = mask is None or mask.shape[-2] == 1
-    if query.device.type == "cpu" and trains and same_for_all_queries:
+    if own_backward:
         query, key, value = (t.to(number_format(query)) for t in (query, key, value))
         return cpu_attention.attend(query, key, value, mask, dropout, scale or query.shape[-1] ** -0.5), None
-    return F.scaled_dot_product_attention(query, key, value, attn_mask=mask, dropout_p=dropout, scale=scale), None
+    read = F.scaled_dot_product_attention(
+        query, key, value, attn_mask=mask, dropout_p=dropout, is_causal=causal, scale=scale
+    )
+    return read, None
 
 
 def _attend_explicitly(
@@ -56,10 +68,14 @@ def _attend_explicitly(
 
 
 class MultiHeadAttention(nn.Module):
-    """Self-attention over a sequence; `rotation` is the (cos, sin) that turns queries and keys by their positions."""
+    """Self-attention over a sequence; `rotation` is the (cos, sin) that turns queries and keys by their positions.
 
-    def __init__(self, width: int, heads: int, dropout: float = 0.0) -> None:
+    With `causal` no place attends one behind it.
+    """
+
+    def __init__(self, width: int, heads: int, dropout: float = 0.0, *, causal: bool = False) -> None:
         super().__init__()
+        self.causal = causal
         self.heads = heads
         self.dropout = dropout
         self.qkv = nn.Linear(width, 3 * width)
@@ -72,7 +88,9 @@ class MultiHeadAttention(nn.Module):
         keep: Tensor | None = None,
         rotation: tuple[Tensor, Tensor] | None = None,
         need_weights: bool = False,
+        cache: KeyValueCache | None = None,
     ) -> tuple[Tensor, Tensor | None]:
+        """With a `cache`, x is one place behind those that it holds, to which it is added."""
         batch, length, width = x.shape
         qkv = self.qkv(x).view(batch, length, 3 * self.heads, width // self.heads)
         turned, value = qkv.split((2 * self.heads, self.heads), dim=2)
@@ -81,7 +99,10 @@ class MultiHeadAttention(nn.Module):
         query, key = turned.chunk(2, dim=2)
         query, key, value = (t.transpose(1, 2) for t in (query, key, value))  # each (batch, heads, length, head_dim)
         dropout = self.dropout if self.training else 0.0
-        read, weights = attend(query, key, value, keep=keep, dropout=dropout, need_weights=need_weights)
+        if cache is not None:
+            key, value = cache.extended(key, value)
+        causal = self.causal and cache is None
+        read, weights = attend(query, key, value, keep=keep, dropout=dropout, need_weights=need_weights, causal=causal)
         return self.out(read.transpose(1, 2).reshape(batch, length, width)), weights
 
 

@@ -16,11 +16,16 @@ BLOCK = 2**20  # weights worked on at once
 NEVER = -30_000.0  # a score that no softmax sees, and that every number format can hold
 
 
+def suits(query: Tensor, key: Tensor) -> bool:
+    """Whether each query may have keys of its own hidden: of short sequences, whose weights are stored."""
+    return query.shape[2] * key.shape[2] <= SHORT
+
+
 def attend(
     query: Tensor,  # (batch, heads, query, head_dim)
     key: Tensor,  # (batch, heads, key, head_dim)
     value: Tensor,  # (batch, heads, key, head_dim)
-    keep: Tensor | None,  # (batch, 1, 1, key) bool
+    keep: Tensor | None,  # (batch, 1, 1, key) bool; (1, 1, query, key) where it `suits`
     dropout: float,
     scale: float,
 ) -> Tensor:

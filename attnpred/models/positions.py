@@ -32,13 +32,17 @@ class Positions(nn.Module):
         if self.table is not None:
             nn.init.trunc_normal_(self.table, std=EMBEDDING_DEVIATION)
 
-    def forward(self, x: Tensor) -> Tensor:
-        """(batch, parts, width) -> the same shape, positions added where they are of a kind that is added"""
+    def forward(self, x: Tensor, start: int = 0) -> Tensor:
+        """(batch, parts, width) -> the same shape, positions added where they are of a kind that is added.
+
+        `start` is the place of the first part.
+        """
+        end = start + x.shape[1]
         if self.table is not None:
-            return x + self.table[: x.shape[1]]
+            return x + self.table[start:end]
         if self.kind == "rotary":
             return x
-        angles = self._angles(x.shape[1], x.shape[2], x.device)
+        angles = self._angles(end, x.shape[2], x.device)[start:]
         # As large as the embeddings, or words would drown in their places
         waves = torch.cat((angles.sin(), angles.cos()), dim=-1) * (EMBEDDING_DEVIATION * math.sqrt(2))
         return x + waves.to(x.dtype)

@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar
 
 import numpy as np
@@ -13,6 +13,7 @@ from attnpred.config.options import TaskConfig
 from attnpred.contracts import AnswerSpec, Batch, ModelOutput, TargetSpec
 from attnpred.data.targets import Target
 from attnpred.errors import UserError
+from attnpred.models.views import answered
 
 
 @dataclass(frozen=True)
@@ -92,6 +93,12 @@ class Task(ABC):
     def metrics(self) -> torch.nn.Module:
         """A fresh metric collection for one split; fed by `update_metrics`."""
 
+    def measure(self, metrics: Any, model: Any, batch: Batch, *, mirror: bool, final: bool) -> ModelOutput:
+        """Asks the model about a batch and feeds a split's metrics; `final` is a test, and not in training."""
+        output = answered(model, batch, mirror=mirror)
+        self.update_metrics(metrics, output, batch)
+        return output
+
     @abstractmethod
     def update_metrics(self, metrics: Any, output: ModelOutput, batch: Batch) -> None: ...
 
@@ -113,6 +120,10 @@ class Task(ABC):
             raise ValueError("holds what another task learned")
 
     # Explaining
+
+    def held(self, output: ModelOutput, batch: Batch) -> Batch:
+        """The batch as explainers ask about it again and again: an answer that is generated is held as it is."""
+        return batch if output.tokens is None else replace(batch, given=output.tokens)
 
     def choose(self, output: ModelOutput) -> Tensor:
         """(batch,) int64: what of each answer is explained. See `contracts.pick`."""

@@ -48,6 +48,7 @@ def _unfaithful(model: Model, task: Task, batch: Batch) -> Tensor:
     model.eval()  # nothing is dropped, and no statistics move
     try:
         output, attention = look(model, batch, layers=False)
+        batch = task.held(output, batch)
         places = spread(batch, attention.importance.shape[1])
         signal = decided_by(Removing(model, task), batch, task.choose(output), places, attention)
     finally:

@@ -14,7 +14,6 @@ from attnpred.contracts import Batch, ModelOutput
 from attnpred.errors import OutOfMemory
 from attnpred.models.base import Model
 from attnpred.models.embedding import Embedding
-from attnpred.models.views import answered
 from attnpred.runs.checkpoint_files import TASK
 from attnpred.tasks.base import Task
 from attnpred.training import extras, optimizers
@@ -145,8 +144,9 @@ class Learner(LightningModule):
 
     def _measure(self, split: str, batch: Batch) -> None:
         self.batch = batch
-        output = answered(self.model, batch, mirror=self.mirror)
-        self.task.update_metrics(self.split_metrics[split], output, batch)
+        final = self.trainer.state.fn != TrainerFn.FITTING
+        metrics = self.split_metrics[split]
+        output = self.task.measure(metrics, self.model, batch, mirror=self.mirror, final=final)
         further: Any = self.further[split]
         further.update(output.answer, batch.targets)
 

@@ -10,6 +10,7 @@ from attnpred.errors import BadRow, UserError
 from attnpred.modalities.text.tokens import clean
 
 CHUNK = 2000  # texts in memory at once
+INPUTS = ("data.text_column", "data.source_column")  # options that name columns of texts that are read
 # Columns of texts, those of the target, the evidence, and which rows are usable; None where all are
 Rows = tuple[list[list[str]], list[list[Any]], list[Any], list[bool] | None]
 
@@ -28,7 +29,8 @@ def text_rows(
     Where they come from row `start` on, nothing is said of how far reading is.
     """
     name, option = split
-    named = [column for place, column in columns.items() if place.startswith("data.text_column")]
+    places = [place for place in columns if place.startswith(INPUTS)]
+    named = [columns[place] for place in places]
     chunks = source.chunks(name, option, columns, CHUNK, start or 0)
     if start is None:
         chunks = counted(f"reading {name} of {config.source}", chunks)
@@ -44,14 +46,14 @@ def text_rows(
         for column in given:
             row = next((row for row, text in enumerate(column, start) if not isinstance(text, str)), None)
             if row is not None:
-                raise _no_text(",".join(named), column[row - start], row, f"{option}={name}")
+                what = f"{places[0]}={','.join(named)}"
+                raise _no_text(what, column[row - start], row, f"{option}={name}")
         cleaned = [[clean(text, strip_html) for text in column] for column in given]
         yield cleaned, chunk[len(named) : len(named) + targets], evidence[0] if evidence else [], usable
         start += len(given[0])
 
 
-def _no_text(columns: str, value: Any, row: int, place: str) -> UserError:
-    column = f"data.text_column={columns}"
+def _no_text(column: str, value: Any, row: int, place: str) -> UserError:
     if value is not None and not isinstance(value, bytes):
         return UserError(f"{column}: holds {type(value).__name__} values; choose a column of texts")
     problem = "has no text" if value is None else "is no text in UTF-8"

@@ -80,6 +80,7 @@ class AttentionCheck(Callback):
             for held in self.batches:
                 batch = held.to(learner.device)
                 output, attention = look(model, batch, layers=False)
+                batch = learner.task.held(output, batch)
                 choice, grids = learner.task.choose(output), attention.grids
                 evidence = evidence_parts(batch, grids)
                 for name, importance in {OWN: attention.importance, FLOOR: chance(batch, choice)}.items():
