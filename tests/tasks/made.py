@@ -1,5 +1,6 @@
 """Tasks as the shipped configuration makes them."""
 
+from itertools import product
 from typing import Any
 
 from attnpred.config import compose, schema
@@ -17,8 +18,9 @@ def make_task(name: str, spec: TargetSpec, *overrides: str) -> Any:
 
 def fits_any(name: str) -> list[str]:
     """A model and a dataset that the task fits: files of one's own may hold anything, by their columns."""
-    data = next(data for data in ("texts", "tags", "series") if compose.fitting("transformer", data, name))
-    return ["model=transformer", f"data={data}", *(["task.horizon=3"] if name == "forecasting" else [])]
+    pairs = product(("transformer", "seq2seq"), ("texts", "tags", "series", "translation"))
+    model, data = next(pair for pair in pairs if compose.fitting(*pair, name))
+    return [f"model={model}", f"data={data}", *(["task.horizon=3"] if name == "forecasting" else [])]
 
 
 def classification(spec: Classes, *overrides: str) -> Any:
