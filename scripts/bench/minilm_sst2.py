@@ -80,13 +80,13 @@ def trainer_side(options: Options, *, bf16: bool) -> dict[str, float]:
         }
 
 
-def tokenised(config: Any, split: Any, tokenizer: Any) -> Any:
+def tokenised(config: Any, split: Any, tokenizer: Any, longest: int = LONGEST) -> Any:
     """A split as the library's own examples prepare it."""
     import datasets
 
     texts, labels = ours.texts(config, split)
     rows = datasets.Dataset.from_dict({"sentence": texts, "label": labels})
-    return rows.map(lambda batch: tokenizer(batch["sentence"], truncation=True, max_length=LONGEST), batched=True)
+    return rows.map(lambda batch: tokenizer(batch["sentence"], truncation=True, max_length=longest), batched=True)
 
 
 def clock_callback(*steps: int) -> Any:
