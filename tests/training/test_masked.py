@@ -1,0 +1,148 @@
+"""Pre-training on what nobody labelled, from files to explanations, and fine-tuning from it."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+
+from attnpred.cli import main
+from attnpred.runs.run import Run
+from attnpred.training.learner import Learner
+from tests.died import Died, check_same, dies_at, the_run, train, weights
+
+THINGS = {"red": "apple", "green": "leaf", "blue": "sky", "black": "cat"}
+SMALL = [
+    *("model=transformer", "model.width=16", "model.depth=1", "model.heads=2", "model.dropout=0.1"),
+    *("trainer.precision=32-true", "trainer.log_every_steps=2", "trainer.attention_examples=4", "logger=csv"),
+    *("checkpoint.every_steps=3", "checkpoint.every_minutes=null", "resume=auto", "optimizer.lr=2e-2"),
+]
+TEXTS = ["task=masked_tokens", "data=texts", "data.tokenizer.vocab_size=60", "data.max_length=16", "data.batch_size=8"]
+CASES = {
+    "packed": ["trainer.max_epochs=6"],
+    "streamed": ["trainer.max_epochs=2", "data.stream=true", "data.stream_buffer=32"],
+    "images": ["task=masked_patches", "task.patch=4", "data=digits", "data.batch_size=64", "trainer.max_epochs=1"],
+    "series": ["task=masked_patches", "task.patch=4", "data=series", "data.history=16", "trainer.max_epochs=2"],
+}
+
+
+def sentences(count, seed):
+    """In which a colour and a thing tell one another."""
+    random = np.random.default_rng(seed)
+    for colour in random.choice(list(THINGS), count):
+        yield f"we saw a {colour} {THINGS[colour]} today"
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory):
+    place = tmp_path_factory.mktemp("files")
+    for split, several, count in (("train", 2, 60), ("validation", 1, 20), ("test", 1, 20)):
+        for part in range(several):
+            rows = (json.dumps({"text": text}) + "\n" for text in sentences(count, part))
+            (place / f"{split}-{part}.jsonl").write_text("".join(rows))
+    moments = np.arange(200)
+    lines = [f"{i},{np.sin(i / 2):.4f},{np.cos(i / 3):.4f}" for i in moments]
+    (place / "series").mkdir()
+    (place / "series" / "waves.csv").write_text("\n".join(["hour,a,b", *lines]) + "\n")
+    return place
+
+
+def command(name, files):
+    own = [*(TEXTS if name in ("packed", "streamed") else []), *CASES[name], f"data.cache_dir={files / 'cache'}"]
+    source = {"images": [], "series": [f"data.source={files / 'series' / 'waves.csv'}"]}
+    return [*SMALL, *own, *source.get(name, [f"data.source={files}/*.jsonl"])]
+
+
+@pytest.fixture(scope="module", params=CASES)
+def case(request, files):
+    return request.param, command(request.param, files)
+
+
+@pytest.fixture(scope="module")
+def whole(case, tmp_path_factory):
+    """A run that was left alone."""
+    return train(tmp_path_factory.mktemp("whole"), case[1])
+
+
+@pytest.fixture(scope="module")
+def packed(files, tmp_path_factory):
+    return train(tmp_path_factory.mktemp("packed"), command("packed", files))
+
+
+def test_it_goes_on_to_the_last_bit_and_is_evaluated_alike(case, whole, tmp_path, monkeypatch, capsys):
+    with monkeypatch.context() as patched:
+        dies_at(patched, Learner, "training_step", 5)
+        with pytest.raises(Died):
+            main(["train", *case[1], f"output_dir={tmp_path / 'died'}"])
+    assert main(["train", *case[1], f"output_dir={tmp_path / 'died'}"]) == 0
+    check_same(the_run(tmp_path / "died"), whole)
+    known = json.loads((whole.path / "metrics.json").read_text())
+    capsys.readouterr()
+    assert main(["evaluate", str(whole.path)]) == 0
+    found = json.loads(capsys.readouterr().out)
+    scores = {key: value for key, value in found.items() if isinstance(value, float)}
+    assert scores == pytest.approx({key: known["test"][key] for key in scores}, rel=1e-4)
+    assert {"comprehensiveness", "sufficiency"} <= known["attention"]["scores"]["attention"].keys()
+
+
+def test_hidden_words_are_found_and_explained(packed, files, tmp_path, capsys):
+    known = json.loads((packed.path / "metrics.json").read_text())["test"]
+    assert known["accuracy"] > 0.8
+    assert known["perplexity"] == pytest.approx(np.exp(known["loss"]), rel=1e-4)
+    capsys.readouterr()
+    asked = "we saw a [MASK] sky today"
+    assert main(["predict", str(packed.path), asked, "we [MASK] a red [MASK] today"]) == 0
+    first, second = map(json.loads, capsys.readouterr().out.splitlines())
+    assert first["hidden"][0]["token"] == "blue"
+    assert first["words"][int(np.argmax(first["attention"]))] == "sky"
+    assert first["attention"][3] == 0
+    assert [one["token"] for one in second["hidden"]] == ["saw", "apple"]
+    page = tmp_path / "page.html"
+    assert main(["explain", str(packed.path), asked, "--explainer", "occlusion", "--output", str(page)]) == 0
+    assert main(["explain", str(packed.path), "--split", "test", "--limit", "4", "--json"]) == 0
+    story = json.loads(capsys.readouterr().out)
+    assert [one["label"] == one["predicted"] for one in story["examples"]].count(True) >= 3
+    assert main(["predict", str(packed.path), "we saw a red cat"]) == 2
+    assert "write [MASK] for one that is to be found" in capsys.readouterr().err
+
+
+def test_another_task_begins_from_it_with_its_vocabulary(packed, files, tmp_path, capsys):
+    labelled = tmp_path / "labelled.csv"
+    rows = [f"{text} and a kite,{text.split()[3]}" for text in sentences(80, 7)]
+    labelled.write_text("\n".join(["text,label", *rows]) + "\n")
+    own = ["data=texts", f"data.source={labelled}", f"data.cache_dir={files / 'cache'}", "trainer.max_epochs=1"]
+    run = train(tmp_path / "tuned", [*SMALL, *own, f"model.init_from={packed.path}", "optimizer.lr=1e-9"])
+    assert (run.path / "tokenizer.json").read_text() == (packed.path / "tokenizer.json").read_text()
+    before, after = (weights(one, "best.ckpt")["state_dict"] for one in (packed, run))
+    same = [key for key in after if key.startswith(("model.embed", "model.layers"))]
+    assert same
+    for key in same:
+        torch.testing.assert_close(after[key], before[key], atol=1e-5, rtol=1e-5)
+    assert Run(run.path).reader().spec.mask_id == Run(packed.path).reader().spec.mask_id != 1
+    line = ["train", *SMALL, *own, f"model.init_from={packed.path}", "model.adapter=prompt"]
+    assert main([*line, f"output_dir={tmp_path / 'no'}"]) == 2
+    assert "model.adapter=prompt" in capsys.readouterr().err
+
+
+def test_options_that_do_not_go_together_are_refused(files, tmp_path, capsys):
+    for words, said in (
+        (["model.ngrams=2"], "model.ngrams=2: learns something of every answer"),
+        (["model.attention_loss=faithful"], "model.attention_loss=faithful: learns something of every answer"),
+        (["task.kept=0.6", "task.replaced=0.5"], "task.replaced=0.5: with kept leaves no token to hide"),
+        (["model=recurrent", "model.width=8"], "this model gives answers of the shape"),
+    ):
+        line = [word for word in command("packed", files) if not word.startswith("model") or words[0][:6] != "model="]
+        assert main(["train", *line, *words, f"output_dir={tmp_path / 'no'}"]) == 2
+        assert said in capsys.readouterr().err
+    assert not (tmp_path / "no").exists()
+
+
+@pytest.mark.slow
+def test_two_processes_pre_train_together(files, tmp_path, capsys):
+    two = ["trainer=ddp_cpu", "trainer.devices=2", "trainer.attention_examples=0", "trainer.max_epochs=1"]
+    line = [word for word in command("packed", files) if not word.startswith("trainer.max")]
+    run = train(tmp_path / "outputs", [*line, *two])
+    known = json.loads((run.path / "metrics.json").read_text())
+    capsys.readouterr()
+    assert main(["evaluate", str(run.path)]) == 0
+    assert json.loads(capsys.readouterr().out)["loss"] == pytest.approx(known["test"]["loss"], rel=1e-4)
