@@ -8,8 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from attnpred.config import packages
-from attnpred.config import schema
+from attnpred.config import packages, schema
 from attnpred.config.options import Config
 from attnpred.console.say import say
 from attnpred.console.secrets import shown
