@@ -18,6 +18,7 @@ class Input(ABC):
     """One input of a batch's examples. Every modality has its own subclass; its tensors' first axis is the batch."""
 
     evidence: Tensor | None = None  # which tokens or pixels decided the answer, where the data says it
+    given: Tensor | None = None  # (batch,) bool: of several inputs, which examples have this one; None where all do
 
     @abstractmethod
     def __len__(self) -> int: ...
@@ -213,6 +214,7 @@ class AnswerSpec:
     forecast: Forecast | None = None  # where the numbers are the next values of a series
     patch: int | None = None  # of hidden parts that are squares of an image or moments of a series: their side
     generation: Generation | None = None  # where the answer is a sequence, whose steps are its parts
+    answers: tuple["AnswerSpec", ...] = ()  # where they are several answers' side by side, each one's in this order
 
     def choose(self, answer: Tensor, answered: Tensor | None = None) -> Tensor:
         """(batch, width) -> (batch,) int64: which number of each answer is explained. See `pick`.
@@ -221,6 +223,8 @@ class AnswerSpec:
         tells most, among those that `answered`, (batch, parts), does not leave out. Where hidden parts have answers,
         (hidden, width), `answered` says which is whose.
         """
+        if self.answers:
+            return self.answers[0].choose(answer[:, : self.answers[0].width])
         numbers = answer.abs() if self.centred else answer
         column = numbers.argmax(-1)  # (batch,), (batch, parts) or (hidden,)
         column = torch.where(self.centred & (answer.gather(-1, column[..., None])[..., 0] < 0), ~column, column)
@@ -235,6 +239,11 @@ class AnswerSpec:
         against = found < 0
         flat = part[:, 0] * self.width + torch.where(against, ~found, found)
         return torch.where(against, ~flat, flat)
+
+    def which(self, choice: Tensor) -> Tensor:
+        """(batch,) -> (batch,) int64: of several answers side by side, the one that holds what was chosen."""
+        ends = torch.tensor([one.width for one in self.answers], device=choice.device).cumsum(0)
+        return torch.bucketize(torch.where(choice < 0, ~choice, choice), ends, right=True)
 
     def _telling(self, numbers: Tensor) -> Tensor:
         """(batch, parts, width) -> (batch, parts): how much each part has to tell; those with nothing come last."""

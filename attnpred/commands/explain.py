@@ -62,7 +62,7 @@ def main(args: argparse.Namespace) -> int:
     except BadInput as error:
         raise inputs.named(error) from None
     if story["faithfulness"] is not None:
-        print(tables.faithfulness_table(story["faithfulness"]), file=sys.stderr)
+        print("\n\n".join(tables.faithfulness_tables(story["faithfulness"])), file=sys.stderr)
     if args.tensorboard:
         from attnpred.explain.tensorboard import draw
 

@@ -14,7 +14,7 @@ from omegaconf.errors import OmegaConfBaseException
 from attnpred.config import choices, continued, describe, hints, packages, schema, untrusted
 from attnpred.config.choices import TRIPLE, fitting
 from attnpred.config.composed import ENGINE, from_files
-from attnpred.config.folders import file_of, folders, group_options
+from attnpred.config.folders import CONF, file_of, folders, group_options
 from attnpred.config.options import Config, ExplainerConfig, LauncherConfig, SweeperConfig
 from attnpred.config.overrides import parse, steers, typed
 from attnpred.config.wanted import Wanted, adds_nothing
@@ -254,6 +254,11 @@ def explainer_of(overrides: list[str]) -> ExplainerConfig:
     untrusted.refuse_references(values, "override")
     found: ExplainerConfig = schema.build(ExplainerConfig, values, APART)
     return found
+
+
+def plain_of(group: str, name: str) -> Any:
+    """What a shipped file of a group says, as it stands there: one without defaults."""
+    return untrusted.read_yaml(CONF / group / f"{name}.yaml")
 
 
 def groups(extra_dir: str | None = None) -> list[str]:

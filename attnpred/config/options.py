@@ -87,6 +87,20 @@ class TaskConfig:
     shares: ClassVar[tuple[str, ...]] = ()  # those of them that lie within 0 and 1, as their intervals then do
     monitor: ClassVar[str] = "loss"  # that of them by which a checkpoint is chosen, unless checkpoint.monitor says
 
+    def measured(self) -> Mapping[str, Literal["max", "min"]]:
+        """As `metrics`, of these options."""
+        return self.metrics
+
+    def kinds(self) -> list[str | None]:
+        """Kinds of target whose columns the dataset tells; None where the task names them itself."""
+        return [self.reads]
+
+    def target_columns(self, data: DataConfig) -> tuple[list[str], str]:
+        """The columns that the task reads as its target, and the option that names them."""
+        found = data.target_columns(self.reads)
+        assert found is not None, "tasks that the data does not fit are refused before"
+        return found
+
     _target_: str = option("Class of the task.")
     loss_function: str | None = option(
         "Dotted name of a function of a package, of answer and target, that gives the training loss in place of the "
@@ -208,9 +222,7 @@ class Config:
 
     def target_columns(self) -> tuple[list[str], str]:
         """The columns that the task reads as its target, and the option that names them."""
-        found = self.data.target_columns(self.task.reads)
-        assert found is not None, "tasks that the data does not fit are refused before"
-        return found
+        return self.task.target_columns(self.data)
 
     def _check_named(self) -> None:
         """Refuses names of functions and classes that surely are not there, without importing anything."""
@@ -242,5 +254,5 @@ class Config:
 
     def _directions(self) -> dict[str, Literal["max", "min"] | None]:
         """What can be monitored, and which way is better where that is known."""
-        known: dict[str, Literal["max", "min"] | None] = {f"val/{n}": mode for n, mode in self.task.metrics.items()}
+        known: dict[str, Literal["max", "min"] | None] = {f"val/{n}": mode for n, mode in self.task.measured().items()}
         return known | {f"val/{metric_name(dotted)}": None for dotted in self.task.further_metrics}

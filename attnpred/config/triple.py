@@ -8,6 +8,8 @@ from attnpred.config.data_options import ITSELF
 from attnpred.errors import UserError, suggest
 
 Kinds = Collection[str] | None
+SEVERAL = "several"  # what a task of several reads: each of its members a kind of its own
+SHARED = {"class", "number", "labels"}  # which such members can read
 
 
 @dataclass(frozen=True)
@@ -35,7 +37,12 @@ def misfit(model: Any, data: Any, task: Any, kinds: Kinds) -> Misfit | None:
             "task",
             ("data", "task"),
             reason,
-            lambda other: asks(other, data) and has_target(kinds, other.reads) and other.shape in model.answers,
+            lambda other: (
+                asks(other, data)
+                and has_target(kinds, other.reads)
+                and other.shape in model.answers
+                and other.reads != SEVERAL
+            ),
         )
 
     if not asks(task, data):
@@ -59,7 +66,7 @@ def asks(task: Any, data: Any) -> bool:
 
 def has_target(kinds: Kinds, reads: str) -> bool:
     """True where a dataset with these kinds of target has the one that a task reads."""
-    return kinds is None or reads in (ITSELF, *kinds)
+    return kinds is None or reads in (ITSELF, *kinds) or (reads == SEVERAL and bool(SHARED.intersection(kinds)))
 
 
 def kinds_of(data: Any, targets: Any, label_column: Any) -> Kinds:

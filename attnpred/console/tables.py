@@ -42,8 +42,8 @@ def final_table(result: Mapping[str, Any], of_task: Tables) -> str:
     val, test = result.get("val") or {}, result.get("test") or {}
     columns = {"val best": val.get("best"), "val final": val.get("final"), "test": test}
     sections = [_metrics({head: column for head, column in columns.items() if column})]
-    trusted = faithfulness_table(result["attention"]) if result.get("attention") else ""
-    sections += [*of_task(test, "test"), trusted, _cost(result)]
+    trusted = faithfulness_tables(result["attention"]) if result.get("attention") else []
+    sections += [*of_task(test, "test"), *trusted, _cost(result)]
     return "\n\n".join(filter(None, sections))
 
 
@@ -51,6 +51,13 @@ def evaluation_table(metrics: dict[str, Any], split: str, of_task: Tables) -> st
     """One split's metrics, of the same form as `test` in `metrics.json`."""
     sections = [_metrics({split: metrics}), *of_task(metrics, split)]
     return "\n\n".join(filter(None, sections))
+
+
+def faithfulness_tables(found: Mapping[str, Any]) -> list[str]:
+    """A table for each of several answers, under its name; else one."""
+    if "answers" not in found:
+        return [faithfulness_table(found)]
+    return [f"{printable(name)}: {faithfulness_table(one)}" for name, one in found["answers"].items()]
 
 
 def faithfulness_table(found: Mapping[str, Any]) -> str:

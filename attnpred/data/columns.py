@@ -25,12 +25,14 @@ SAMPLES, LONGEST, MOST_SHOWN = 3, 24, 20  # values that a question shows of each
 Columns = dict[str, list[Any]]
 
 
-def settled(config: DataConfig, reads: str) -> DataConfig:
-    """The same options with every column and split named that a task needs, which `reads` such a target.
+def settled(config: DataConfig, reads: str | None) -> DataConfig:
+    """The same options with every column and split named that a task needs, which `reads` such a target; None for none.
 
     Raises UserError, with what there is, where it cannot be told.
     """
-    own = config.settled_by(lambda: open_source(config).sample(config.train_split, "data.train_split", ROWS), reads)
+    own = config.settled_by(
+        lambda: open_source(config).sample(config.train_split, "data.train_split", ROWS), reads or ""
+    )
     open_columns = [] if own is not None else _open_columns(config, reads)
     config = own or config
     if not open_columns and AUTO not in (config.val_split, config.test_split):
@@ -49,7 +51,7 @@ def settled(config: DataConfig, reads: str) -> DataConfig:
     return replace(config, **found, **_splits(config, source))
 
 
-def find(config: DataConfig, reads: str, columns: Columns) -> dict[str, str | None]:
+def find(config: DataConfig, reads: str | None, columns: Columns) -> dict[str, str | None]:
     """Option → column for what the options leave open, None where it cannot be told; `columns` are some rows'."""
     found: dict[str, str | None] = {}
     for name in _open_columns(config, reads):
@@ -61,16 +63,16 @@ def find(config: DataConfig, reads: str, columns: Columns) -> dict[str, str | No
     return found
 
 
-def _open_columns(config: DataConfig, reads: str) -> list[str]:
+def _open_columns(config: DataConfig, reads: str | None) -> list[str]:
     """The options that name no column yet, inputs first."""
-    targets, option = config.target_columns(reads) or ([], "data.label_column")
+    targets, option = (config.target_columns(reads) if reads else None) or ([], "data.label_column")
     inputs = [name for name in INPUTS if getattr(config, name, "") is None]
-    return inputs + ([] if targets or reads == ITSELF else [option.removeprefix("data.")])
+    return inputs + ([] if targets or reads in (ITSELF, None) else [option.removeprefix("data.")])
 
 
-def _rest(config: DataConfig, reads: str, columns: Columns, found: Mapping[str, str | None]) -> Columns:
+def _rest(config: DataConfig, reads: str | None, columns: Columns, found: Mapping[str, str | None]) -> Columns:
     """The columns that play no part yet."""
-    targets, _ = config.target_columns(reads) or ([], "")
+    targets, _ = (config.target_columns(reads) if reads else None) or ([], "")
     named = [getattr(config, name, None) for name in INPUTS]
     named += [config.split_column, config.group_column, config.time_column, config.evidence_column]
     taken = [*targets, *found.values()]
@@ -116,6 +118,12 @@ def image_in(columns: Columns) -> str | None:
     pictures = {name.lower(): name for name, values in columns.items() if _are_pictures(values)}
     known = [pictures[name] for name in IMAGES if name in pictures]
     return next(iter(pictures.values())) if len(pictures) == 1 else next(iter(known), None)
+
+
+def series_in(columns: Columns) -> str | None:
+    """The only column of lists of numbers."""
+    found = {name: values for name, values in columns.items() if _are_lists(values, int | float | list)}
+    return next(iter(found)) if len(found) == 1 else None
 
 
 def target_in(columns: Columns) -> str | None:

@@ -14,7 +14,7 @@ from torch.overrides import TorchFunctionMode
 
 from attnpred.config.options import ExplainerConfig
 from attnpred.contracts import Batch
-from attnpred.explain.base import GradientExplainer, by_part, entering, entrance, look, untrained
+from attnpred.explain.base import GradientExplainer, by_part, entering, entrances, look, untrained
 
 
 @dataclass(kw_only=True)
@@ -26,13 +26,14 @@ class AttnLRP(GradientExplainer):
     signed: ClassVar[bool] = True
 
     def half(self, batch: Batch, choice: Tensor) -> Tensor:
-        features = entrance(self.model, batch).requires_grad_()
+        features = [one.requires_grad_() for one in entrances(self.model, batch)]
         with untrained(self.model), entering(self.model, features), Rules():
             # asked for weights, attention is spelt out in operations that the rules know
             output, attention = look(self.model, batch, layers=True, choice=choice)
             score = self.task.score(output, choice, linear=True)
-            [gradient] = torch.autograd.grad(score.sum(), features)
-        return by_part((features * gradient).detach(), batch, attention.grids)
+            gradients = torch.autograd.grad(score.sum(), features)
+        found = [(one * gradient).detach() for one, gradient in zip(features, gradients, strict=True)]
+        return by_part(found, batch, attention.grids)
 
 
 class Rules(TorchFunctionMode):

@@ -2,7 +2,7 @@
 
 import sys
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import ClassVar
 
@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from attnpred.config import compose, schema
 from attnpred.config.options import ExplainerConfig
-from attnpred.contracts import Attention, Batch, Grid, ModelOutput
+from attnpred.contracts import Attention, Batch, Grid, Input, ModelOutput
 from attnpred.models.base import Model
 from attnpred.tasks.base import Task
 
@@ -66,16 +66,19 @@ def make(name: str, model: Model, task: Task) -> Explainer:
 def own_parts(batch: Batch, grids: tuple[Grid, ...] = (None,)) -> Tensor | None:
     """Which parts are the inputs' own, (batch, parts) bool; None where all are."""
     inputs = list(batch.inputs.values())
-    own = [one.own() for one in inputs]
-    if all(one is None for one in own):
+    if all(one.own() is None and one.given is None for one in inputs):
         return None
-    if len(own) == 1:
-        return own[0]
-    everything = [
-        torch.ones(len(batch), one.parts(grid), dtype=torch.bool, device=batch.ids.device)
-        for one, grid in zip(inputs, grids, strict=True)
-    ]
-    return torch.cat([e if o is None else o for o, e in zip(own, everything, strict=True)], dim=1)
+    if len(inputs) == 1:
+        return inputs[0].own()
+    return torch.cat([_own_of(one, grid, batch) for one, grid in zip(inputs, grids, strict=True)], dim=1)
+
+
+def _own_of(one: Input, grid: Grid, batch: Batch) -> Tensor:
+    """One input's, (batch, parts) bool: none of an input that is missing."""
+    own = one.own()
+    if own is None:
+        own = torch.ones(len(batch), one.parts(grid), dtype=torch.bool, device=batch.ids.device)
+    return own if one.given is None else own & one.given[:, None]
 
 
 def evidence_parts(batch: Batch, grids: tuple[Grid, ...]) -> Tensor | None:
@@ -111,50 +114,68 @@ def untrained(model: Model) -> Iterator[None]:
 
 
 @contextmanager
-def entering(model: Model, features: Tensor) -> Iterator[None]:
-    """Has the model work on these in place of what its entrance makes of the batch."""
-    handle = model.entrance().register_forward_hook(lambda module, given, found: features)
+def entering(model: Model, features: Sequence[Tensor]) -> Iterator[None]:
+    """Has the model work on these in place of what its entrances make of the batch's inputs."""
+    each = zip(model.entrances(), features, strict=True)
+    handles = [module.register_forward_hook(_returning(one)) for module, one in each]
     try:
         yield
     finally:
-        handle.remove()
+        for handle in handles:
+            handle.remove()
+
+
+def _returning(features: Tensor) -> Callable[..., Tensor]:
+    return lambda module, given, found: features
 
 
 @torch.no_grad()
-def entrance(model: Model, batch: Batch) -> Tensor:
-    """What the model's entrance makes of a batch: (batch, length, width), or (batch, channels, height, width)."""
-    found: list[Tensor] = []
-    handle = model.entrance().register_forward_hook(lambda module, given, made: found.append(made))
+def entrances(model: Model, batch: Batch) -> tuple[Tensor, ...]:
+    """What the model's entrances make of a batch's inputs.
+
+    (batch, length, width), or (batch, channels, height, width), each.
+    """
+    found: list[list[Tensor]] = [[] for _ in model.entrances()]
+    each = zip(model.entrances(), found, strict=True)
+    handles = [module.register_forward_hook(_noting(some)) for module, some in each]
     try:
         model(batch)
     finally:
-        handle.remove()
-    return found[0].detach().float()
+        for handle in handles:
+            handle.remove()
+    return tuple(some[0].detach().float() for some in found)
 
 
-def by_part(features: Tensor, batch: Batch, grids: tuple[Grid, ...]) -> Tensor:
-    """Sums over channels, and over the pixels of a region; -> (batch, parts), 0 on what is no part of the input."""
-    (grid,) = grids
+def _noting(found: list[Tensor]) -> Callable[..., None]:
+    return lambda module, given, made: found.append(made)
+
+
+def by_part(features: Sequence[Tensor], batch: Batch, grids: tuple[Grid, ...]) -> Tensor:
+    """Sums over channels, and over the pixels of a region; -> (batch, parts), 0 on what is no part of an input."""
+    total = torch.cat([_by_part(one, grid) for one, grid in zip(features, grids, strict=True)], dim=1)
+    own = own_parts(batch, grids)
+    return total if own is None else total * own
+
+
+def _by_part(features: Tensor, grid: Grid) -> Tensor:
     if grid is None:
-        total = features.float().sum(-1)  # (batch, length)
-        own = own_parts(batch)
-        return total if own is None else total * own
+        return features.float().sum(-1)  # (batch, length)
     pixels = features.float().sum(1, keepdim=True)  # (batch, 1, height, width)
     area = pixels.shape[2] * pixels.shape[3] / (grid[0] * grid[1])
     return F.adaptive_avg_pool2d(pixels, grid).flatten(1) * area
 
 
 class FromFeatures(nn.Module):
-    """The chosen score as a function of the entrance's features alone, as Captum asks for it."""
+    """The chosen score as a function of the entrances' features alone, as Captum asks for it."""
 
     def __init__(self, model: Model, task: Task, batch: Batch, choice: Tensor) -> None:
         super().__init__()
         self.model, self.task = model, task
         self.batch, self.choice = batch, choice
 
-    def forward(self, features: Tensor) -> Tensor:
-        """(times x batch, …), the batch again and again -> (times x batch,)"""
-        turns = torch.arange(len(features), device=features.device) % len(self.batch)
+    def forward(self, *features: Tensor) -> Tensor:
+        """(times x batch, …) each, the batch again and again -> (times x batch,)"""
+        turns = torch.arange(len(features[0]), device=features[0].device) % len(self.batch)
         with entering(self.model, features):
             output: ModelOutput = self.model(self.batch.rows(turns))
         return self.task.score(output, self.choice[turns], linear=True)

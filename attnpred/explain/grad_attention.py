@@ -11,7 +11,7 @@ from torch import Tensor
 
 from attnpred.config.options import ExplainerConfig
 from attnpred.contracts import Batch
-from attnpred.explain.base import GradientExplainer, entering, entrance, look, own_parts
+from attnpred.explain.base import GradientExplainer, entering, entrances, look, own_parts
 from attnpred.models.attention import normalise, pass_through
 
 
@@ -22,8 +22,8 @@ class GradAttentionConfig(ExplainerConfig):
 
 class GradAttention(GradientExplainer):
     def half(self, batch: Batch, choice: Tensor) -> Tensor:
-        features = entrance(self.model, batch)
-        with torch.enable_grad(), entering(self.model, features.requires_grad_()):
+        features = [one.requires_grad_() for one in entrances(self.model, batch)]
+        with torch.enable_grad(), entering(self.model, features):
             output, attention = look(self.model, batch, layers=True, choice=choice)
             assert attention.read is not None
             weights = [attention.read, *attention.layers]

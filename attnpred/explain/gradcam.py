@@ -8,7 +8,7 @@ from torch import Tensor
 from attnpred.config.options import ExplainerConfig
 from attnpred.contracts import Batch
 from attnpred.errors import UserError
-from attnpred.explain.base import FromFeatures, GradientExplainer, entrance, grids_of, untrained
+from attnpred.explain.base import FromFeatures, GradientExplainer, entrances, grids_of, untrained
 from attnpred.models.attention import normalise
 from attnpred.models.base import Model
 from attnpred.tasks.base import Task
@@ -36,7 +36,7 @@ class Gradcam(GradientExplainer):
         assert grid is not None
         with untrained(self.model):
             method = LayerGradCam(FromFeatures(self.model, self.task, batch, choice), last)
-            features = entrance(self.model, batch).requires_grad_()
+            features = tuple(one.requires_grad_() for one in entrances(self.model, batch))
             found = method.attribute(features, relu_attributions=True)
         assert isinstance(found, Tensor)
         cells = F.adaptive_avg_pool2d(found.detach().float(), grid)  # (batch, 1, rows, columns)

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from attnpred.config.options import ExplainerConfig
 from attnpred.contracts import Batch
-from attnpred.explain.base import FromFeatures, GradientExplainer, by_part, entrance, grids_of, untrained
+from attnpred.explain.base import FromFeatures, GradientExplainer, by_part, entrances, grids_of, untrained
 
 
 @dataclass(kw_only=True)
@@ -23,5 +23,5 @@ class InputXGradient(GradientExplainer):
 
         with untrained(self.model):
             method = Captum(FromFeatures(self.model, self.task, batch, choice))
-            found = method.attribute(entrance(self.model, batch).requires_grad_())
-        return by_part(found.detach(), batch, grids_of(self.model, batch))
+            found = method.attribute(tuple(one.requires_grad_() for one in entrances(self.model, batch)))
+        return by_part([one.detach() for one in found], batch, grids_of(self.model, batch))

@@ -11,7 +11,7 @@ from torch import Tensor
 from attnpred.config.options import ExplainerConfig
 from attnpred.config.schema import option
 from attnpred.contracts import Batch
-from attnpred.explain.base import FromFeatures, GradientExplainer, by_part, entrance, grids_of, untrained
+from attnpred.explain.base import FromFeatures, GradientExplainer, by_part, entrances, grids_of, untrained
 from attnpred.explain.removal import emptied
 
 
@@ -31,9 +31,9 @@ class IntegratedGradients(GradientExplainer):
 
         with untrained(self.model):
             found = Captum(FromFeatures(self.model, self.task, batch, choice)).attribute(
-                entrance(self.model, batch).requires_grad_(),
-                baselines=entrance(self.model, emptied(batch, self.model.spec)),
+                tuple(one.requires_grad_() for one in entrances(self.model, batch)),
+                baselines=entrances(self.model, emptied(batch, self.model.spec)),
                 n_steps=self.config.steps,
                 internal_batch_size=len(batch),  # no more memory than one step of training
             )
-        return by_part(found.detach(), batch, grids_of(self.model, batch))
+        return by_part([one.detach() for one in found], batch, grids_of(self.model, batch))

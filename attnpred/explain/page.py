@@ -21,7 +21,11 @@
        "marks": [None or [its answer, the truth or None] a word],   where words have answers of their own, with
        "choices": [{"word": its place, "explained", "maps": as above}],  those that are explained, the usual one first
        "evidence": [0 or 1 a word or region],                    where it is known
+       "answers": [{"name", "label", "predicted", "explained", "wrong", "confidence", "probabilities", "maps"}],
+                                                                 where there are several, as above each
        "heads": None or [[[a number a word or region], .. a head], .. a layer]}]}
+
+Of several answers "faithfulness" has "answers": {name: as above, with its own "scored"} beside.
 
 The page gets it as JSON, with maps as base64 of small integers: a thousand reviews stay some megabytes.
 """
@@ -51,6 +55,7 @@ SCRIPTS = (
     "base.js",
     "maps.js",
     "marks.js",
+    "answers.js",
     "heads.js",
     "charts.js",
     "faithfulness.js",
@@ -92,26 +97,34 @@ def _rank(example: Mapping[str, Any]) -> tuple[bool, float]:
 
 
 def _named(example: Mapping[str, Any]) -> list[str]:
-    names = [example["label"], example["predicted"], example["explained"], *example["probabilities"]]
+    names = [name for one in (example, *example.get("answers", ())) for name in _of_answer(one)]
     names += [name for mark in example.get("marks", ()) for name in mark or ()]
     names += [choice["explained"] for choice in example.get("choices", ())]
     return [name for name in names if name is not None]
 
 
-def _example(example: Mapping[str, Any], number: Mapping[str, int]) -> dict[str, Any]:
-    """Classes by number, and the probabilities of the likeliest and of those that the example names."""
-    label, predicted, explained = (example[key] for key in ("label", "predicted", "explained"))
-    probabilities = sorted(example["probabilities"].items(), key=lambda pair: -pair[1])
+def _of_answer(one: Mapping[str, Any]) -> list[str | None]:
+    return [one["label"], one["predicted"], one["explained"], *one["probabilities"]]
+
+
+def _answer(one: Mapping[str, Any], number: Mapping[str, int]) -> dict[str, Any]:
+    """Classes by number, and the probabilities of the likeliest and of those that the answer names."""
+    label, predicted, explained = (one[key] for key in ("label", "predicted", "explained"))
+    probabilities = sorted(one["probabilities"].items(), key=lambda pair: -pair[1])
     shown = [pair for i, pair in enumerate(probabilities) if i < MOST_CLASSES or pair[0] in (label, explained)]
-    compact: dict[str, Any] = {
-        "id": example["id"],
+    return {
         "label": None if label is None else number[label],
         "predicted": number[predicted],
         "explained": number[explained],
-        "wrong": example["wrong"],
-        "confidence": None if example["confidence"] is None else _rounded(example["confidence"]),
+        "wrong": one["wrong"],
+        "confidence": None if one["confidence"] is None else _rounded(one["confidence"]),
         "probabilities": [[number[name], _rounded(value)] for name, value in shown],
+        "maps": {name: _packed(values, np.int16) for name, values in one["maps"].items()},
     }
+
+
+def _example(example: Mapping[str, Any], number: Mapping[str, int]) -> dict[str, Any]:
+    compact: dict[str, Any] = {"id": example["id"], **_answer(example, number)}
     if "words" in example:
         compact["words"] = example["words"]
         if "texts" in example:
@@ -128,7 +141,8 @@ def _example(example: Mapping[str, Any], number: Mapping[str, int]) -> dict[str,
     for name, values in example["maps"].items():
         if len(values) != parts:
             raise ValueError(f"example {example['id']}: the map {name} has {len(values)} numbers for {parts} parts")
-    compact["maps"] = {name: _packed(values, np.int16) for name, values in example["maps"].items()}
+    if "answers" in example:
+        compact["answers"] = [{"name": one["name"], **_answer(one, number)} for one in example["answers"]]
     if "marks" in example:
         compact["marks"] = [
             mark and [None if name is None else number[name] for name in mark] for mark in example["marks"]

@@ -10,7 +10,7 @@ from attnpred.console.tables import number
 from attnpred.errors import UserError
 from attnpred.explain import story
 from attnpred.explain.cascade import cascade
-from attnpred.explain.study import Study, sanity
+from attnpred.explain.study import Explained, Study, sanity
 from attnpred.machine.device import choose
 from attnpred.modalities.reader import Describe
 from attnpred.models.base import Model
@@ -41,12 +41,16 @@ def explain(
     task = run.task()
     device = choose(config.trainer).device_type
     other = None if twin is None else twin_of(run, twin).to(device)
-    study = Study(run.load_model().to(device), task, names, removal, protocol=protocol, twin=other)
+    model = run.load_model().to(device)
+    studies = {
+        name: Study(model, view, names, removal, protocol=protocol, twin=other)
+        for name, view in (task.views() or {"": task}).items()
+    }
     batches: Iterator[tuple[Any, Describe]]
     if inputs is None:
         data = run.data(config)
         sample = list(data.loader(split).sample(limit))
-        batches = ((batch, reader.describe(batch.input)) for batch in sample)
+        batches = ((batch, reader.describe(reader.of(batch))) for batch in sample)
     else:
         batches = (
             (task.posed(reading.batch), reading.describe)
@@ -54,23 +58,26 @@ def explain(
         )
     found: list[dict[str, Any]] = []
     for batch, describe_one in batches:
-        explained = study.explain(batch.to(device))
-        found += story.examples(explained, task, reader, describe_one)
-        if inputs is None:
-            study.measure(explained)
-    measured = None
+        of_each = {}
+        for name, study in studies.items():
+            explained = study.explain(batch.to(device))
+            of_each[name] = _scored(
+                story.examples(explained, study.task, reader, describe_one), study, explained, inputs
+            )
+        found += story.merged(of_each)
+    measured: dict[str, Any] | None = None
+    first = next(iter(studies.values()))
     if inputs is None:
         few = [batch.to(device) for batch in data.loader(split).sample(CHECKED)]
-        measured = {**study.result(), "sanity": sanity(study.model, task, names, few)}
-        if protocol:
-            measured["cascade"] = cascade(study.model, task, names, few)
+        each = {name: _measured(study, names, few, protocol=protocol) for name, study in studies.items()}
+        measured = each[""] if "" in each else {**next(iter(each.values())), "answers": each}
     return {
         "title": _heading(run, config),
         "run": "/".join(run.path.resolve().parts[-2:]),
         "model": file_of(config.model._target_),
         "data": config.data.name,
         "split": split if inputs is None else None,
-        "modality": reader.spec.modality,
+        "modality": reader.modality,
         "scored": task.scored,
         "classes": task.names(),
         "explainers": [
@@ -78,12 +85,12 @@ def explain(
                 "name": name,
                 "signed": explainer.signed,
                 "about": explainer.about(),
-                "milliseconds": 1000 * study.seconds[name] / max(study.explained[name], 1),  # a map
+                "milliseconds": 1000 * first.seconds[name] / max(first.explained[name], 1),  # a map
             }
-            for name, explainer in study.explainers.items()
+            for name, explainer in first.explainers.items()
         ],
         "faithfulness": measured,
-        "examples": sorted(_scored(found, study), key=lambda example: example["id"]),
+        "examples": sorted(found, key=lambda example: example["id"]),
     }
 
 
@@ -107,8 +114,17 @@ def _heading(run: Run, config: Config) -> str:
     return what
 
 
-def _scored(examples: list[dict[str, Any]], study: Study) -> list[dict[str, Any]]:
-    """With what was measured of each, by explainer and measure, where they were measured."""
-    if not study.scores:
+def _measured(study: Study, names: Sequence[str], few: Sequence[Any], *, protocol: bool) -> dict[str, Any]:
+    """What was measured of an answer's explanations, and how far they hang on what was learned."""
+    model, task = study.model, study.task
+    found = {**study.result(), "scored": task.scored, "sanity": sanity(model, task, names, few)}
+    return {**found, "cascade": cascade(model, task, names, few)} if protocol else found
+
+
+def _scored(examples: list[dict[str, Any]], study: Study, explained: Explained, inputs: Any) -> list[dict[str, Any]]:
+    """With what is measured of each, by explainer and measure, where they are of a split."""
+    if inputs is not None:
         return examples
-    return [{**example, "scores": scores} for example, scores in zip(examples, study.scores, strict=True)]
+    study.measure(explained)
+    scores = study.scores[-len(examples) :]
+    return [{**example, "scores": one} for example, one in zip(examples, scores, strict=True)]

@@ -1,6 +1,6 @@
 """What people are shown of explained examples, as plain containers: a report draws it, a program reads it."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import torch
@@ -12,19 +12,21 @@ from attnpred.explain.study import Explained
 from attnpred.modalities.reader import Describe, Reader
 from attnpred.tasks.base import Summary, Task
 
+OF_AN_ANSWER = ("label", "predicted", "explained", "wrong", "confidence", "probabilities", "maps", "scores")
+
 
 def examples(explained: Explained, task: Task, reader: Reader[Any, Any], describe: Describe) -> list[dict[str, Any]]:
     """One description an example, with every explainer's map: a number a word or region."""
     batch, attention = explained.batch, explained.attention
 
     def shown(importance: Tensor) -> list[list[float]]:
-        return reader.maps(batch.input, importance, attention, describe)
+        return reader.maps(reader.of(batch), importance, attention, describe)
 
     maps = {name: shown(importance) for name, importance in explained.maps.items()}
     heads = [[shown(head) for head in layer] for layer in _heads(explained)]
     evidence = evidence_parts(batch, attention.grids)
     known = None if evidence is None else shown(evidence.float())
-    inputs = reader.shown(batch.input, attention, describe)
+    inputs = reader.shown(reader.of(batch), attention, describe)
     across = _across(explained)
     further = _further(explained, task, shown)
     summaries = task.summaries(explained.output, explained.choice, batch)
@@ -49,6 +51,22 @@ def examples(explained: Explained, task: Task, reader: Reader[Any, Any], describ
             }
         )
     return found
+
+
+def merged(of_each: Mapping[str, list[dict[str, Any]]]) -> list[dict[str, Any]]:
+    """Of several answers' examples one list: the first's, with what is shown of each answer under its name."""
+    first, *_ = of_each.values()
+    rows = zip(*of_each.values(), strict=True)
+    answers = [
+        [{"name": n, **{k: one[k] for k in OF_AN_ANSWER if k in one}} for n, one in zip(of_each, r, strict=True)]
+        for r in rows
+    ]
+    if len(of_each) == 1:
+        return first
+    return [
+        {**one, "wrong": any(answer["wrong"] for answer in own), "answers": own}
+        for one, own in zip(first, answers, strict=True)
+    ]
 
 
 def _by_word(summary: Summary, further: list[dict[str, Any]], words: int) -> dict[str, Any]:
@@ -86,7 +104,8 @@ def _further(
 
 def _across(explained: Explained) -> list[list[list[float]]] | None:
     """Of several texts, how much the words of each attend to those of each: the mean over layers, heads and words."""
-    segments = getattr(explained.batch.input, "segments", None)  # (batch, parts)
+    inputs = list(explained.batch.inputs.values())
+    segments = getattr(inputs[0], "segments", None) if len(inputs) == 1 else None  # (batch, parts)
     if segments is None or not explained.attention.layers:
         return None
     parts = segments.shape[1]

@@ -73,8 +73,9 @@ class Study:
 
     def explain(self, batch: Batch) -> Explained:
         with torch.no_grad():
-            output, attention = look(self.model, batch, layers=True)
-        batch, choice = self.task.held(output, batch), self.task.choose(output)
+            output: ModelOutput = self.model(batch)
+            batch, choice = self.task.held(output, batch), self.task.choose(output)
+            output, attention = look(self.model, batch, layers=True, choice=choice)
         maps = self._maps(batch, choice)
         further = []
         for other in self.task.further(output, choice, batch):

@@ -1,6 +1,6 @@
 """Answers and attention for new input, from a run directory alone."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from itertools import islice
 from typing import Any
@@ -16,6 +16,7 @@ from attnpred.machine.device import choose
 from attnpred.modalities.reader import Reading
 from attnpred.models.views import answered
 from attnpred.runs.run import Run
+from attnpred.tasks.base import Task
 
 Watch = Callable[[Reading, Batch, ModelOutput], None]
 
@@ -36,7 +37,7 @@ class Predictor:
         self.chosen = choose(config.trainer)
         self.model = run.load_model().for_inference().to(self.chosen.device_type)
         self.size, self.mirror = config.data.eval_batch_size, config.data.mirrors()
-        self.explainers: dict[str, Explainer] = {}
+        self.explainers: dict[tuple[str, str | None], Explainer] = {}  # by name, and by the answer that they are of
         self.watch: Watch | None = None  # told of every batch, with attention
 
     def answers(
@@ -88,24 +89,51 @@ class Predictor:
         batch, output = self.asked(reading.batch, needed or self.watch is not None)
         if self.watch is not None:
             self.watch(reading, batch, output)
+        if views := self.task.views():
+            yield from self._each(views, reading, output, batch, explainer, attention)
+            return
         parts = self._parts(reading, output, batch, explainer if attention else None) if needed else None
         for given, described in zip(reading.inputs, self.task.describe(output), strict=True):
             own = next(parts) if parts is not None else {}
             found = self.task.located({"input": given, **described, **own})
             yield found if attention else {key: value for key, value in found.items() if key != "attention"}
 
-    def _parts(
-        self, reading: Reading, output: ModelOutput, batch: Any, explainer: str | None
+    def _each(
+        self,
+        views: Mapping[str, Task],
+        reading: Reading,
+        output: ModelOutput,
+        batch: Batch,
+        explainer: str | None,
+        attention: bool,
     ) -> Iterator[dict[str, Any]]:
-        """Each input's own parts, and the attention on them."""
+        """Of several answers each as it would be described alone, with the attention that decided it."""
+        answers: list[dict[str, Any]] = [{} for _ in reading.inputs]
+        for name, task in views.items():
+            parts: Iterator[dict[str, Any]] = iter([])
+            if attention:
+                choice = task.choose(output)
+                with torch.inference_mode(), self.chosen.autocast():
+                    looked: ModelOutput = self.model(batch, need_attention=True, need_layers=False, choice=choice)
+                parts = self._parts(reading, looked, batch, explainer, name)
+            for row, described in enumerate(task.describe(output)):
+                answers[row][name] = {**described, **next(parts, {})}
+        for given, found in zip(reading.inputs, answers, strict=True):
+            yield {"input": given, "answers": found}
+
+    def _parts(
+        self, reading: Reading, output: ModelOutput, batch: Any, explainer: str | None, view: str | None = None
+    ) -> Iterator[dict[str, Any]]:
+        """Each input's own parts, and the attention on them; for the answer `view`, where there are several."""
         found = output.attention
         assert found is not None
         if explainer is not None:
-            if explainer not in self.explainers:
-                self.explainers[explainer] = make(explainer, self.model, self.task)
-            chosen = self.explainers[explainer]
+            task = self.task if view is None else self.task.views()[view]
+            if (explainer, view) not in self.explainers:
+                self.explainers[explainer, view] = make(explainer, self.model, task)
+            chosen = self.explainers[explainer, view]
             # in float32: gradients and small differences vanish in bf16
-            found = replace(found, importance=chosen(batch, self.task.choose(output)), signed=chosen.signed)
+            found = replace(found, importance=chosen(batch, task.choose(output)), signed=chosen.signed)
         return map(_by_name, reading.describe(found))
 
 

@@ -117,9 +117,17 @@ class Answers(list[dict[str, Any]]):
         return "".join(map(self._drawn, self))
 
     def _drawn(self, answer: dict[str, Any]) -> str:
-        said, sure = self._task.headline(answer)
+        if "answers" in answer:
+            return "".join(self._one(answer, name, task) for name, task in self._task.views().items())
+        return self._one(answer, "", self._task)
+
+    def _one(self, answer: dict[str, Any], name: str, task: Task) -> str:
+        """One of several answers, or the only one, on what was given."""
+        answer = {**answer, **answer["answers"][name]} if name else answer
+        said, sure = task.headline(answer)
+        said = f"{name}: {said}" if name else said
         head = f"<b>{html.escape(said)}</b>" + ("" if sure is None else f" {sure:.0%}")
-        shown = "attention" in answer or "texts" in answer
+        shown = bool({"attention", "texts", "inputs"} & answer.keys())
         caption = Caption(None, said, sure, wrong=False)
         body = self._reader.html(answer, caption) if shown else html.escape(str(answer["input"]))
         return f'<p style="line-height:1.9">{head} {body}</p>'

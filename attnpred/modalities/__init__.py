@@ -10,9 +10,20 @@ def load_reader(directory: Path) -> Any:
     from attnpred.modalities.reader import damaged, read_specs
 
     inputs, _ = read_specs(directory)
-    if len(inputs) != 1:
-        raise damaged(directory, f"it has {len(inputs)} inputs, models read one")
-    (values,) = inputs.values()
+    readers = {name: _loaded(directory, values) for name, values in inputs.items()}
+    if len(readers) == 1:
+        return next(iter(readers.values()))
+    if len({one.modality for one in readers.values()}) < len(readers):
+        raise damaged(directory, "two of its inputs are of one kind")
+    from attnpred.modalities.several.reader import SeveralReader
+
+    return SeveralReader(readers)
+
+
+def _loaded(directory: Path, values: dict[str, Any]) -> Any:
+    """One input's reader."""
+    from attnpred.modalities.reader import damaged
+
     modality = values["spec"].get("modality")
     found = _module(modality)
     if found is None:

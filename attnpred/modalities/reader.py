@@ -54,9 +54,35 @@ class Reader(ABC, Generic[S, I]):
     name: ClassVar[str]  # of the input in a batch
     spec: S
 
+    @property
+    def modality(self) -> str:
+        return self.spec.modality
+
+    @property
+    def specs(self) -> dict[str, InputSpec]:
+        """Of each input that it reads, by its name in a batch."""
+        return {self.name: self.spec}
+
+    def of(self, batch: Batch) -> Any:
+        """What of a batch it describes and shows."""
+        return batch.input
+
+    def described(self) -> dict[str, Any]:
+        """All that is known of each input, as plain containers."""
+        return {self.name: {"spec": self.spec.as_dict(), "reader": self.options()}}
+
     @abstractmethod
     def readings(self, inputs: Iterable[Any], size: int) -> Iterator[Reading]:
         """Batches of new input, for as much memory as `size` of the largest need; BadInput where one is unreadable."""
+
+    def together(self, values: Sequence[Any]) -> tuple[I, Describe]:
+        """These inputs as one, in the order given, and what describes attention on it; BadInput as in `readings`."""
+        (reading,) = self.readings(values, len(values))
+        return reading.batch.input, reading.describe
+
+    def blank(self) -> Any:
+        """What stands for an input that is missing, and is not looked at."""
+        raise NotImplementedError(f"{type(self).__name__} reads no one of several inputs")
 
     @abstractmethod
     def describe(self, found: I) -> Describe:
@@ -117,8 +143,7 @@ def refuse_file(value: str, position: int) -> None:
 def save_reader(directory: Path, reader: Reader[Any, Any], target: TargetSpec) -> None:
     """Writes all that is known of a model's input and target, apart from its weights."""
     reader.save_files(directory)
-    inputs = {reader.name: {"spec": reader.spec.as_dict(), "reader": reader.options()}}
-    text = json.dumps({"inputs": inputs, "target": target.as_dict()}, indent=1, ensure_ascii=False)
+    text = json.dumps({"inputs": reader.described(), "target": target.as_dict()}, indent=1, ensure_ascii=False)
     (directory / SPEC_FILE).write_text(text + "\n", encoding="utf-8")
 
 

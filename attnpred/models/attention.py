@@ -1,11 +1,12 @@
 """The attention that every model shares: one function, the block around it, and the pooling that ends a model."""
 
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from attnpred.contracts import AnswerSpec
 from attnpred.machine.device import number_format
 from attnpred.models import cpu_attention
 from attnpred.models.key_value_cache import KeyValueCache
@@ -125,14 +126,18 @@ class Pool(nn.Module):
     `attention` weighs the positions by a learned query, zero at the start, so that training begins from the mean;
     `mean` weighs them alike; `cls` takes the first position. `scale` multiplies the query's products and so sets how
     fast the weights leave the mean: the usual width**-0.5 leaves them there for a whole training.
+
+    Of several `answers` each has a query of its own, and so a vector and weights: (batch, answers, …).
     """
 
-    def __init__(self, width: int, kind: Pooling, *, scale: float = 1.0) -> None:
+    def __init__(self, width: int, kind: Pooling, *, scale: float = 1.0, answers: int = 0) -> None:
         super().__init__()
         self.kind = kind
         self.scale = scale
         self.norm = nn.LayerNorm(width)
-        self.query = nn.Parameter(torch.zeros(width)) if kind == "attention" else None
+        self.answers = answers
+        sizes = (answers, width) if answers else (width,)
+        self.query = nn.Parameter(torch.zeros(sizes)) if kind == "attention" else None
 
     def forward(self, x: Tensor, own: Tensor | None, *, need_weights: bool) -> tuple[Tensor, Tensor | None]:
         """x (batch, length, width), own (batch, length) -> (batch, width), and weights (batch, length) where asked"""
@@ -144,10 +149,33 @@ class Pool(nn.Module):
             weights = normalise(x.new_ones(x.shape[:2]), own)  # (batch, length)
             pooled = x.mean(1) if own is None else (x * weights.to(x.dtype)[..., None]).sum(1)
             return pooled, weights if need_weights else None
-        query = self.query.to(x.dtype).expand(x.shape[0], 1, 1, -1)
+        query = self.query.to(x.dtype).expand(x.shape[0], 1, self.answers or 1, -1)
         x = x[:, None]  # one head: (batch, 1, length, width)
         read, attended = attend(query, x, x, keep=own, dropout=0.0, need_weights=need_weights, scale=self.scale)
-        return read[:, 0, 0], None if attended is None else attended[:, 0, 0]
+        place: Any = (slice(None), 0) if self.answers else (slice(None), 0, 0)
+        return read[place], None if attended is None else attended[place]
+
+
+class Head(nn.Linear):
+    """From what was pooled, (batch, width), or (batch, answers, width), the numbers of the answer: (batch, numbers)."""
+
+    def __init__(self, width: int, answer: AnswerSpec) -> None:
+        super().__init__(width, answer.width)
+        self.widths = [one.width for one in answer.answers]
+
+    def forward(self, pooled: Tensor) -> Tensor:
+        if pooled.ndim == 2 or not self.widths:
+            return super().forward(pooled)
+        parts = zip(pooled.unbind(1), self.weight.split(self.widths), self.bias.split(self.widths), strict=True)
+        return torch.cat([F.linear(*part) for part in parts], dim=1)
+
+
+def of_chosen(each: Tensor, spec: AnswerSpec, answer: Tensor, choice: Tensor | None) -> Tensor:
+    """(batch, answers, …) -> (batch, …): of several answers' that of the one that is explained; else what was given."""
+    if each.ndim == 2:
+        return each
+    which = spec.which(spec.choose(answer) if choice is None else choice)
+    return each[torch.arange(len(each), device=each.device), which]
 
 
 def normalise(scores: Tensor, own: Tensor | None) -> Tensor:

@@ -58,6 +58,10 @@ class Model(nn.Module, ABC):
         height, width).
         """
 
+    def entrances(self) -> list[nn.Module]:
+        """Of each input, in the order of the batch's, its entrance."""
+        return [self.entrance()]
+
     def last_map(self) -> nn.Module | None:
         """The module whose (first) output is the last convolutional map, one place a part; None where there is none."""
         return None

@@ -14,7 +14,7 @@ from attnpred.config.schema import option
 from attnpred.contracts import Attention, Batch, ModelOutput, ModelSpec
 from attnpred.modalities.text.batch import TextInput, TextSpec
 from attnpred.models import adapters, encoders
-from attnpred.models.attention import Pool, normalise, pass_through
+from attnpred.models.attention import Head, Pool, normalise, of_chosen, pass_through
 from attnpred.models.base import Model
 from attnpred.models.dropout import Dropout
 from attnpred.models.embedding import Embedding
@@ -71,7 +71,7 @@ class Bert(Model):
         self.dropout = Dropout(encoders.dropout_of(self.encoder) if config.dropout is None else config.dropout)
         self.head: nn.Module = nn.Identity()  # of hidden parts, which are compared with the tokens' own vectors
         if not isinstance(self.pool, Hidden):
-            self.head = nn.Linear(width, spec.answer.width)
+            self.head = Head(width, spec.answer)
             nn.init.trunc_normal_(self.head.weight, std=0.02)
             nn.init.zeros_(self.head.bias)
         widths = (self.encoder.get_input_embeddings().embedding_dim, width)
@@ -80,7 +80,7 @@ class Bert(Model):
     def _ending(self, width: int) -> Pool | Parts | Hidden:
         """What makes the answer of the last layer's features."""
         if self.spec.answer.shape == "whole":
-            return Pool(width, self.config.pooling)
+            return Pool(width, self.config.pooling, answers=len(self.spec.answer.answers))
         if self.spec.answer.shape == "parts":
             return Parts(width, self.spec.answer)
         table = self.encoder.get_input_embeddings()
@@ -138,6 +138,7 @@ class Bert(Model):
         answer = self.head(self.dropout(pooled))
         if share is None:
             return ModelOutput(answer)
+        pooled, share = (of_chosen(one, self.spec.answer, answer, choice) for one in (pooled, share))
         if self.predicted is not None:
             importance = self.predicted((self.entrance()(texts.tokens), features), pooled, answer, own, choice=choice)
         else:

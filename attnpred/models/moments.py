@@ -4,6 +4,7 @@ from torch import Tensor, nn
 
 from attnpred.contracts import AnswerSpec, Input, ModelSpec
 from attnpred.modalities.series.batch import SeriesInput, SeriesSpec
+from attnpred.models.attention import Head
 from attnpred.models.series import Entrance, Level, NormKind, WindowNorm, known_ahead, undone
 
 
@@ -27,7 +28,7 @@ class MomentHead(nn.Module):
     def __init__(self, width: int, spec: ModelSpec) -> None:
         super().__init__()
         self.forecast = spec.answer.forecast
-        self.map = nn.Linear(width, spec.answer.width)
+        self.map = Head(width, spec.answer)
         self.ahead = known_ahead(spec.input, spec.answer) if isinstance(spec.input, SeriesSpec) else None
 
     def forward(self, pooled: Tensor, read: Input, level: Level | None) -> Tensor:

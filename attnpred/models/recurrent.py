@@ -12,7 +12,7 @@ from attnpred.config.schema import option
 from attnpred.contracts import Attention, Batch, ModelOutput, ModelSpec
 from attnpred.modalities.series.batch import SeriesInput, SeriesSpec
 from attnpred.modalities.text.batch import TextInput, TextSpec
-from attnpred.models.attention import Pool, normalise
+from attnpred.models.attention import Pool, normalise, of_chosen
 from attnpred.models.base import Model
 from attnpred.models.dropout import ExampleDropout
 from attnpred.models.moments import MomentEntrance, MomentHead
@@ -78,7 +78,7 @@ class Recurrent(Model):
         self.layers = nn.ModuleList(
             States(config.cell, states if i else entering, config.width, config.directions) for i in range(config.depth)
         )
-        self.pool = Pool(states, config.pooling)
+        self.pool = Pool(states, config.pooling, answers=len(spec.answer.answers))
         self.head = MomentHead(states, spec)
         self.predicted = PredictedAttention.where_asked(
             config, (entering, states), states, spec.answer, knows=self.parted is not None
@@ -120,6 +120,7 @@ class Recurrent(Model):
         answer = said if scores is None else said + scores.sum(1)
         if share is None:
             return ModelOutput(answer)
+        pooled, share = (of_chosen(one, self.spec.answer, answer, choice) for one in (pooled, share))
         if self.predicted is not None:
             importance = self.predicted((entered, x), pooled, answer, own, known=scores, choice=choice)
         else:

@@ -12,7 +12,7 @@ from attnpred.config.options import MOST_HEADS, MOST_LAYERS, Modality, ModelConf
 from attnpred.config.schema import Invalid, option
 from attnpred.contracts import Attention, Batch, ModelOutput, ModelSpec
 from attnpred.modalities.image.batch import ImageInput, ImageSpec
-from attnpred.models.attention import MultiHeadAttention, Pool, normalise, pass_through
+from attnpred.models.attention import Head, MultiHeadAttention, Pool, normalise, of_chosen, pass_through
 from attnpred.models.base import Model, PixelNorm
 from attnpred.models.dropout import Dropout
 from attnpred.models.predicted import PredictedAttention
@@ -104,9 +104,9 @@ class ResnetAttention(Model):
         self.last = nn.Identity()  # where the last map can be seen
         self.self_attention = SelfAttention(channels, config.heads) if config.attention == "self" else None
         # SGD moves the query in proportion to its gradient: with a scale of 1 all weight soon falls on one region
-        self.pool = Pool(channels, config.pooling, scale=channels**-0.25)
+        self.pool = Pool(channels, config.pooling, scale=channels**-0.25, answers=len(spec.answer.answers))
         self.dropout = Dropout(config.dropout)
-        self.head = nn.Linear(channels, spec.answer.width)
+        self.head = Head(channels, spec.answer)
         widths = (self.stem.channels, channels)
         self.predicted = PredictedAttention.where_asked(config, widths, channels, spec.answer)
         if config.recompute:
@@ -151,6 +151,7 @@ class ResnetAttention(Model):
         answer = self.head(self.dropout(pooled))
         if share is None:
             return ModelOutput(answer)
+        pooled, share = (of_chosen(one, self.spec.answer, answer, choice) for one in (pooled, share))
         layers: tuple[Tensor, ...] = ()
         flowed = share
         if mixing is not None:

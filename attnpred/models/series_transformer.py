@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from attnpred.contracts import AnswerSpec, Attention, Batch, ModelOutput, ModelSpec
 from attnpred.errors import UserError
 from attnpred.modalities.series.batch import SeriesSpec
-from attnpred.models.attention import Pool, normalise, pass_through
+from attnpred.models.attention import Head, Pool, normalise, of_chosen, pass_through
 from attnpred.models.base import Model
 from attnpred.models.dropout import ExampleDropout
 from attnpred.models.hidden import Hidden, patch_of, refuse_beside_hidden
@@ -60,7 +60,9 @@ class SeriesTransformer(Model):
         forecast = spec.answer.forecast
         self.norm = WindowNorm(config.norm if forecast else "none")
         hidden = spec.answer.shape == "hidden"
-        self.pool: Pool | Hidden | None = None if forecast else Pool(config.width, config.pooling)
+        self.pool: Pool | Hidden | None = (
+            None if forecast else Pool(config.width, config.pooling, answers=len(spec.answer.answers))
+        )
         if hidden:
             refuse_beside_hidden(config, spec)
             self.pool = Hidden(config.width, spec.answer, table_width=None)
@@ -71,7 +73,7 @@ class SeriesTransformer(Model):
         self.which = nn.ParameterList([torch.empty(self.variables, 1, config.width)] if apart else [])
         self.head: Any = nn.Identity()
         if forecast is None and not hidden:
-            self.head = nn.Linear(config.width, spec.answer.width)
+            self.head = Head(config.width, spec.answer)
         elif forecast is not None:
             numbers = forecast.steps * forecast.numbers * (len(forecast.variables) if config.mixing else 1)
             self.head = nn.Linear(self.blocks * config.width, numbers)
@@ -127,6 +129,8 @@ class SeriesTransformer(Model):
         if self.pool is not None:
             pooled, share = self.pool(self._together(x), None, need_weights=need_attention)
             answer = self.head(pooled)
+            if share is not None:
+                pooled, share = (of_chosen(one, self.spec.answer, answer, choice) for one in (pooled, share))
             if share is not None and kind != "attention" and flows:
                 share = self._through(share, weights[-1])
         else:

@@ -11,7 +11,7 @@ from attnpred.config.options import MOST_LAYERS, Modality, ModelConfig
 from attnpred.config.schema import option
 from attnpred.contracts import Attention, Batch, ModelOutput, ModelSpec
 from attnpred.modalities.series.batch import SeriesSpec
-from attnpred.models.attention import Pool, normalise
+from attnpred.models.attention import Pool, normalise, of_chosen
 from attnpred.models.base import Model
 from attnpred.models.dropout import ExampleDropout
 from attnpred.models.moments import MomentEntrance, MomentHead
@@ -45,7 +45,7 @@ class Tcn(Model):
         self.embed = MomentEntrance(config.norm, spec.answer)
         self.stem = nn.Linear(len(read.names), config.width)
         self.layers = nn.ModuleList(Block(config, 2**i) for i in range(config.depth))
-        self.pool = Pool(config.width, config.pooling)
+        self.pool = Pool(config.width, config.pooling, answers=len(spec.answer.answers))
         self.head = MomentHead(config.width, spec)
         widths = (len(read.names), config.width)
         self.predicted = PredictedAttention.where_asked(config, widths, config.width, spec.answer)
@@ -73,6 +73,7 @@ class Tcn(Model):
         answer = self.head(pooled, batch.input, level)
         if share is None:
             return ModelOutput(answer)
+        pooled, share = (of_chosen(one, self.spec.answer, answer, choice) for one in (pooled, share))
         if self.predicted is not None:
             importance = self.predicted((entered, x), pooled, answer, None, choice=choice)
         else:

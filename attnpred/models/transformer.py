@@ -18,7 +18,7 @@ from attnpred.modalities.image.batch import ImageInput, ImageSpec
 from attnpred.modalities.series.batch import SeriesSpec
 from attnpred.modalities.text.batch import TextInput, TextSpec
 from attnpred.models import adapters
-from attnpred.models.attention import Pool, normalise, pass_through
+from attnpred.models.attention import Head, Pool, normalise, of_chosen, pass_through
 from attnpred.models.base import Model, PixelNorm
 from attnpred.models.dropout import ExampleDropout
 from attnpred.models.hidden import Hidden, patch_of, refuse_beside_hidden
@@ -152,7 +152,7 @@ class Transformer(Model):
         self.layers = nn.ModuleList(Layer(config) for _ in range(config.depth))
         self.pool = self._ending(config, spec)
         # hidden parts are compared with the tokens' own vectors
-        self.head = nn.Identity() if isinstance(self.pool, Hidden) else nn.Linear(config.width, width)
+        self.head = nn.Identity() if isinstance(self.pool, Hidden) else Head(config.width, spec.answer)
         self._initialise()
         self.budget = adapters.add(self.layers, config, self.layers)
         if config.adapts() is not None:
@@ -167,7 +167,7 @@ class Transformer(Model):
     def _ending(self, config: TransformerConfig, spec: ModelSpec) -> Pool | Parts | Hidden:
         """What makes the answer of the last layer's features."""
         if spec.answer.shape == "whole":
-            return Pool(config.width, config.pooling)
+            return Pool(config.width, config.pooling, answers=len(spec.answer.answers))
         if spec.answer.shape == "parts":
             return Parts(config.width, spec.answer)
         if isinstance(self.embed, TokenEmbedding):
@@ -249,6 +249,7 @@ class Transformer(Model):
         answer = said if scores is None else said + scores.sum(1)
         if share is None:
             return ModelOutput(answer)
+        pooled, share = (of_chosen(one, self.spec.answer, answer, choice) for one in (pooled, share))
         if self.predicted is not None:
             importance = self.predicted((entered, x[:, before:]), pooled, answer, own, known=scores, choice=choice)
         else:

@@ -15,7 +15,7 @@ from attnpred.errors import UserError
 from attnpred.files import write_json
 from attnpred.modalities.image.batch import ImageInput, ImageSpec
 from attnpred.models import adapters, backbones
-from attnpred.models.attention import Pool, normalise, pass_through
+from attnpred.models.attention import Head, Pool, normalise, of_chosen, pass_through
 from attnpred.models.backbone import Asked, Backbone, recompute
 from attnpred.models.base import Model, PixelNorm
 from attnpred.models.dropout import Dropout
@@ -84,9 +84,9 @@ class Vision(Model):
         if config.recompute:
             recompute(self.backbone)
         width = self.backbone.width
-        self.pool = Pool(width, config.pooling, scale=width**-0.25)
+        self.pool = Pool(width, config.pooling, scale=width**-0.25, answers=len(spec.answer.answers))
         self.dropout = Dropout(config.dropout)
-        self.head = nn.Linear(width, spec.answer.width)
+        self.head = Head(width, spec.answer)
         nn.init.trunc_normal_(self.head.weight, std=0.02)
         nn.init.zeros_(self.head.bias)
         self.predicted = PredictedAttention.where_asked(config, (3, width), width, spec.answer)
@@ -120,6 +120,7 @@ class Vision(Model):
         answer = self.head(self.dropout(pooled))
         if share is None:
             return ModelOutput(answer)
+        pooled, share = (of_chosen(one, self.spec.answer, answer, choice) for one in (pooled, share))
         read = share if first else F.pad(share, (seen.prefix, 0))  # (batch, prefix + parts)
         if self.predicted is not None:
             colours = F.adaptive_avg_pool2d(pixels, seen.grid).flatten(2).transpose(1, 2)  # (batch, parts, 3)

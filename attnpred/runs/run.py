@@ -238,8 +238,8 @@ class Run:
         from attnpred.models import size
 
         config, reader, weights = self.config(), self.reader(), self.weights()
-        spec = ModelSpec({reader.name: reader.spec}, self.task_alone(config).answer)
-        if reader.spec.modality not in config.model.accepts:
+        spec = ModelSpec(reader.specs, self.task_alone(config).answer)
+        if reader.modality not in config.model.accepts:
             raise UserError(f"{self.path}: its config and its specification are of different models; restore them")
         try:
             network = schema.load(config.model._target_)

@@ -81,7 +81,8 @@ class Seen:
         self.target: Target[Any] | None = None
         self.look: Look | None = None
         if understood.question is None:
-            self.target = task.target(understood.config.task, *understood.config.target_columns())
+            settled = task.settled(understood.config.task, self.data)
+            self.target = task.target(settled, *settled.target_columns(self.data))
             self.look = _look(self.data, source)
         start = 0
         for split in source.splits():

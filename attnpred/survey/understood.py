@@ -88,12 +88,15 @@ def _composed(overrides: list[str], config_dir: str | None, without: set[str] = 
 
 
 def _settled(config: Config) -> tuple[DataConfig, str | None]:
+    data = config.data
     try:
-        return columns.settled(config.data, config.task.reads), None
+        for reads in config.task.kinds():
+            data = columns.settled(data, reads)
+        return data, None
     except UserError as error:
         if not re.match(r"data\.[\w.]+: which column", str(error)):
             raise
-        return config.data, str(error)
+        return data, str(error)
 
 
 def _kind_of_target(data: DataConfig) -> str:

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from attnpred.config.options import TaskConfig
+from attnpred.config.options import DataConfig, TaskConfig
 from attnpred.contracts import AnswerSpec, Batch, ModelOutput, TargetSpec
 from attnpred.data.targets import Target
 from attnpred.errors import UserError
@@ -60,6 +60,15 @@ class Task(ABC):
     def target(cls, config: Any, columns: Sequence[str], option: str) -> Target[Any]:
         """What is read of a row; `option` is what named the columns. Nothing is read yet."""
 
+    @classmethod
+    def settled(cls, config: Any, data: DataConfig) -> Any:
+        """The same options, with all said that a dataset whose columns are known leaves to a task."""
+        return config
+
+    def views(self) -> Mapping[str, "Task"]:
+        """Of several answers each as a task of its own, by its name; none where there is one answer."""
+        return {}
+
     @property
     @abstractmethod
     def answer(self) -> AnswerSpec:
@@ -82,6 +91,9 @@ class Task(ABC):
     def posed(self, batch: Batch) -> Batch:
         """New input as the model is shown it: as it is, unless a task hides parts of it."""
         return batch
+
+    def learn(self, model: torch.nn.Module, output: ModelOutput, batch: Batch) -> None:  # noqa: B027
+        """Takes from a step of training what the task keeps for itself, before the step's gradients are taken."""
 
     def soften(self, targets: Any) -> dict[str, Tensor] | None:
         """The targets in a form whose averages are targets too, for mixed images; None where there is no such form."""

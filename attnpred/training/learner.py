@@ -105,10 +105,10 @@ class Learner(LightningModule):
             ) from error
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
-        return self.step(batch)
+        return self.step(batch, learn=True)
 
-    def step(self, batch: Batch) -> Tensor:
-        """The loss of a training step, which is also gone through to estimate its memory."""
+    def step(self, batch: Batch, *, learn: bool = False) -> Tensor:
+        """The loss of a training step, which is also gone through to estimate its memory: then nothing is learned."""
         self.batch = batch
         kind = self.model.config.attention_loss
         seen = self.masked(self.task.seen(batch))
@@ -117,6 +117,8 @@ class Learner(LightningModule):
         loss = self.loss(output, seen)
         if self.teacher is not None:
             loss = self.teacher.loss(loss, output, seen)
+        if learn:
+            self.task.learn(self.model, output, seen)
         with torch.no_grad():
             shown = len(batch) / len(seen)
             figures = {name: value * shown for name, value in self.task.figures(output, seen).items()}

@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from attnpred.config import packages
+from attnpred.config import packages, schema
 from attnpred.config.options import Config
 from attnpred.console.say import say
 from attnpred.console.secrets import shown
@@ -35,7 +35,7 @@ def launch(config: Config, overrides: list[str], directory: str | None = None, l
     them of it, where they were started with this one.
     """
     chosen = _ready(config)
-    config = replace(config, data=columns.settled(config.data, config.task.reads))
+    config = settled(config)
     if config.resume == "auto" and (begun := Run.unfinished(config, directory)) is not None:
         return resume(begun, lead)
     parts = prepare(config)
@@ -60,6 +60,14 @@ def resume(run: Run, lead: ranks.Lead | None = None) -> Run:
         (run.path / PRUNE).unlink(missing_ok=True)
         say(f"run: {run.path}, from {'its beginning' if start is None else start.name}")
         return _train(run, config, chosen, parts, lead)
+
+
+def settled(config: Config) -> Config:
+    """With every column and split named, and all that the task takes from these."""
+    data = config.data
+    for reads in config.task.kinds():
+        data = columns.settled(data, reads)
+    return replace(config, data=data, task=schema.load(config.task._target_).settled(config.task, data))
 
 
 def _ready(config: Config) -> Chosen:

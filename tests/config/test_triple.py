@@ -82,7 +82,7 @@ def test_every_three_of_the_configuration_compose_or_are_told_what_would(model, 
     """Whatever is proposed does: no advice leads to another refusal of its kind."""
     if compose.fitting(model, data, task):
         config = compose.compose(words(model, data, task))
-        assert config.checkpoint.metric.removeprefix("val/") in config.task.metrics
+        assert config.checkpoint.metric.removeprefix("val/") in config.task.measured()
         assert config.target_columns()[0] or config.data.label_column is None
         return
     with pytest.raises(UserError) as refused:

@@ -63,7 +63,13 @@ POOLINGS = ("attention", "cls", "mean")
 def make_config(name: str, **changes: Any) -> Any:
     """The shipped options of a model, with some changed."""
     values = yaml.safe_load((CONF / f"{name}.yaml").read_text(encoding="utf-8"))
-    values.pop("defaults", None)
+    for entry in values.pop("defaults", []):
+        [(key, file)] = entry.items()
+        kind = key.removeprefix("/model@encoders.")  # of a model that others are part of
+        if kind != key:
+            other = yaml.safe_load((CONF / f"{file}.yaml").read_text(encoding="utf-8"))
+            other.pop("defaults", None)
+            values["encoders"][kind] = {**other, **values["encoders"].get(kind, {})}
     return build(ModelConfig, {**values, **changes}, "model")
 
 

@@ -102,32 +102,20 @@ function showMore() {
 
 function card(example) {
   const mistake = isMistake(example);
-  const sure = confidence(example);
-  const said = [
-    make("span", { class: "number" }, `#${example.id}`),
-    " ",
-    make("span", {}, "predicted ", name(className(example.predicted)), sure === null ? "" : ` ${share(sure)}`),
-  ];
-  if (example.label !== null)
-    said.push(
-      " ",
-      mistake
-        ? make("span", { class: "wrong" }, "mistake: is ", name(className(example.label)))
-        : make("span", { class: "right" }, example.label === example.predicted ? "correct" : `is ${className(example.label)}`),
-    );
+  const said = [make("span", { class: "number" }, `#${example.id}`)];
+  for (const view of viewsOf(example)) said.push(" ", ...verdictOn(view));
   const body = make("div", { class: "maps" });
   const whole = make(
     "article",
     { tabindex: -1, class: mistake ? "card mistake" : "card" },
     make("h3", {}, ...said),
-    probabilities(example),
+    ...viewsOf(example).map(probabilities),
     body,
     acrossOf(example),
     headsOf(example),
   );
   if (example.marks) body.before(marksOf(example, whole));
-  else if (example.explained !== example.predicted)
-    body.before(make("p", { class: "quiet" }, "The maps explain ", name(className(example.explained)), "."));
+  else body.before(...viewsOf(example).map(explainedIn));
   shown.set(whole, example);
   showMaps(whole, example);
   return whole;
@@ -164,7 +152,8 @@ function showMaps(card, example, whole = card.dataset.whole === "yes") {
   if (!example.words) panels.push(original(example));
   for (const explainer of chosen) {
     const { name: title, about, signed } = explainers.get(explainer);
-    panels.push(panel(example, mapOf(example, explainer), { title, about, signed, stretch }));
+    for (const view of viewsOf(example))
+      panels.push(panel(view, mapOf(view, explainer), { title: titled(view, title), about, signed, stretch }));
   }
   if (example.words && !chosen.size) panels.push(make("p", { class: "text", dir: "auto" }, example.words.join(" ")));
   body.replaceChildren(...panels);

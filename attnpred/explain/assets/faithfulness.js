@@ -67,8 +67,14 @@ const UNMOVED = 0.5; // a rank correlation from which on two maps are much alike
 function showFaithfulness() {
   const found = story.faithfulness;
   if (!found) return;
+  byId("faithfulness").hidden = byId("contents").hidden = false;
+  if (!found.answers) return showMeasured(found, null);
+  for (const [answer, measured] of Object.entries(found.answers)) showMeasured(measured, answer);
+}
+
+function showMeasured(found, answer) {
   const section = byId("faithfulness");
-  section.hidden = byId("contents").hidden = false;
+  if (answer) section.append(make("h3", {}, name(answer)));
   const scores = found.scores ?? {};
   const rows = [...explainers.keys(), ...Object.keys(scores).filter((who) => !explainers.has(who) && who !== FLOOR)];
   const asked = rows.filter((who) => scores[who] || found.sanity?.[who] !== undefined);
@@ -81,7 +87,7 @@ function showFaithfulness() {
       {},
       `Measured on ${plural(found.examples, "example")} by taking parts of the input away (`,
       make("i", {}, found.removal),
-      `) and watching the score: ${story.scored}. Each number is a mean with its 95 % confidence interval. `,
+      `) and watching the score: ${found.scored ?? story.scored}. Each number is a mean with its 95 % confidence interval. `,
       "The floor is an explainer that orders parts at random. Each explainer is tested against it on the same examples, ",
       "by a paired t-test, corrected for how many are tested (Holm).",
     ),

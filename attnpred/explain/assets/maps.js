@@ -142,8 +142,10 @@ function stretchOf(example, whole) {
 
 // What is said of a part: its number by every explainer that the page shows
 function numbersOf(example, i) {
-  const rows = [...chosen].filter((explainer) => mapsOf(example)[explainer]);
-  return rows.map((explainer) => [explainer, number(mapOf(example, explainer)[i])]);
+  return viewsOf(example).flatMap((view) => {
+    const rows = [...chosen].filter((explainer) => mapsOf(view)[explainer]);
+    return rows.map((explainer) => [titled(view, explainer), number(mapOf(view, explainer)[i])]);
+  });
 }
 
 const stepping = (label) => ({ tabindex: 0, role: "group", "aria-label": `${label}; arrow keys step through` });

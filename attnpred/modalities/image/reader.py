@@ -61,7 +61,7 @@ class ImageReader(Reader[ImageSpec, ImageInput]):
         with ThreadPoolExecutor(os.cpu_count()) as threads:
             while paths := list(islice(stream, size)):
                 # threads take longer over small files than one alone, since they wait for one another
-                together = _bytes(paths[0]) > SMALL_FILE
+                together = _bytes(paths[0] or "") > SMALL_FILE
                 found = list((threads.map if together else map)(self._read, paths))
                 good = list(takewhile(lambda one: not isinstance(one, str), found))
                 if good:
@@ -73,11 +73,17 @@ class ImageReader(Reader[ImageSpec, ImageInput]):
                     raise BadInput(str(found[len(good)]), start + len(good))
                 start += len(paths)
 
+    def blank(self) -> Any:
+        """Is looked at no more than any other: a black image."""
+        return None
+
     def describe(self, found: ImageInput) -> Describe:
         return self._describe
 
-    def _read(self, given: str | bytes) -> Pixels | str:
+    def _read(self, given: str | bytes | None) -> Pixels | str:
         """The pixels of a file, or of its content; or what is wrong with it."""
+        if given is None:
+            return np.zeros((self.spec.channels, self.spec.height, self.spec.width), np.uint8)
         try:
             source = io.BytesIO(given) if isinstance(given, bytes) else given
             return read_image(source, self.spec.channels, self._fit)

@@ -87,6 +87,9 @@ class SeriesReader(Reader[SeriesSpec, SeriesInput]):
             yield Reading([one.name for one in some], batch, self.describe(batch.input))
             start += len(some)
 
+    def blank(self) -> Any:
+        return {name: [0.0] * self.spec.length for name in self.spec.names}
+
     def _given(self, value: Any, position: int) -> Iterator[Given]:
         """The series of one input: of a file, a mapping of columns, or rows of numbers."""
         shown = value if isinstance(value, str) and not value.lstrip().startswith(("[", "{")) else "the series"

@@ -105,6 +105,13 @@ class TextReader(Reader[TextSpec, TextInput]):
                 yield Reading(shown, batch, partial(self._describe, chosen))
             start += len(given)
 
+    def together(self, values: Sequence[Any]) -> tuple[TextInput, Describe]:
+        read = self._read([[self._shortened(text) for text in self._texts(one, i)] for i, one in enumerate(values)])
+        return self._batch(read), partial(self._describe, read)
+
+    def blank(self) -> Any:
+        return dict.fromkeys(self.spec.names, "") if self.spec.names else ""
+
     def _batch(self, chosen: list[list[ReadText]]) -> TextInput:
         texts = self.collate([[text.ids for text in row] for row in chosen])
         hidden = texts.tokens == self.spec.mask_id

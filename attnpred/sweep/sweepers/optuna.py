@@ -131,7 +131,7 @@ def _objective(config: OptunaConfig, first: Config) -> dict[str, Direction]:
     names = config.objective or monitor
     names = names if isinstance(names, list) else [names]
     known = [
-        *(f"val/{name}" for name in first.task.metrics),
+        *(f"val/{name}" for name in first.task.measured()),
         *COSTS,
         *(TRUST if first.trainer.attention_examples else ()),
     ]

@@ -84,9 +84,9 @@ class Drawings(Callback):
                 output = learner(batch, need_attention=True, need_layers=False)
             found = learner.task.summaries(output, learner.task.choose(output), batch)
             captions += [Caption(one.true, one.predicted, one.confidence, one.wrong) for one in found]
-            describe = self.reader.describe(batch.input)
-            shown += self.reader.shown(batch.input, output.attention, describe)
+            describe = self.reader.describe(self.reader.of(batch))
+            shown += self.reader.shown(self.reader.of(batch), output.attention, describe)
             importance = output.attention.importance.float().cpu()
-            maps += self.reader.maps(batch.input, importance, output.attention, describe)
+            maps += self.reader.maps(self.reader.of(batch), importance, output.attention, describe)
         model.train(training)
         return self.reader.draw(shown, maps, captions)
