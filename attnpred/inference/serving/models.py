@@ -13,34 +13,31 @@ from attnpred.config.folders import group_options
 from attnpred.errors import BadInput, UserError
 from attnpred.files import path_of
 from attnpred.inference.each import each
+from attnpred.inference.export import described
+from attnpred.inference.export.session import Exported
 from attnpred.inference.predict import Predictor
 from attnpred.inference.serving.batcher import Batcher
 from attnpred.inference.serving.options import Limits, Precision, Served
 from attnpred.runs.run import Run
 
 TRAINED_AS = {"float32": "32-true", "bf16": "bf16-mixed"}  # precisions as `trainer.precision` names them
+WITHOUT_GRADIENTS = ("attention", "occlusion", "random")  # explainers that an export bears
 DIGITS = 6  # of numbers in an answer
 LONGEST_NAME = 64
 
 
 class Model:
-    """A run that is loaded and ready to answer."""
+    """A run, or an export of one, that is loaded and ready to answer."""
 
     def __init__(self, served: Served, precision: Precision) -> None:
         self.served = served
-        self.run = Run.find(str(served.path))
-        config = self.run.config()
-        if precision == "int8":
-            raise UserError(
-                f"--precision int8: {served.path} is a run; make an export by attnpred export {served.path} --int8, "
-                "and serve that folder"
-            )
-        if precision != "auto":
-            config = replace(config, trainer=replace(config.trainer, precision=TRAINED_AS[precision]))
-        self.predictor = Predictor(self.run, config)
+        folder = export_of(served.path, precision)
+        self.predictor = _of_run(served.path, precision) if folder is None else Exported(folder)
         self.reader: Any = self.predictor.reader
-        self.explainers = group_options(compose.APART)
-        self.digest = _digest(self.run.checkpoint())
+        self.explainers = [name for name in group_options(compose.APART) if folder is None or name in WITHOUT_GRADIENTS]
+        place = Run.find(str(served.path)).checkpoint() if folder is None else folder / described.read(folder).file
+        self.digest = _digest(place)
+        self.precision = described.read(folder).precision if folder else self.predictor.chosen.precision
         self.loaded = time.time()
 
     def describe(self) -> dict[str, Any]:
@@ -54,7 +51,7 @@ class Model:
             "fit": self.reader.options().get("fit"),
             "answers": task.names(),
             "explainers": self.explainers,
-            "precision": self.predictor.chosen.precision,
+            "precision": self.precision,
             "weights": self.digest,
         }
 
@@ -74,6 +71,29 @@ class Model:
 
 def load(served: Served, precision: Precision) -> Model:
     return Model(served, precision)
+
+
+def _of_run(path: Path, precision: Precision) -> Predictor:
+    run = Run.find(str(path))
+    config = run.config()
+    if precision != "auto":
+        config = replace(config, trainer=replace(config.trainer, precision=TRAINED_AS[precision]))
+    return Predictor(run, config)
+
+
+def export_of(path: Path, precision: Precision) -> Path | None:
+    """The exported folder to serve: the path itself, or for int8 the one that the run holds; None for the run."""
+    if (path / described.FILE).is_file():
+        if precision == "bf16":
+            raise UserError(f"--precision bf16: {path} is an export, whose numbers are what they are; leave it out")
+        return path
+    if precision != "int8":
+        return None
+    files = sorted(Run.find(str(path)).path.glob(f"export/*/{described.FILE}"))
+    found = [file.parent for file in files if described.read(file.parent).precision.startswith("int8")]
+    if not found:
+        raise UserError(f"--precision int8: {path} has no such export; make one by attnpred export {path} --int8")
+    return found[0]
 
 
 class Models:

@@ -5,11 +5,13 @@ import hashlib
 import io
 import json
 import threading
+from pathlib import Path
 
 import pytest
 
 pytest.importorskip("fastapi", reason="the extra serve is not installed")
 
+from attnpred.cli import main
 from attnpred.errors import UserError
 from attnpred.inference.predict import predict
 from attnpred.inference.serving.models import Model, parse
@@ -275,3 +277,16 @@ def test_names_and_versions_of_what_is_served(tmp_path):
     for words in ([f"a/b={place}"], [f"={place}"], [f"a@1={place}", f"a@1={place}"]):
         with pytest.raises(UserError):
             parse(words)
+
+
+def test_an_export_is_served_like_its_run(client, text_model, text_run, capsys):
+    pytest.importorskip("onnxruntime", reason="the extra export is not installed")
+    assert main(["export", str(text_run.path), "--examples", "20"]) == 0
+    folder = json.loads(capsys.readouterr().out)["export"]
+    own = client(text_model, Model(Served(name="exported", version="1", path=Path(folder)), "auto"))
+    ours, theirs = (post(own, input="a lovely film", model=name).json()["answers"][0] for name in ("films", "exported"))
+    assert theirs["label"] == ours["label"]
+    assert theirs["attention"] == pytest.approx(ours["attention"], abs=1e-4)
+    assert post(own, input="a", model="exported", explainer="integrated_gradients").status_code == 422
+    with pytest.raises(UserError, match="attnpred export"):
+        Model(Served(name="a", version="1", path=text_run.path), "int8")
