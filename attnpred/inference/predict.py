@@ -31,6 +31,8 @@ def predict(
 class Predictor:
     """A run's model, loaded and ready to answer."""
 
+    watch: Watch | None = None  # told of every batch, with attention
+
     def __init__(self, run: Run, config: Config) -> None:
         self.reader: Any = run.reader()
         self.task = run.task()
@@ -38,7 +40,6 @@ class Predictor:
         self.model = run.load_model().for_inference().to(self.chosen.device_type)
         self.size, self.mirror = config.data.eval_batch_size, config.data.mirrors()
         self.explainers: dict[tuple[str, str | None], Explainer] = {}  # by name, and by the answer that they are of
-        self.watch: Watch | None = None  # told of every batch, with attention
 
     def answers(
         self, inputs: Iterable[Any], explainer: str | None = None, attention: bool = True

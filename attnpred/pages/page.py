@@ -20,8 +20,17 @@ from attnpred.errors import UserError
 OURS = "attnpred.pages"
 
 
-def fill(package: str, template: str, title: str, styles: Sequence[str], scripts: Sequence[str], story: Any) -> str:
-    """The whole page; `story` holds no NaN."""
+def fill(
+    package: str,
+    template: str,
+    title: str,
+    styles: Sequence[str],
+    scripts: Sequence[str],
+    story: Any,
+    *,
+    connect: bool = False,
+) -> str:
+    """The whole page; `story` holds no NaN. With `connect` it may ask the server that it comes from."""
     style, script = (assets(package, *names) for names in (styles, scripts))
     parts = {
         "title": html.escape(title),
@@ -31,6 +40,7 @@ def fill(package: str, template: str, title: str, styles: Sequence[str], scripts
                 "img-src data:",
                 f"style-src {_digest(style)}",
                 f"script-src {_digest(script)}",
+                *(["connect-src 'self'"] if connect else []),
                 "base-uri 'none'",
                 "form-action 'none'",
                 # even a careless change of the script could then make no element out of text
