@@ -77,7 +77,7 @@ class MultiHeadAttention(nn.Module):
     def __init__(self, width: int, heads: int, dropout: float = 0.0, *, causal: bool = False) -> None:
         super().__init__()
         self.causal = causal
-        self.heads = heads
+        self.heads, self.head_dim = heads, width // heads
         self.dropout = dropout
         self.qkv = nn.Linear(width, 3 * width)
         self.out = nn.Linear(width, width)
@@ -92,8 +92,8 @@ class MultiHeadAttention(nn.Module):
         cache: KeyValueCache | None = None,
     ) -> tuple[Tensor, Tensor | None]:
         """With a `cache`, x is one place behind those that it holds, to which it is added."""
-        batch, length, width = x.shape
-        qkv = self.qkv(x).view(batch, length, 3 * self.heads, width // self.heads)
+        batch, length, _ = x.shape
+        qkv = self.qkv(x).view(batch, length, 3 * self.heads, self.head_dim)
         turned, value = qkv.split((2 * self.heads, self.heads), dim=2)
         if rotation is not None:
             turned = rotate(turned, *rotation)
@@ -104,7 +104,7 @@ class MultiHeadAttention(nn.Module):
             key, value = cache.extended(key, value)
         causal = self.causal and cache is None
         read, weights = attend(query, key, value, keep=keep, dropout=dropout, need_weights=need_weights, causal=causal)
-        return self.out(read.transpose(1, 2).reshape(batch, length, width)), weights
+        return self.out(read.transpose(1, 2).flatten(2)), weights
 
 
 def rotate(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
