@@ -88,7 +88,7 @@ def plan(
 
 def _begun_from(records: Sequence[Record]) -> list[Path]:
     """The runs that others will read again when they go on."""
-    options = ("model.init_from", "model.teacher")
+    options = ("continue_from", "model.init_from", "model.teacher")
     names = {one.config.get(name) for one in records if one.status != "done" for name in options}
     return [Path(name).expanduser() for name in names if isinstance(name, str)]
 

@@ -117,6 +117,15 @@ class BatchLoader(Positioned):
         drawn = random.choice(len(self._lengths), len(self._lengths), p=self._chances)
         return drawn[in_order(self._lengths[drawn], SLACK, random)]
 
+    @property
+    def examples(self) -> int:
+        """How many the split has."""
+        return len(self._lengths)
+
+    def at(self, positions: Integers) -> Batch:
+        """The examples at these positions of the split, whatever the order in which they come."""
+        return self._make(positions)
+
     def largest(self) -> Batch:
         """The batch that takes the most memory: of many examples, and above all of long ones."""
         order = in_order(self._lengths, 0.0)

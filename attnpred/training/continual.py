@@ -1,5 +1,6 @@
 """Training that goes on from a run, on new data: its weights, vocabulary and classes, and how its tasks fare after."""
 
+import copy
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
@@ -14,7 +15,8 @@ from attnpred.config import compose, schema
 from attnpred.config.options import Config
 from attnpred.console.say import say
 from attnpred.console.tables import align
-from attnpred.contracts import ModelSpec
+from attnpred.contracts import Batch, ModelOutput, ModelSpec
+from attnpred.data.batching import BatchLoader
 from attnpred.data.targets import Target
 from attnpred.errors import UserError
 from attnpred.files import read_json, write_json
@@ -26,6 +28,7 @@ from attnpred.models.predicted import require_predicted
 from attnpred.models.views import answered
 from attnpred.runs.run import Run, refuse_not_finite
 from attnpred.training.begin_from import fill
+from attnpred.training.forgetting import Anchor, FormerSelf, Kept, Replay, answer_of
 
 FILE = "continual.json"  # in the run directory: the tasks so far, and the results on each after each
 SUMS = ("average", "forgetting", "backward_transfer")
@@ -167,13 +170,39 @@ class Earlier:
         """Name and data of each earlier task, as the model reads them that is trained on `data`."""
         kind = schema.load(self.config.task._target_)
         for name, options in zip(self.done.names, self.done.data, strict=True):
-            config = compose.checked({**compose.plain(self.own), "data": options, "continue_from": None})
+            config = compose.checked({**compose.plain(self.own), "data": options})
             # they may be a stranger's, who could choose where to write and what to read
             own = replace(config.data, cache_dir=self.config.data.cache_dir, paths_outside=False)
-            config = replace(config, data=own)
             target = kind.target(self.config.task, *config.target_columns())
             found = schema.load(own._target_)
             yield name, found(own, target, reader=data.reader, target_spec=data.target_spec)
+
+    def kept(self, model: Model, data: Any) -> Kept | None:
+        """What is done against forgetting in training of `model`, which is as it begins."""
+        options = self.config.continual
+        if not options.any():
+            return None
+        answer, task = self.run.task().answer, self.run.task()
+        loaders = [own.loader("train") for _, own in self.tasks(data)] if options.replay or options.ewc else []
+        if any(not isinstance(loader, BatchLoader) for loader in loaders):
+            raise UserError(
+                f"{self._place}: rows of its data were streamed and cannot be drawn again; set continual.replay=0 "
+                "and continual.ewc=0"
+            )
+
+        def loss(output: ModelOutput, batch: Batch) -> Tensor:
+            return task.loss(replace(output, answer=answer_of(output, answer)), batch)
+
+        before = copy.deepcopy(model).eval()
+        replay = anchor = former = None
+        if options.replay:
+            replay = Replay(loaders, options.replay, options.replay_share, self.config.seed)
+        if options.ewc:
+            few = (batch for loader in loaders for batch in loader.sample(options.fisher_examples))
+            anchor = Anchor(before, loss, few)
+        if options.distillation:
+            former = FormerSelf(before, answer, options.temperature)
+        return Kept(options, replay, anchor, former)
 
 
 def measure(

@@ -59,6 +59,7 @@ def prepare(config: Config) -> tuple[Any, Learner]:
     augment = extras.augmenting(data.augment(config.trainer.max_epochs, soften), config.data.augment_with)
     learner = Learner(model, task, config.optimizer, augment, mirror=config.data.mirrors())
     learner.teacher = teacher_of(config, data, task)
+    learner.kept = None if earlier is None else earlier.kept(model, data)
     return data, learner.train()  # pretrained encoders come in evaluation mode
 
 

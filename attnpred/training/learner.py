@@ -20,6 +20,7 @@ from attnpred.tasks.base import Task
 from attnpred.training import extras, optimizers
 from attnpred.training.attention_loss import attention_loss
 from attnpred.training.distillation import Teacher
+from attnpred.training.forgetting import Kept
 from attnpred.training.schedule import course
 from attnpred.training.seen_masked import SeenMasked
 
@@ -52,6 +53,7 @@ class Learner(LightningModule):
         self.augment = augment
         self.mirror = mirror
         self.teacher: Teacher | None = None
+        self.kept: Kept | None = None  # what is done against forgetting
         self.loss = extras.loss_of(task)
         self.masked = SeenMasked(model, task.config.seen_masked)
         self.split_metrics = torch.nn.ModuleDict({"val": task.metrics(), "test": task.metrics()})
@@ -120,12 +122,20 @@ class Learner(LightningModule):
             shown = len(batch) / len(seen)
             figures = {name: value * shown for name, value in self.task.figures(output, seen).items()}
             self.steps.append((loss.detach(), figures, len(batch)))
+        if self.kept is not None:
+            loss = self.kept.loss(loss, output, seen, self._again, self.model)
         if kind is None:
             return loss
         # one look is enough for what looks by itself
         extra = attention_loss(kind, self.model, self.task, batch if kind == "faithful" else seen, output.attention)
         self.attention_losses.append(extra.detach())
         return loss + self.model.config.attention_weight * extra
+
+    def _again(self, batch: Batch) -> tuple[Batch, ModelOutput, Tensor]:
+        """Examples of an earlier task: as the model is shown them, what it answers, and the loss of that."""
+        seen = self.task.seen(batch if self.augment is None else self.augment(batch, self.current_epoch))
+        output = self.model(seen)
+        return seen, output, self.loss(output, seen)
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         self._measure("val", batch)
@@ -179,7 +189,8 @@ class Learner(LightningModule):
             self.task.load_state(checkpoint[TASK])
 
     def optimizer_zero_grad(self, epoch: int, batch_idx: int, optimizer: torch.optim.Optimizer) -> None:
-        if self.trainer.world_size == 1:  # else every process writes other rows, and all get the sum
+        # else every process writes other rows, and all get the sum; and weights that are held have all rows written
+        if self.trainer.world_size == 1 and self.kept is None:
             for module in self.embeddings:
                 module.reclaim()
         optimizer.zero_grad()

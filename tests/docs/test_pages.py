@@ -24,6 +24,7 @@ WIDEST_README = 7 * 1024  # bytes
 COMMANDS = [command for page in PAGES for command in commands(page)]
 # what cannot be looked at without running it, and is run by the tests that are named
 ELSEWHERE = ("--package mypkg",)  # test_extend.py types them in their order
+BEGUN = REPOSITORY / "tests" / "runs_made_before" / "text_transformer"  # what RUN stands for, to go on from
 MISSING = "…"  # stands for a part that the reader fills in
 
 
@@ -101,7 +102,7 @@ def parse(verb: str, arguments: list[str]):
 
 def try_train(words: list[str], answer: str | None) -> None:
     """Composes what would be trained, in a sweep the first of its jobs; mistakes are answered as shown."""
-    parsed = parse("train", words)
+    parsed = parse("train", [word.replace("continue_from=RUN", f"continue_from={BEGUN}") for word in words])
     try:
         if parsed.multirun:
             compose.engine(parsed.overrides)

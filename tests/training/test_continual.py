@@ -12,6 +12,8 @@ from attnpred.data.class_target import Classes, ClassTarget
 from attnpred.data.labels_target import LabelSet, LabelsTarget
 from attnpred.runs.run import Run
 from attnpred.training.continual import Done
+from attnpred.training.learner import Learner
+from tests import died
 
 WORDS = {"good": "fine great lovely", "bad": "awful poor dull", "rain": "wet cloud storm", "sun": "bright heat clear"}
 QUICK = ["data=texts", "data.batch_size=8", "logger=none", "trainer.attention_examples=0", "trainer.accelerator=cpu"]
@@ -143,3 +145,34 @@ def test_forgetting_and_backward_transfer_are_those_of_the_matrix():
     turned = done.summary("loss", "min")
     assert turned["forgetting"] == pytest.approx(-0.3)
     assert done.then("a", {}, (0.1, 0.2, 0.3, 0.4)).names == ("a", "b", "c", "a 2")
+
+
+KEEPING = ["continual.replay=6", "continual.ewc=100", "continual.fisher_examples=8", "continual.distillation=1"]
+
+
+def far(run: Path, first: Path) -> float:
+    """How far a run's weights have gone from those of the one that it began with."""
+    own, given = Run(run).weights(), Run(first).weights()
+    blocks = ((own[name][tuple(slice(0, size) for size in value.shape)], value) for name, value in given.items())
+    return sum(float((one - other).square().sum()) for one, other in blocks)
+
+
+def test_each_way_keeps_more_of_an_earlier_task_than_plain_training(train, first):
+    fast = ["trainer.max_epochs=3", "optimizer.lr=0.02", f"continue_from={first}", "checkpoint.select=last"]
+    strong = {"ewc": ["continual.ewc=1e6"], "distillation": ["continual.distillation=20"]}
+    gone, scores = {}, {}
+    for way in ("none", "replay", "ewc", "distillation"):
+        run = train("b", *fast, f"continual={way}", *strong.get(way, []))
+        gone[way] = far(run, first)
+        scores[way] = json.loads((run / "metrics.json").read_text())["continual"]["rows"][1][0]
+    assert scores["none"] < scores["replay"]
+    assert max(gone["ewc"], gone["distillation"]) < gone["none"]
+
+
+def test_a_run_that_keeps_goes_on_to_the_same_bits(place, files, first, tmp_path, monkeypatch):
+    overrides = [*place[1:], f"data.source={files / 'b'}.jsonl", f"continue_from={first}", *KEEPING]
+    overrides += ["trainer.max_epochs=2", "checkpoint.every_steps=2", "logger=csv", "trainer.precision=32-true"]
+    whole = died.train(tmp_path / "whole", overrides)
+    run = died.died(tmp_path / "died", overrides, monkeypatch, Learner, "training_step", 8)
+    assert main(["resume", str(run.path)]) == 0
+    died.check_same(run, whole)
