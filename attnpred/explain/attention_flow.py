@@ -5,6 +5,7 @@ asked about by itself, which takes long for long inputs.
 """
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -25,6 +26,8 @@ class AttentionFlowConfig(ExplainerConfig):
 
 
 class AttentionFlow(Explainer):
+    inside: ClassVar[bool] = True
+
     @torch.no_grad()
     def __call__(self, batch: Batch, choice: Tensor) -> Tensor:
         _, attention = look(self.model, batch, layers=True, choice=choice)

@@ -14,6 +14,7 @@ from attnpred.config import compose, schema
 from attnpred.config.options import ExplainerConfig
 from attnpred.contracts import Attention, Batch, Grid, Input, ModelOutput
 from attnpred.models.base import Model
+from attnpred.models.ensemble import regridded
 from attnpred.tasks.base import Task
 
 
@@ -25,6 +26,7 @@ class Explainer(ABC):
     """
 
     signed: ClassVar[bool] = False  # whether parts can speak against the answer, below 0
+    inside: ClassVar[bool] = False  # whether it looks into a model; of a model that is several, into each
 
     def __init__(self, config: ExplainerConfig, model: Model, task: Task) -> None:
         self.config = config
@@ -47,6 +49,8 @@ class Explainer(ABC):
 class GradientExplainer(Explainer):
     """Takes a batch in halves: of a whole one, gradients of the input need more memory than a step of training."""
 
+    inside: ClassVar[bool] = True
+
     def __call__(self, batch: Batch, choice: Tensor) -> Tensor:
         halves = torch.arange(len(batch), device=choice.device).chunk(2)
         return torch.cat([self.half(batch.rows(rows), choice[rows]) for rows in halves])
@@ -59,8 +63,24 @@ class GradientExplainer(Explainer):
 def make(name: str, model: Model, task: Task) -> Explainer:
     """The explainer that a file of the group describes."""
     config = compose.explainer(name)
-    found: Explainer = schema.load(config._target_)(config, model, task)
+    kind = schema.load(config._target_)
+    several = model.within() if kind.inside else []
+    found: Explainer = OfSeveral([kind(config, one, task) for one in several]) if several else kind(config, model, task)
     return found
+
+
+class OfSeveral(Explainer):
+    """The mean of the maps of several models that answer as one, on the parts of the first."""
+
+    def __init__(self, each: Sequence[Explainer]) -> None:
+        super().__init__(each[0].config, each[0].model, each[0].task)
+        self.each = each
+        self.signed = each[0].signed  # type: ignore[misc]
+
+    def __call__(self, batch: Batch, choice: Tensor) -> Tensor:
+        grids = [grids_of(one.model, batch) for one in self.each]
+        maps = zip(self.each, grids, strict=True)
+        return torch.stack([regridded(one(batch, choice), own, grids[0]) for one, own in maps]).mean(0)
 
 
 def own_parts(batch: Batch, grids: tuple[Grid, ...] = (None,)) -> Tensor | None:

@@ -4,6 +4,7 @@ A layer passes on half of what reaches it by its attention, averaged over heads,
 """
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -20,6 +21,8 @@ class RolloutConfig(ExplainerConfig):
 
 
 class Rollout(Explainer):
+    inside: ClassVar[bool] = True
+
     @torch.no_grad()
     def __call__(self, batch: Batch, choice: Tensor) -> Tensor:
         _, attention = look(self.model, batch, layers=True, choice=choice)

@@ -74,6 +74,10 @@ class Model(nn.Module, ABC):
         """What predicts the importance, where something does; no layer feels it."""
         return [] if self.predicted is None else [self.predicted]
 
+    def within(self) -> list["Model"]:
+        """The models that it is made of, where it is made of several."""
+        return []
+
     def freeze(self, levels: int, names: list[str]) -> None:
         """Trains the lowest `levels` no more, nor what has a name that begins like one of `names`."""
         known = self.levels()

@@ -19,7 +19,7 @@ from attnpred.console.secrets import scrub
 from attnpred.data import cache
 from attnpred.errors import Untrusted, UserError
 from attnpred.files import path_of, read_json, write_json, write_text
-from attnpred.runs import events, resuming
+from attnpred.runs import calibration, events, resuming
 from attnpred.runs.described import described_by, digest, now_text, origin
 from attnpred.version import __version__
 
@@ -208,7 +208,7 @@ class Run:
             found.load_state(load(file).get(TASK, found.state()))
         except ValueError as error:
             raise UserError(f"{file}: {error}; restore the file") from None
-        return found
+        return found.tempered(calibration.temperature(self.path))
 
     def task_alone(self, config: Config) -> Task:
         """The task without what it learned of validation."""
@@ -252,7 +252,7 @@ class Run:
             ) from error
         refuse_not_finite(model, self.checkpoint())
         model.home = self.path
-        return model.eval()
+        return calibration.cooled(model.eval(), self.path)
 
     def weights(self) -> dict[str, Any]:
         """The trained model's tensors by name, on the CPU."""

@@ -3,7 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import torch
@@ -130,6 +130,10 @@ class Task(ABC):
         """Takes what `state` gave; ValueError where that is something else."""
         if state:
             raise ValueError("holds what another task learned")
+
+    def tempered(self, temperature: float) -> Self:
+        """The task, such that what it learned of validation holds for answers that are divided by this."""
+        return self
 
     # Explaining
 

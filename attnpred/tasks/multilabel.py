@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 import torch
@@ -111,6 +111,11 @@ class Multilabel(Task):
 
     def state(self) -> dict[str, Any]:
         return {"thresholds": list(self.thresholds)}
+
+    def tempered(self, temperature: float) -> Self:
+        logits = torch.tensor(self.thresholds, dtype=torch.double).logit(eps=1e-9)
+        self.thresholds = (logits / temperature).sigmoid().tolist()
+        return self
 
     def load_state(self, state: dict[str, Any]) -> None:
         given = state.get("thresholds")
