@@ -1,16 +1,18 @@
 """Train, test, and print the run directory.
 
 Overrides are key=value: a group's file (model=bert), or any option (optimizer.lr=1e-5). With -m several values make a
-sweep (seed=0,1,2).
+sweep (seed=0,1,2). explainer=fastshap explainer.run=RUN trains an explainer on a run.
 """
 
 import argparse
 from pathlib import Path
+from typing import Any
 
 from attnpred.config import compose, help_page
 from attnpred.console import stdout
 from attnpred.errors import UserError
 from attnpred.machine import ranks
+from attnpred.runs.run import Run
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -26,6 +28,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def main(args: argparse.Namespace) -> int:
+    if any(word.startswith("explainer=") for word in args.overrides) and not (args.help or args.multirun):
+        return _explainer(args.overrides)
     if args.help:
         stdout.write(help_page.page(args.overrides, args.config_dir))
         return 0
@@ -58,6 +62,27 @@ def main(args: argparse.Namespace) -> int:
         return launch(config, args.overrides, lead=lead).path
 
     return ranks.together(work, join)
+
+
+def _explainer(overrides: list[str]) -> int:
+    """Trains an explainer on a run, and prints the run's directory."""
+    options: Any = compose.explainer_of(overrides)
+    if not hasattr(options, "run"):
+        raise UserError(f"{overrides[0]}: needs no training; ask it by attnpred explain RUN --explainer NAME")
+    if options.run is None:
+        raise UserError("explainer.run=: is missing; name the run to train it on")
+    run = Run.find(options.run)
+    config = run.config()
+
+    from attnpred.machine.process_setup import settle
+
+    settle()
+    from attnpred.training.fit_explainer import fit
+
+    with run.held():
+        fit(run, config, options)
+    stdout.write(str(run.path))
+    return 0
 
 
 def _shown(args: argparse.Namespace) -> str:

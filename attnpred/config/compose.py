@@ -234,6 +234,28 @@ def explainer(name: str) -> ExplainerConfig:
     return found
 
 
+def explainer_of(overrides: list[str]) -> ExplainerConfig:
+    """The options of an explainer that is to be trained: its file's name, and words that change them."""
+    parsed = parse(overrides)
+    names = [one.value() for one in parsed if one.key_or_group == APART]
+    if len(names) != 1 or not isinstance(names[0], str):
+        raise UserError(f"{APART}=: name one explainer to train")
+    content = OmegaConf.create(asdict(explainer(names[0])))
+    for override in parsed:
+        key = override.key_or_group
+        if key != APART and not key.startswith(f"{APART}."):
+            raise UserError(f"{override.input_line}: an explainer is trained on a run, whose options stay as they are")
+        if override.is_sweep_override() or override.is_delete() or override.is_add():
+            raise UserError(f"{override.input_line}: write one plain value, key=value")
+        if key != APART:
+            OmegaConf.update(content, key.removeprefix(f"{APART}."), override.value(), force_add=True)
+    values = OmegaConf.to_container(content)
+    assert isinstance(values, dict)
+    untrusted.refuse_references(values, "override")
+    found: ExplainerConfig = schema.build(ExplainerConfig, values, APART)
+    return found
+
+
 def groups(extra_dir: str | None = None) -> list[str]:
     """Every group that a config is composed of."""
     names = {entry.name for folder in folders(extra_dir) for entry in os.scandir(folder) if entry.is_dir()}

@@ -26,6 +26,7 @@ class Model(nn.Module, ABC):
         super().__init__()
         self.config = config
         self.spec = spec
+        self.home: Path | None = None  # of a trained model, its run directory
         self._frozen: list[nn.Module] = []
         self.predicted: PredictedAttention | None = None  # set by a model last, once it has drawn its own weights
 

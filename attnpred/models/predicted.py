@@ -26,6 +26,7 @@ class PredictedAttention(nn.Module):
     def __init__(self, widths: Sequence[int], whole: int, answer: AnswerSpec, *, knows: bool) -> None:
         super().__init__()
         self.answer = answer
+        self.alone = False  # trained with all layers below it, apart from any answer, to tell numbers of any sign
         self.norms = nn.ModuleList(nn.LayerNorm(width) for width in (*widths, whole))
         self.reads = nn.ModuleList(nn.Linear(width, HIDDEN) for width in (*widths, whole))
         self.hear = nn.Linear(answer.width, HIDDEN, bias=False) if knows else None
@@ -55,16 +56,19 @@ class PredictedAttention(nn.Module):
         choice: Tensor | None = None,
     ) -> Tensor:
         """-> (batch, parts) float32"""
-        seen = [x.detach() for x in (*parts, whole[:, None])]
+        seen = [x if self.alone else x.detach() for x in (*parts, whole[:, None])]
         read = [linear(norm(x)) for linear, norm, x in zip(self.reads, self.norms, seen, strict=True)]
         if self.hear is not None:
             assert known is not None
             read.insert(0, self.hear(known.detach()))
         scores = self.tell(F.gelu(sum(read[1:], read[0]))).float()  # (batch, parts, width)
+        chosen = self.answer.choose(answer) if choice is None else choice
+        if self.alone:
+            return pick(scores, chosen)
         if known is not None:
             # heard, it is weighed against what the layers make of the part; added, it need not be learned
             scores = scores + known.detach()
-        return shares(pick(scores, self.answer.choose(answer) if choice is None else choice), own)
+        return shares(pick(scores, chosen), own)
 
 
 def require_predicted(model: Any) -> None:

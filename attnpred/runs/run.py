@@ -251,6 +251,7 @@ class Run:
                 UserError(f"{self.path}: weights and config do not fit ({reason}); restore them")
             ) from error
         refuse_not_finite(model, self.checkpoint())
+        model.home = self.path
         return model.eval()
 
     def weights(self) -> dict[str, Any]:
