@@ -1,11 +1,15 @@
 """Models so small that every explanation of them can be worked out by hand."""
 
+from dataclasses import replace
+
 import torch
 from torch import nn
 
+from attnpred.config import compose
 from attnpred.config.options import ModelConfig
 from attnpred.contracts import AnswerSpec, Attention, Batch, ModelOutput, ModelSpec
 from attnpred.data.class_target import Classes
+from attnpred.explain.base import make
 from attnpred.modalities.image.batch import ImageInput, ImageSpec
 from attnpred.modalities.text.batch import TextInput, TextSpec
 from attnpred.models.attention import normalise
@@ -17,6 +21,24 @@ CLASSES = Classes(classes=("no", "yes"), counts=(1, 1))
 OPTIONS = ModelConfig(
     _target_="", init_from=None, frozen_levels=0, frozen=[], recompute=False, attention_loss=None, attention_weight=0.1
 )
+
+EXPLAINERS = [name for name in compose.group_options("explainer") if name != "fastshap"]  # which is trained on a run
+# fewer passes than usual, of those that ask for many
+FEW = {
+    "lime": {"samples": 8},
+    "kernel_shap": {"samples": 8},
+    "sampling_shapley": {"orders": 1},
+    "gradient_shap": {"samples": 3},
+    "beam": {"beams": 2, "steps": 2},
+    "attention_flow": {},
+}
+
+
+def make_explainer(name, model, task, **changes):
+    """An explainer with its shipped options, some changed."""
+    explainer = make(name, model, task)
+    explainer.config = replace(explainer.config, **changes)
+    return explainer
 
 
 class Mixer(Model):

@@ -7,28 +7,17 @@ import numpy as np
 import pytest
 import torch
 
-from attnpred.config import compose
 from attnpred.errors import UserError
 from attnpred.explain import base
 from attnpred.explain.attnlrp import Rules
 from attnpred.explain.deep_lift import Rescale
 from attnpred.explain.removal import Removing, remove
-from tests.explain.made import CLASSES, PICTURE, Channels, Mixer, pictures, texts
+from tests.explain.made import CLASSES, EXPLAINERS, FEW, PICTURE, Channels, Mixer, make_explainer, pictures, texts
 from tests.explain.made import SPEC as TEXT_SPEC
 from tests.models.made import CASES, NAMES, made, make_model, wrapped
 from tests.models.made import CLASSES as CLASSES_OF
 from tests.tasks.made import classification
 
-EXPLAINERS = [name for name in compose.group_options("explainer") if name != "fastshap"]  # which is trained on a run
-# fewer passes than usual, where many are asked for, and one case a model and modality
-FEW = {
-    "lime": {"samples": 8},
-    "kernel_shap": {"samples": 8},
-    "sampling_shapley": {"orders": 1},
-    "gradient_shap": {"samples": 3},
-    "beam": {"beams": 2, "steps": 2},
-    "attention_flow": {},
-}
 BATCH = texts([2, 3, 4, 5, 6], [6, 2, 4])
 TARGET = torch.tensor([1, 0])
 TASK = classification(CLASSES)
@@ -36,13 +25,11 @@ TASKS = {modality: classification(known) for modality, known in CLASSES_OF.items
 
 
 def explain(name, model, batch, target, task=TASK, **changes):
-    explainer = base.make(name, model.eval(), task)
-    explainer.config = replace(explainer.config, **changes)
-    return explainer(batch, target)
+    return make_explainer(name, model.eval(), task, **changes)(batch, target)
 
 
 def promised():
-    """Every explainer with every case; of those that ask often, one a model and modality."""
+    """Every explainer with every case, fewer passes than usual where it asks often, and one case a model then."""
     for name in EXPLAINERS:
         seen = set()
         for case, called in zip(CASES, NAMES, strict=True):

@@ -13,11 +13,11 @@ from attnpred.explain import base
 from attnpred.explain.against_chance import FLOOR
 from attnpred.explain.study import Study
 from attnpred.tasks.base import Summary
+from tests.explain.made import EXPLAINERS, FEW, make_explainer
 from tests.models.made import made, make_config, make_model
 from tests.tasks.made import fits_any
 
 TASKS = [name for name in compose.group_options("task") if name != "several"]  # which is made of others
-EXPLAINERS = [name for name in compose.group_options("explainer") if name != "fastshap"]  # which is trained on a run
 MODELS = [
     *(("transformer", "text"), ("transformer", "pair"), ("resnet_attention", "image")),
     *(
@@ -236,7 +236,7 @@ def test_every_explainer_that_fits_gives_a_map(task_name, model_name, modality, 
         pytest.skip("no convolutional map")
     output, attention = base.look(model, batch, layers=False)
     choice = task.choose(output).detach()
-    found = base.make(explainer, model, task)(batch, choice)
+    found = make_explainer(explainer, model, task, **FEW.get(explainer, {}))(batch, choice)
     assert found.shape == attention.importance.shape
     assert found.isfinite().all()
     own = base.own_parts(batch, attention.grids)
