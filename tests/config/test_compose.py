@@ -121,7 +121,7 @@ BAD_OVERRIDES = [
     (["data.source=''"], "data.source='': names nothing; give a hub id, a file or a directory"),
     (
         ["data=sick", "model=transformer", "data.targets={numbr: x}"],
-        "or tags; did you mean number?",
+        "or tags or text; did you mean number?",
     ),
 ]
 
