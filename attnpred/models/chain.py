@@ -3,6 +3,7 @@
 Parts without an answer, such as a word's second token, are passed over: a chain goes from word to word.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -24,6 +25,8 @@ class Chain:
     def order(self) -> Tensor:
         """(batch, links): where the parts stand that have an answer; shorter chains go on with parts that have none."""
         bare = self.answered < 0
+        if torch.compiler.is_exporting():  # no shape may depend on a value
+            return bare.int().argsort(dim=1, stable=True)
         longest = max(int((~bare).sum(1).max()), 1)
         return bare.int().argsort(dim=1, stable=True)[:, :longest]
 
@@ -42,7 +45,7 @@ class Chain:
         """(batch, parts, width): the logarithm of each tag's probability among all sequences of tags."""
         forward, backward = self._forward(), self._backward()
         total = self._total(forward)
-        found = torch.stack(forward, 1) + torch.stack(backward, 1) - total[:, None, None]
+        found = forward + backward - total[:, None, None]
         alone = self.numbers.float().log_softmax(-1)
         place = self.order[..., None].expand_as(found)
         return alone.scatter(1, place, torch.where(self.inside[..., None], found, alone.gather(1, place)))
@@ -58,27 +61,48 @@ class Chain:
         found = score + steps[ends, last] - self._total(self._forward())
         return torch.where(self.inside[:, 0], found, 0.0)
 
-    def _forward(self) -> list[Tensor]:
-        """Of each link, (batch, width): all that leads up to it with each of its tags, itself included."""
+    def _forward(self) -> Tensor:
+        """Of each link all that leads up to it with each of its tags, itself included: (batch, links, width)."""
         between = self.steps[:-1, :-1].float()
-        found = [self.steps[-1, :-1].float() + self.links[:, 0]]
-        for link in range(1, self.links.shape[1]):
-            further = (found[-1][:, :, None] + between).logsumexp(1) + self.links[:, link]
-            found.append(torch.where(self.inside[:, link, None], further, found[-1]))
-        return found
 
-    def _backward(self) -> list[Tensor]:
-        """Of each link, (batch, width): all that follows on each of its tags."""
+        def step(before: Tensor, link: Tensor, inside: Tensor) -> Tensor:
+            further = (before[:, :, None] + between).logsumexp(1) + link
+            return torch.where(inside[:, None], further, before)
+
+        first = self.steps[-1, :-1].float() + self.links[:, 0]
+        return _along(step, first, self.links[:, 1:], self.inside[:, 1:])
+
+    def _backward(self) -> Tensor:
+        """Of each link all that follows on each of its tags: (batch, links, width)."""
         between, end = self.steps[:-1, :-1].float(), self.steps[:-1, -1].float()
-        found = [end.expand(self.links.shape[0], -1)]
-        for link in range(self.links.shape[1] - 1, 0, -1):
-            further = (between + (self.links[:, link] + found[-1])[:, None]).logsumexp(2)
-            found.append(torch.where(self.inside[:, link, None], further, end))
-        return found[::-1]
 
-    def _total(self, forward: list[Tensor]) -> Tensor:
+        def step(behind: Tensor, link: Tensor, inside: Tensor) -> Tensor:
+            further = (between + (link + behind)[:, None]).logsumexp(2)
+            return torch.where(inside[:, None], further, end)
+
+        last = end.expand(self.links.shape[0], -1)
+        return _along(step, last, self.links[:, 1:].flip(1), self.inside[:, 1:].flip(1)).flip(1)
+
+    def _total(self, forward: Tensor) -> Tensor:
         """(batch,): of all sequences."""
-        return (forward[-1] + self.steps[:-1, -1].float()).logsumexp(1)
+        return (forward[:, -1] + self.steps[:-1, -1].float()).logsumexp(1)
+
+
+def _along(step: Callable[..., Tensor], first: Tensor, links: Tensor, inside: Tensor) -> Tensor:
+    """(batch, width) and what `step` makes of it link after link: (batch, 1 + links, width)."""
+    if torch.compiler.is_exporting():  # a loop of any length, which a file can hold
+        from torch._higher_order_ops import scan
+
+        def looped(before: Tensor, now: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
+            found = step(before, *now)
+            return found, found.clone()
+
+        _, rest = scan(looped, first, (links.transpose(0, 1), inside.transpose(0, 1)))
+        return torch.cat((first[:, None], rest.transpose(0, 1)), 1)
+    found = [first]
+    for place in range(links.shape[1]):
+        found.append(step(found[-1], links[:, place], inside[:, place]))
+    return torch.stack(found, 1)
 
 
 def best_path(chain: Chain) -> Tensor:

@@ -1,4 +1,4 @@
-"""The model card of a run: what it was trained on, how good it is, how far its attention can be believed, its limits."""
+"""The model card of a run: its data, how good it is, how far its attention can be believed, and its limits."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -120,7 +120,8 @@ def _limits(run: Run, config: Config, about: Described | None) -> Iterator[str]:
         yield f"Images are brought to {spec.height} by {spec.width} pixels."
     if hasattr(spec, "length"):
         yield f"It reads {spec.length} moments of each series."
-    yield f"It knows nothing but what {printable(config.data.name)} shows; on other data its answers may be wrong and sure."
+    data = printable(config.data.name)
+    yield f"It knows nothing but what {data} shows; on other data its answers may be wrong and sure."
     yield "Attention says what the model looked at, not why something is so."
     if about is not None and about.format == "torch":
         yield "A program of torch.export can hold code: read one from people you trust alone."
@@ -157,7 +158,7 @@ def _licence(config: Config) -> tuple[str | None, str]:
     if licence is None:
         return (
             None,
-            f"Fine-tuned from `{name}`, whose licence is not told on this machine. Look it up before you share.",
+            f"Fine-tuned from `{name}`, whose licence is not known here. Look it up before you share.",
         )
     return licence, f"Fine-tuned from `{name}`, which is under {licence}."
 
@@ -170,5 +171,5 @@ def _interval(value: Interval | None) -> str:
 
 
 def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
-    cells = [[printable(cell).replace("|", "\\|") for cell in row] for row in rows]
+    cells = [[" ".join(cell.split()).replace("|", "\\|") for cell in row] for row in rows]
     return [f"| {' | '.join(row)} |" for row in (head, ["---"] * len(head), *cells)]

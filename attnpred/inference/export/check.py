@@ -37,12 +37,12 @@ class Check:
         if self.precision not in BOUNDS:
             return
         answer, attention = BOUNDS[self.precision]
-        apart = (
-            self.largest_difference > answer
-            or self.largest_attention_difference > attention
-            or self.agreement < LEAST_AGREED[self.precision]
+        near = (  # NaN is near to nothing
+            self.largest_difference <= answer
+            and self.largest_attention_difference <= attention
+            and self.agreement >= LEAST_AGREED[self.precision]
         )
-        if apart or self.largest_difference != self.largest_difference:
+        if not near:
             raise UserError(
                 f"the export parts from the run by more than rounding: answers by {self.largest_difference:.2g}, "
                 f"attention by {self.largest_attention_difference:.2g}, {self.agreement:.2%} of the answers agree; "

@@ -10,7 +10,8 @@ from attnpred.tasks.base import Task
 
 HEAD = '''"""Runs the exported model without attnpred: python example.py {argument}
 
-Needs {needs}. Prints a line of JSON: the answer, and the parts of the input with their importance.
+Needs {needs}.
+Prints a line of JSON: the answer, and the parts of the input with their importance.
 """
 
 import json

@@ -20,6 +20,7 @@ from attnpred.files import write_json, write_text
 from attnpred.inference.export import card, example, losses, onnx_file, quantised
 from attnpred.inference.export.check import Check, compare
 from attnpred.inference.export.described import Described
+from attnpred.inference.export.intervals import metrics_with_intervals
 from attnpred.inference.export.session import Exported, output_of
 from attnpred.inference.export.wrapped import Wrapped, axes_of, named, tensors_of
 from attnpred.modalities.reader import save_reader
@@ -111,6 +112,7 @@ def export(run: Run, config: Config, directory: Path, asked: Asked) -> dict[str,
         checked = _checked(source, exported, asked)
         checked.refuse()
         told: dict[str, Any] = {**checked.as_dict(), "bytes": _bytes(draft, file)}
+        told["metrics"] = metrics_with_intervals(source.task, [(batch, exported(batch)) for batch in source.sample])
         if asked.precision.startswith("int8"):
             batches = list(run.data(config).loader("val").sample(asked.measured))
             told["quantised"] = losses.measure(exported, about, source.task, batches, draft)

@@ -10,6 +10,7 @@ import torch
 from attnpred.contracts import Batch
 from attnpred.explain.study import Study
 from attnpred.inference.export.described import Described
+from attnpred.inference.export.intervals import metrics_of
 from attnpred.inference.export.quantised import FLOAT32, speeds
 from attnpred.inference.export.session import OnnxModel, open_file
 from attnpred.tasks.base import Task
@@ -32,7 +33,10 @@ def measure(
         "bytes": {"float32": before.stat().st_size, "now": now.stat().st_size},
         "examples_per_second": {"float32": slow, "now": fast},
         "speedup": fast / slow,
-        "metrics": {"float32": metrics_of(float32, task, batches), "now": metrics_of(model, task, batches)},
+        "metrics": {
+            "float32": metrics_of(task, [(batch, float32(batch)) for batch in batches]),
+            "now": metrics_of(task, [(batch, model(batch)) for batch in batches]),
+        },
         "faithfulness": {
             "float32": faithfulness_of(float32, task, _first(batches, EXPLAINED)),
             "now": faithfulness_of(model, task, _first(batches, EXPLAINED)),
@@ -40,16 +44,6 @@ def measure(
     }
     before.unlink()
     return found
-
-
-def metrics_of(model: Any, task: Task, batches: Sequence[Batch]) -> dict[str, float]:
-    """The task's scalars."""
-    metrics = task.metrics()
-    with torch.inference_mode():
-        for batch in batches:
-            task.update_metrics(metrics, model(batch, need_attention=False), batch)
-    scalars, _ = task.results(metrics, learn=False)
-    return {name: float(value) for name, value in scalars.items()}
 
 
 def faithfulness_of(model: Any, task: Task, batches: Sequence[Batch]) -> dict[str, list[float]]:

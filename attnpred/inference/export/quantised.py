@@ -105,7 +105,8 @@ def speeds(one: Path, other: Path, batches: Sequence[Batch], about: Described) -
     found: list[list[float]] = [[], []]
     for turn in range(ROUNDS + 1):  # the first warms up
         for session, times in zip(sessions, found, strict=True):
-            times += [count * _rate(session, fed)] if turn else [] if _rate(session, fed) else []
+            rate = count * _rate(session, fed)
+            times += [rate] if turn else []
     return statistics.median(found[0]), statistics.median(found[1])
 
 

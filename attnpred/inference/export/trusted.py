@@ -1,4 +1,4 @@
-"""An ONNX file may come from a stranger: it may hold no operator of somebody's library, nor reach outside its folder."""
+"""An ONNX file may come from a stranger: it may use no library of theirs, nor reach outside of its folder."""
 
 from collections.abc import Iterator
 from pathlib import Path

@@ -43,7 +43,7 @@ def named(output: ModelOutput) -> dict[str, Tensor]:
 
 
 def general(given: Input) -> Input:
-    """The input with what holds for any batch: some of its examples may be shorter, and nothing is known of evidence."""
+    """The input with what holds for any batch: some examples may be shorter, and no evidence is known."""
     changed: dict[str, Any] = {"evidence": None}
     if any(f.name == "padded" for f in fields(given)):
         changed["padded"] = True

@@ -88,7 +88,13 @@ class TextInput(Input):
 
     def types(self) -> Tensor | None:
         """Token types, (batch, length) int64: special tokens count to the text before them. None for a single text."""
-        return None if self.segments is None else self.segments.cummax(1).values.clamp(min=0)
+        if self.segments is None:
+            return None
+        if not torch.compiler.is_exporting():
+            return self.segments.cummax(1).values.clamp(min=0)
+        # the same by what the files of an export know
+        place = torch.arange(self.segments.shape[1], device=self.segments.device)
+        return torch.where(place[:, None] >= place, self.segments[:, None], 0).amax(2).clamp(min=0)
 
     def answered(self) -> Tensor | None:
         return None if self.hidden is None else numbered(self.hidden)
