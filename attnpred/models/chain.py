@@ -74,7 +74,8 @@ class Chain:
 
     def _backward(self) -> Tensor:
         """Of each link all that follows on each of its tags: (batch, links, width)."""
-        between, end = self.steps[:-1, :-1].float(), self.steps[:-1, -1].float()
+        # two copies: a loop that is exported may not be given one tensor twice
+        between, end = self.steps[:-1, :-1].float().clone(), self.steps[:-1, -1].float().clone()
 
         def step(behind: Tensor, link: Tensor, inside: Tensor) -> Tensor:
             further = (between + (link + behind)[:, None]).logsumexp(2)
@@ -97,7 +98,9 @@ def _along(step: Callable[..., Tensor], first: Tensor, links: Tensor, inside: Te
             found = step(before, *now)
             return found, found.clone()
 
-        _, rest = scan(looped, first, (links.transpose(0, 1), inside.transpose(0, 1)))
+        _, rest = scan(
+            looped, first.clone(memory_format=torch.contiguous_format), (links.transpose(0, 1), inside.transpose(0, 1))
+        )
         return torch.cat((first[:, None], rest.transpose(0, 1)), 1)
     found = [first]
     for place in range(links.shape[1]):
