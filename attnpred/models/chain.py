@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 SPEED = 10.0  # by AdamW a step's number moves as fast as a feature's weight does, of which an answer has a hundred
@@ -26,7 +27,9 @@ class Chain:
         """(batch, links): where the parts stand that have an answer; shorter chains go on with parts that have none."""
         bare = self.answered < 0
         if torch.compiler.is_exporting():  # no shape may depend on a value
-            return bare.int().argsort(dim=1, stable=True)
+            places = torch.arange(bare.shape[1], device=bare.device)
+            # no two alike, since files know no stable sorting
+            return torch.where(bare, places + bare.shape[1], places).argsort(dim=1)
         longest = max(int((~bare).sum(1).max()), 1)
         return bare.int().argsort(dim=1, stable=True)[:, :longest]
 
@@ -98,10 +101,10 @@ def _along(step: Callable[..., Tensor], first: Tensor, links: Tensor, inside: Te
             found = step(before, *now)
             return found, found.clone()
 
-        _, rest = scan(
-            looped, first.clone(memory_format=torch.contiguous_format), (links.transpose(0, 1), inside.transpose(0, 1))
-        )
-        return torch.cat((first[:, None], rest.transpose(0, 1)), 1)
+        # one more behind the last, since no loop that runs never is known
+        given = F.pad(links, (0, 0, 0, 1)).transpose(0, 1), F.pad(inside, (0, 1)).transpose(0, 1)
+        _, rest = scan(looped, first.clone(memory_format=torch.contiguous_format), given)
+        return torch.cat((first[:, None], rest[:-1].transpose(0, 1)), 1)
     found = [first]
     for place in range(links.shape[1]):
         found.append(step(found[-1], links[:, place], inside[:, place]))

@@ -68,7 +68,7 @@ class Exported(Predictor):
         except ValueError as error:
             raise UserError(f"{run.path / described.FILE}: {error}; restore the file") from None
         self.chosen, self.mirror = CPU, False
-        self.size, self.explainers = self.config.data.eval_batch_size, {}
+        self.size, self.explainers, self.watch = self.config.data.eval_batch_size, {}, None
         spec = ModelSpec({self.reader.name: self.reader.spec}, self.task.answer)
         self.model = OnnxModel(
             self.config.model, spec, open_file(run.path / about.file, threads, gpu=gpu), about
