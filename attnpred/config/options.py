@@ -62,6 +62,17 @@ class ModelConfig:
         gt=0,
         default=2.0,
     )
+    slim: dict[str, str] = option(
+        "Which attention heads, MLP units and channels are left, by the names of their modules, a bit each in "
+        "hexadecimal digits; none named leaves all. attnpred slim finds them.",
+        default={},
+    )
+    sparsity: float = option(
+        "Share of the weights of each matrix and kernel, the smallest at the start, that stay 0.",
+        ge=0,
+        lt=1,
+        default=0.0,
+    )
     recompute: bool = option(
         "Make activations again in the backward pass: less memory, a third more time.", default=False
     )

@@ -60,7 +60,7 @@ class MultiHeadAttention(nn.Module):
 
     def __init__(self, width: int, heads: int, dropout: float = 0.0) -> None:
         super().__init__()
-        self.heads = heads
+        self.heads, self.head_dim = heads, width // heads
         self.dropout = dropout
         self.qkv = nn.Linear(width, 3 * width)
         self.out = nn.Linear(width, width)
@@ -73,8 +73,8 @@ class MultiHeadAttention(nn.Module):
         rotation: tuple[Tensor, Tensor] | None = None,
         need_weights: bool = False,
     ) -> tuple[Tensor, Tensor | None]:
-        batch, length, width = x.shape
-        qkv = self.qkv(x).view(batch, length, 3 * self.heads, width // self.heads)
+        batch, length, _ = x.shape
+        qkv = self.qkv(x).view(batch, length, 3 * self.heads, self.head_dim)
         turned, value = qkv.split((2 * self.heads, self.heads), dim=2)
         if rotation is not None:
             turned = rotate(turned, *rotation)
@@ -82,7 +82,7 @@ class MultiHeadAttention(nn.Module):
         query, key, value = (t.transpose(1, 2) for t in (query, key, value))  # each (batch, heads, length, head_dim)
         dropout = self.dropout if self.training else 0.0
         read, weights = attend(query, key, value, keep=keep, dropout=dropout, need_weights=need_weights)
-        return self.out(read.transpose(1, 2).reshape(batch, length, width)), weights
+        return self.out(read.transpose(1, 2).flatten(2)), weights
 
 
 def rotate(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:

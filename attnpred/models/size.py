@@ -14,6 +14,7 @@ from attnpred.config import schema
 from attnpred.config.options import ModelConfig
 from attnpred.contracts import ModelSpec
 from attnpred.errors import UserError
+from attnpred.models import slimming
 from attnpred.models.predicted import require_predicted
 
 M = TypeVar("M", bound=nn.Module)
@@ -45,17 +46,22 @@ def made(make: Callable[[], M], config: ModelConfig, *, loads: bool = False) -> 
     try:
         try:
             with nullcontext() if loads else _Counted(LARGE):
-                return make()
+                return _slim(make(), config)
         except _Large:
             torch.set_rng_state(state)
             size = _size(make)
             if size is not None and size > memory():
                 raise _too_large(size, config) from None
-            return make()
+            return _slim(make(), config)
     except (RuntimeError, MemoryError) as error:
         if isinstance(error, MemoryError) or "alloc" in str(error):  # torch has no type of its own for it on a CPU
             raise _too_large(None if loads else _size(make), config) from error
         raise
+
+
+def _slim(model: M, config: ModelConfig) -> M:
+    slimming.shrink(model, config.slim)
+    return model
 
 
 def memory() -> int:

@@ -5,6 +5,7 @@ from typing import Any
 from attnpred.config import compose
 from attnpred.console.say import say
 from attnpred.errors import UserError
+from attnpred.models import slimming
 from attnpred.runs.run import Run, refuse_not_finite
 
 
@@ -21,8 +22,25 @@ def begin_from(model: Any, name: str | None) -> None:
     kind = compose.file_of(source.config().model._target_)
     if kind != compose.file_of(model.config._target_):
         raise UserError(f"model.init_from={name}: holds the weights of a {kind}; give a run of this model")
-    fill(model, source.weights(), f"model.init_from={name}")
+    fill(model, _slimmed(source, model.config.slim), f"model.init_from={name}")
     refuse_not_finite(model, source.checkpoint())
+
+
+def _slimmed(source: Run, kept: slimming.Kept) -> dict[str, Any]:
+    """The run's weights, of which what `kept` does not name has left."""
+    before = source.config().model.slim
+    if kept == before:
+        return source.weights()
+    model = source.load_model()
+    counts = {group.name: group.count for group in slimming.groups(model)}
+    whole = {name: max(count, _width(before, name)) for name, count in counts.items()}
+    slimming.shrink(model, slimming.within(kept, before, whole))
+    return model.state_dict()
+
+
+def _width(kept: slimming.Kept, name: str) -> int:
+    """How many units a group had at least before some of them left."""
+    return int(kept[name], 16).bit_length() if name in kept else 0
 
 
 def fill(model: Any, given: dict[str, Any], place: str) -> None:

@@ -16,7 +16,7 @@ from attnpred.files import write_json
 from attnpred.machine import ranks, threads
 from attnpred.machine.device import Chosen
 from attnpred.modalities.reader import save_reader
-from attnpred.models import size
+from attnpred.models import size, slimming
 from attnpred.runs import checkpoint_files, loggers
 from attnpred.runs.checkpoint_files import CheckpointFiles
 from attnpred.runs.run import PRUNE, Run
@@ -53,6 +53,7 @@ def prepare(config: Config) -> tuple[Any, Learner]:
     spec = ModelSpec(data.specs, task.answer)
     model = size.fresh(config.model, spec) if earlier is None else earlier.model(spec)
     begin_from(model, config.model.init_from)
+    slimming.sparsify(model, config.model.sparsity)
     model.freeze(config.model.frozen_levels, config.model.frozen)
     optimizers.check(model, config.optimizer)
     soften = None if kind.soften is Task.soften else task.soften
