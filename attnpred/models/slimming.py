@@ -45,7 +45,7 @@ class Group:
         """Weights that a unit has."""
         numbers = 0
         for one in self.slices:
-            for value in _tensors(one.module, one.axis):
+            for value in _weights(one.module, one.axis):
                 numbers += value.numel() // self.count
         return numbers
 
@@ -194,8 +194,8 @@ def _named(module: Any, axis: int) -> list[tuple[str, Tensor]]:
     return [(name, value) for name in names if isinstance(value := getattr(module, name, None), Tensor)]
 
 
-def _tensors(module: Any, axis: int) -> list[Tensor]:
-    return [value for name, value in _named(module, axis) if not name.startswith("running")]
+def _weights(module: Any, axis: int) -> list[Tensor]:
+    return [value for _, value in _named(module, axis) if isinstance(value, nn.Parameter)]
 
 
 def _replace(module: nn.Module, name: str, value: Tensor) -> None:
