@@ -94,6 +94,14 @@ class DataConfig:
     split_seed: int = option(
         "Seed of the carving, apart from `seed` so that every run has the same splits.", ge=0, default=0
     )
+    labelled: int | None = option(
+        "Rows of the train part that keep their labels, as many of each class as is its share; null for all. What the "
+        "others say of the input may be used.",
+        ge=1,
+        le=1_000_000_000,
+        default=None,
+    )
+    labelled_seed: int = option("Seed by which they are drawn.", ge=0, le=2**32 - 1, default=0)
     batch_size: int = option("Examples a training batch and device.", ge=1, le=MOST_EXAMPLES, default=32)
     eval_batch_size: int = option(
         "Examples a batch in validation, test and prediction; of texts at most, and then of the longest.",
@@ -203,6 +211,7 @@ class StreamedDataConfig(DataConfig):
             "evidence_column": self.evidence_column is not None,
             "sampling": self.sampling != "all",
             "folds": self.folds is not None,
+            "labelled": self.labelled is not None,
             "on_bad_row": self.on_bad_row != "fail",
         }
         for name in (name for name, given in odd.items() if given and self.stream):

@@ -14,6 +14,7 @@ from attnpred.config.continual_options import ContinualConfig
 from attnpred.config.data_options import DataConfig, Modality
 from attnpred.config.optimizer_options import OptimizerConfig
 from attnpred.config.schema import Invalid, option
+from attnpred.config.self_training_options import SelfTrainingConfig
 from attnpred.config.trainer_options import CheckpointConfig, TrainerConfig
 from attnpred.errors import UserError
 
@@ -201,6 +202,7 @@ class Config:
     checkpoint: CheckpointConfig
     logger: LoggerConfig
     callbacks: dict[str, CallbackConfig] = option("Callbacks of packages, by names of their own.", default={})
+    self_training: SelfTrainingConfig = field(default_factory=SelfTrainingConfig)
     continual: ContinualConfig = field(default_factory=ContinualConfig)
     continue_from: str | None = option(
         "Run directory to go on from, on new data: its weights, vocabulary and classes, and its model and task unless "
@@ -230,6 +232,26 @@ class Config:
             raise Invalid("continue_from", "what continual.… keeps is of a run to go on from; name one")
         if self.continue_from is not None and self.model.init_from is not None:
             raise Invalid("model.init_from", "continue_from names the run to begin with; leave this at null")
+
+        self._check_unlabelled()
+
+    def _check_unlabelled(self) -> None:
+        asked, data = self.self_training, self.data
+        if not asked.any():
+            return
+        name = "consistency" if asked.teacher is None else "teacher"
+        if data.streams():
+            raise Invalid(f"self_training.{name}", "draws prepared rows; set data.stream=false")
+        if data.labelled is None and data.on_bad_row == "fail":
+            raise Invalid(
+                f"self_training.{name}",
+                "every row has a label; set data.labelled=1000, or data.on_bad_row=skip where some have none",
+            )
+        changes = getattr(data, "augment", None)
+        if asked.consistency and (getattr(changes, "mixup", 0) or getattr(changes, "cutmix", 0)):
+            raise Invalid("self_training.consistency", "mixed images have no two views; set data.augment.mixup=0")
+        if asked.teacher is not None and self.model.teacher is not None:
+            raise Invalid("model.teacher", "says nothing of rows without labels; leave one teacher out")
 
     def target_columns(self) -> tuple[list[str], str]:
         """The columns that the task reads as its target, and the option that names them."""

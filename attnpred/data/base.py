@@ -17,6 +17,7 @@ from attnpred.data import arrangement, cache, oddities
 from attnpred.data.batching import BatchLoader
 from attnpred.data.evidence import EvidenceColumn
 from attnpred.data.itself_target import ItselfTarget
+from attnpred.data.labelled import FewLabels, labelled
 from attnpred.data.oddities import Part
 from attnpred.data.open_source import open_source
 from attnpred.data.sources import Source
@@ -33,7 +34,7 @@ R = TypeVar("R")  # the reader
 S = TypeVar("S", bound=Store)
 
 
-class Data(ABC, Generic[C, R, S]):
+class Data(FewLabels, ABC, Generic[C, R, S]):
     """Batches of one dataset."""
 
     def __init__(
@@ -171,7 +172,17 @@ class Data(ABC, Generic[C, R, S]):
         return self._stores[name]
 
     def _rows_of(self, split: Split) -> tuple[S, Rows, str]:
-        """The store that holds `split`, which of its rows, and the option and value that named it."""
+        """The store that holds `split`, which of its rows, and the option and value that named it.
+
+        Of train those that keep their labels.
+        """
+        store, rows, place = self._all_rows_of(split)
+        if split == "train" and self.config.labelled is not None:
+            rows = labelled(rows, self.target.strata(store.targets, rows), self.config)
+        return store, rows, place
+
+    def _all_rows_of(self, split: Split) -> tuple[S, Rows, str]:
+        """As `_rows_of`, with the rows whose labels are kept back."""
         name, option = source_split(self.config, split)
         store, place = self._store(split), f"{option}={name}"
         good = self._good(store.targets, name, option)
@@ -243,7 +254,7 @@ class Data(ABC, Generic[C, R, S]):
         values = self.target.adapted(store.targets, rows, self.target_spec, place)
         if split == "train" and self._given_target is None:
             self.target.check_varied(values, self.target_spec, place)
-        return store, rows, values
+        return store, *(self._with_unlabelled(rows, values) if split == "train" else (rows, values))
 
     def parts(self) -> Iterator[Part]:
         """The content of train, val and test, in the source's own terms; nothing of rows that are read as they come."""

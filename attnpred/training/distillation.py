@@ -16,6 +16,7 @@ from torch import Tensor
 
 from attnpred.config.options import Config
 from attnpred.contracts import AnswerSpec, Attention, Batch, ModelOutput
+from attnpred.data.labelled import labelling
 from attnpred.data.splits import carving, source_split
 from attnpred.errors import UserError
 from attnpred.machine.device import choose
@@ -103,7 +104,7 @@ def teacher_of(config: Config, data: Any, task: Task) -> Teacher | None:
     key = {
         "version": VERSION,
         "teacher": hashlib.blake2b(run.checkpoint().read_bytes(), digest_size=16).hexdigest(),
-        "carving": carving(config.data),
+        "carving": carving(config.data) | labelling(config.data),
         "attention": looks,
         **({"tokenizer": data.reader.vocabulary.fingerprint} if looks and config.data.modality == "text" else {}),
         **data._key(),

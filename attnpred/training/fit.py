@@ -5,6 +5,7 @@ from typing import Any
 
 import pytorch_lightning as lightning
 from pytorch_lightning.callbacks import Callback, EarlyStopping
+from pytorch_lightning.utilities.seed import isolate_rng
 
 from attnpred.config import schema
 from attnpred.config.options import Config
@@ -38,6 +39,7 @@ from attnpred.training.callbacks.stop_pruned import StopPruned
 from attnpred.training.callbacks.threads import Threads
 from attnpred.training.distillation import teacher_of
 from attnpred.training.learner import Learner
+from attnpred.training.self_training import add_labels, consistency
 
 
 def prepare(config: Config) -> tuple[Any, Learner]:
@@ -59,7 +61,10 @@ def prepare(config: Config) -> tuple[Any, Learner]:
     soften = None if kind.soften is Task.soften else task.soften
     augment = extras.augmenting(data.augment(config.trainer.max_epochs, soften), config.data.augment_with)
     learner = Learner(model, task, config.optimizer, augment, mirror=config.data.mirrors())
-    learner.teacher = teacher_of(config, data, task)
+    with isolate_rng():  # a teacher is made once, and loaded or not, no draw may differ
+        learner.teacher = teacher_of(config, data, task)
+        add_labels(config, data, task)
+    learner.consistency = consistency(config, data, task, augment)
     learner.kept = None if earlier is None else earlier.kept(model, data)
     return data, learner.train()  # pretrained encoders come in evaluation mode
 

@@ -62,7 +62,7 @@ class Anchor:
             for row in range(len(batch)):
                 one = batch.rows(torch.tensor([row]))
                 before.zero_grad()
-                loss(before(one), one).backward()  # type: ignore[no-untyped-call]
+                loss(before(one), one).backward()
                 count += 1
                 for name, place in places.items():
                     if place.grad is not None:
@@ -130,7 +130,7 @@ class Kept:
             shown, said, other = again(self._replay.beside(len(batch)).to(batch.ids.device))
             share = len(shown) / (len(shown) + len(batch))
             loss = (1 - share) * loss + share * other
-            if self._former is not None:
+            if self._former is not None and former is not None:
                 former = (1 - share) * former + share * self._former(said, shown)
         if former is not None:
             loss = loss + self._options.distillation * former

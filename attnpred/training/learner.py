@@ -22,6 +22,7 @@ from attnpred.training.distillation import Teacher
 from attnpred.training.forgetting import Kept
 from attnpred.training.schedule import course
 from attnpred.training.seen_masked import SeenMasked
+from attnpred.training.self_training import Consistency
 
 SMALLER = (
     "; lower data.batch_size and raise trainer.accumulate as much, as trainer.on_oom=halve does by itself, or set "
@@ -53,6 +54,7 @@ class Learner(LightningModule):
         self.mirror = mirror
         self.teacher: Teacher | None = None
         self.kept: Kept | None = None  # what is done against forgetting
+        self.consistency: Consistency | None = None  # what is learned of rows without labels
         self.loss = extras.loss_of(task)
         self.masked = SeenMasked(model, task.config.seen_masked)
         self.split_metrics = torch.nn.ModuleDict({"val": task.metrics(), "test": task.metrics()})
@@ -123,6 +125,8 @@ class Learner(LightningModule):
             shown = len(batch) / len(seen)
             figures = {name: value * shown for name, value in self.task.figures(output, seen).items()}
             self.steps.append((loss.detach(), figures, len(batch)))
+        if self.consistency is not None:
+            loss = loss + self.consistency.loss(self.model, batch, self.current_epoch)
         if self.kept is not None:
             loss = self.kept.loss(loss, output, seen, self._again, self.model)
         if kind is None:

@@ -201,7 +201,7 @@ class ImageData(Data[ImageDataConfig, ImageReader, PixelStore | FileStore]):
                 first = next(images)
                 (mean, std), shape = spread(image[None] for image in chain([first], images)), first.shape
             else:
-                store, rows, _ = self._rows_of("train")
+                store, rows, _ = self._all_rows_of("train")
                 (mean, std), shape = statistics(store, rows), store.shape
             write_json(directory / "statistics.json", {"mean": mean, "std": std, "shape": shape})
 

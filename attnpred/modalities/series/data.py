@@ -81,6 +81,8 @@ class SeriesDataConfig(DataConfig):
             raise Invalid(
                 "on_bad_row", "a series without some of its rows is another; set it to fail, or data.gaps=fill"
             )
+        if self.labelled is not None:
+            raise Invalid("labelled", "windows of series have no labels; set it to null")
         if self.sampling != "all":
             raise Invalid("sampling", "windows have no classes to balance; set it to all")
         several = [*(self.columns or []), *self.known_columns, *self.static_columns]

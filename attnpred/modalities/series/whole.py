@@ -158,7 +158,7 @@ class WholeSeries(Data[WholeSeriesConfig, SeriesReader, WholeStore]):
             ) from None
 
     def _make_reader(self) -> SeriesReader:
-        store, rows, _ = self._rows_of("train")
+        store, rows, _ = self._all_rows_of("train")
         total = np.zeros((3, store.values.shape[1]))  # how many, their sum and squared sum
         longest = 1
         for number in rows:
