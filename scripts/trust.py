@@ -142,8 +142,8 @@ def asked(runs: list[dict[str, Any]]) -> list[str]:
 def note(name: str, measured: dict[str, Any]) -> str:
     share = max(run["measuring"] for run in measured["trained"])
     return (
-        f"`{name}`: `{measured['setup']}`; seeds {', '.join(map(str, measured['seeds']))}; measuring its attention took "
-        f"{share:.1%} of the training time at most; {measured['machine']}, {measured['date']}."
+        f"`{name}`: `{measured['setup']}`; seeds {', '.join(map(str, measured['seeds']))}; measuring its attention "
+        f"took {share:.1%} of the training time at most; {measured['machine']}, {measured['date']}."
     )
 
 

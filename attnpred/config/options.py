@@ -21,6 +21,7 @@ from attnpred.errors import UserError
 # One answer an input, one a part, one for each part that is hidden, or a sequence that is generated
 Shape = Literal["whole", "parts", "hidden", "sequence"]
 AttentionLoss = Literal["entropy", "supervised", "faithful"]
+AttentionTarget = Literal["leave_one_out", "ranking", "shapley"]
 MOST_LAYERS, MOST_HEADS = 1_000, 1_024  # beyond which a number can only be a mistake
 Removal = str  # how a part of an input is taken away, by one of its modality's names
 
@@ -73,6 +74,12 @@ class ModelConfig:
         ge=0,
         lt=1,
         default=0.0,
+    )
+    attention_target: AttentionTarget = option(
+        "What attention_loss=faithful learns to predict: what each part costs beside all or half of the others "
+        "(leave_one_out), that alone in its order (ranking), or each part's share in what sets of any size say "
+        "(shapley).",
+        default="leave_one_out",
     )
     recompute: bool = option(
         "Make activations again in the backward pass: less memory, a third more time.", default=False

@@ -23,6 +23,8 @@ from attnpred.models.predicted import require_predicted
 from attnpred.runs import checkpoint_files
 from attnpred.tasks.base import Task
 
+LEAST = 1e-4  # a chance below which its odds are cut
+
 
 @dataclass(kw_only=True)
 class FastShapConfig(ExplainerConfig):
@@ -94,8 +96,11 @@ def told(network: Model, batch: Batch, choice: Tensor) -> Tensor:
     return attention.importance if own is None else attention.importance * own
 
 
-def loss(network: Model, removing: Removing, batch: Batch, pairs: int) -> Tensor:
-    """How far sums of a set's numbers are from what the set alone says, by Shapley's kernel: a scalar."""
+def loss(network: Model, removing: Removing, batch: Batch, pairs: int, *, odds: bool = False) -> Tensor:
+    """How far sums of a set's numbers are from what the set alone says, by Shapley's kernel: a scalar.
+
+    With `odds` what a set says is, of a probability, its log-odds.
+    """
     with torch.no_grad():
         output, attention = look(removing.model, batch, layers=False)
         choice, grids = removing.task.choose(output), attention.grids
@@ -104,6 +109,7 @@ def loss(network: Model, removing: Removing, batch: Batch, pairs: int) -> Tensor
         kept = torch.stack(list(_sets(every, pairs)))  # (sets, batch, parts)
         ends = torch.stack((torch.zeros_like(every), every))  # nothing gone, and all
         scores = removing.scores(batch, choice, torch.cat((ends, every & ~kept)), grids)
+        scores = scores.logit(eps=LEAST) if odds and removing.task.bounded else scores
         whole, nothing, alone = scores[0], scores[1], scores[2:]  # (batch,) each, and (sets, batch)
     numbers = told(network, batch, choice)
     count = every.sum(1)
@@ -123,8 +129,9 @@ def _sets(every: Tensor, pairs: int) -> Iterator[Tensor]:
     weight = torch.where(possible, 1 / (sizes * (count[:, None] - sizes).clamp(min=1)), 0.0)
     weight[:, 0] += ~possible.any(1)
     for _ in range(pairs):
-        size = 1 + torch.multinomial(weight, 1)  # (batch, 1)
-        keys = torch.rand(every.shape, device=every.device).masked_fill(~every, torch.inf)
+        # drawn where generators are kept, whatever the device
+        size = 1 + torch.multinomial(weight.cpu(), 1).to(every.device)  # (batch, 1)
+        keys = torch.rand(every.shape).to(every.device).masked_fill(~every, torch.inf)
         some = (keys.argsort(1).argsort(1) < size) & every
         yield some
         yield every & ~some

@@ -26,7 +26,8 @@ class PredictedAttention(nn.Module):
     def __init__(self, widths: Sequence[int], whole: int, answer: AnswerSpec, *, knows: bool) -> None:
         super().__init__()
         self.answer = answer
-        self.alone = False  # trained with all layers below it, apart from any answer, to tell numbers of any sign
+        self.raw = False  # whether numbers of any sign are told, and not shares
+        self.alone = False  # trained with all layers below it, apart from any answer; then they are raw, too
         self.norms = nn.ModuleList(nn.LayerNorm(width) for width in (*widths, whole))
         self.reads = nn.ModuleList(nn.Linear(width, HIDDEN) for width in (*widths, whole))
         self.hear = nn.Linear(answer.width, HIDDEN, bias=False) if knows else None
@@ -68,7 +69,8 @@ class PredictedAttention(nn.Module):
         if known is not None:
             # heard, it is weighed against what the layers make of the part; added, it need not be learned
             scores = scores + known.detach()
-        return shares(pick(scores, chosen), own)
+        found = pick(scores, chosen)
+        return found if self.raw else shares(found, own)
 
 
 def require_predicted(model: Any) -> None:

@@ -71,6 +71,11 @@ class TransformerConfig(AdaptedConfig):
         default=None,
     )
 
+    attention_start: Literal["even", "uneven"] = option(
+        "How a layer's attention begins: nearly the same for all parts (even), or with queries and keys that differ at "
+        "once (uneven). What hangs on the places of parts alone is learned much sooner from the latter.",
+        default="even",
+    )
     stride: int | None = option(
         "Of a series the moments between the beginnings of two patches; null takes as few as leave 64 patches at most.",
         ge=1,
@@ -177,6 +182,9 @@ class Transformer(Model):
 
     def _initialise(self) -> None:
         initialise(self, len(self.layers))
+        if self.config.attention_start == "uneven":
+            for layer in self.layers:  # products of queries and keys deviate by about 1 then, not by a twentieth
+                nn.init.trunc_normal_(layer.attention.qkv.weight, std=self.config.width**-0.5)
         if isinstance(self.embed, PatchEmbedding):
             nn.init.trunc_normal_(
                 self.embed.project.weight, std=EMBEDDING_DEVIATION * self.embed.project.in_features**-0.5

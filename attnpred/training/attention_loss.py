@@ -4,9 +4,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from attnpred.config.options import AttentionLoss
+from attnpred.config.options import AttentionLoss, AttentionTarget
 from attnpred.contracts import Attention, Batch
+from attnpred.explain import fastshap
 from attnpred.explain.base import evidence_parts, look, own_parts
+from attnpred.explain.by_example import drawing
 from attnpred.explain.removal import Removing
 from attnpred.models.base import Model
 from attnpred.models.predicted import standardised
@@ -14,6 +16,7 @@ from attnpred.tasks.base import Task
 
 SAMPLE = 4  # one in so many examples of a batch tells by what its label was decided
 ASKED = 8  # parts of such an example, at most, that are left out one by one: two more forward passes a step in all
+PAIRS = 4  # sets of parts, and as many rests, that are tried out where sums are learned
 LEAST = 1e-6  # a share or a chance below which a logarithm is cut
 
 
@@ -24,7 +27,9 @@ def attention_loss(kind: AttentionLoss, model: Model, task: Task, batch: Batch, 
     beside the recorded evidence. `faithful`: how far the shares' logarithms are from what leaving parts out shows.
     """
     if kind == "faithful":
-        return _unfaithful(model, task, batch.rows(torch.arange(0, len(batch), SAMPLE, device=batch.ids.device)))
+        some = batch.rows(torch.arange(0, len(batch), SAMPLE, device=batch.ids.device))
+        target = model.config.attention_target
+        return _unshapley(model, task, some) if target == "shapley" else _unfaithful(model, task, some, target)
     assert attention is not None
     share = attention.importance  # (batch, parts)
     if kind == "entropy":
@@ -39,7 +44,21 @@ def attention_loss(kind: AttentionLoss, model: Model, task: Task, batch: Batch, 
     return -(found * some).sum() / some.sum().clamp(min=1)
 
 
-def _unfaithful(model: Model, task: Task, batch: Batch) -> Tensor:
+def _unshapley(model: Model, task: Task, batch: Batch) -> Tensor:
+    """How far the numbers are from adding up, of any set of parts, to the odds that these alone leave."""
+    predicted, training = model.predicted, model.training
+    assert predicted is not None
+    model.eval()
+    predicted.raw = True
+    try:
+        with drawing(int(batch.ids.sum())):  # and the generators stay as without it
+            return fastshap.loss(model, Removing(model, task), batch, PAIRS, odds=True)
+    finally:
+        predicted.raw = False
+        model.train(training)
+
+
+def _unfaithful(model: Model, task: Task, batch: Batch, target: AttentionTarget) -> Tensor:
     """How far the shares are from the signal, part by part: 2 - 2 r, where r is the correlation of an example's.
 
     So neither's scale matters, and what matters least is as much a part of the order as what matters most.
@@ -55,9 +74,24 @@ def _unfaithful(model: Model, task: Task, batch: Batch) -> Tensor:
         model.train(training)
     own = own_parts(batch, attention.grids)
     asked = None if own is None else own.gather(1, places)
+    if target == "ranking":
+        return _misordered(attention.importance.gather(1, places).clamp(min=LEAST).log(), signal, asked)
     found = standardised(attention.importance.gather(1, places).clamp(min=LEAST).log(), asked)  # (batch, asked)
     apart = (found - standardised(signal, asked)).square()
     return apart.mean() if asked is None else apart.sum() / asked.sum().clamp(min=1)
+
+
+def _misordered(numbers: Tensor, signal: Tensor, asked: Tensor | None) -> Tensor:
+    """By how much pairs of parts, (batch, asked), are in another order than the signal's, the more it tells them apart.
+
+    As RankNet's (Burges et al. 2005), the logistic loss of each pair's difference.
+    """
+    known = torch.ones_like(signal, dtype=torch.bool) if asked is None else asked
+    apart = standardised(signal, known)
+    apart = apart[:, :, None] - apart[:, None, :]  # (batch, asked, asked)
+    pairs = (apart > 0) & known[:, :, None] & known[:, None, :]
+    each = F.softplus(numbers[:, None, :] - numbers[:, :, None]) * apart
+    return (each * pairs).sum() / (apart * pairs).sum().clamp(min=LEAST)
 
 
 def spread(batch: Batch, parts: int) -> Tensor:

@@ -70,6 +70,30 @@ def test_half_of_the_examples_miss_half_of_their_parts():
     assert torch.equal(half(replace(BATCH, ids=torch.tensor([7, 3999])), 12), gone[[7, 3999]])
 
 
+@pytest.mark.parametrize("target", ["leave_one_out", "ranking", "shapley"])
+def test_each_target_is_learned_and_no_answer_feels_it(target):
+    spec, batch = made("text")
+    batch = batch.rows(torch.arange(len(batch)).repeat(SAMPLE))
+    model = make_model("transformer", spec, attention_loss="faithful", attention_target=target, ngrams=2).train()
+    task = classification(CLASSES_OF["text"])
+    before = model.eval()(batch).answer.detach()
+    optimizer = torch.optim.Adam(model.parameters(), 3e-3)
+    losses = []
+    for _ in range(40):
+        optimizer.zero_grad()
+        state = torch.get_rng_state()
+        found = attention_loss("faithful", model.train(), task, batch, None)
+        assert torch.equal(torch.get_rng_state(), state)
+        found.backward()
+        optimizer.step()
+        losses.append(found.item())
+    assert np.mean(losses[-5:]) < 0.8 * np.mean(losses[:5])
+    assert torch.equal(model.eval()(batch).answer, before)
+    assert not model.predicted.raw
+    shares = model(batch, need_attention=True).attention.importance
+    torch.testing.assert_close(shares.sum(1), torch.ones(len(batch)))
+
+
 @pytest.mark.parametrize("parts", [1, 5, ASKED, 40])
 def test_all_parts_are_asked_about_in_the_end(parts):
     batch = replace(BATCH, ids=torch.tensor([0, 7]))
