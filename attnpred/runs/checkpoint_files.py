@@ -14,7 +14,9 @@ from attnpred import files
 from attnpred.console.say import say
 from attnpred.errors import Interrupted, UserError
 from attnpred.files import read_json, to_disk, write_json
+from attnpred.runs import shared_weights
 
+SHARED = Path(shared_weights.FILE).suffix
 BEST, LAST, BEFORE = "best.ckpt", "last.ckpt", "before.ckpt"
 SUMS = "checksums.json"
 TASK = "task"  # in a checkpoint: what the task learned of validation
@@ -78,6 +80,8 @@ class Summed:
 
 def load(path: Path, map_location: Any = "cpu") -> dict[str, Any]:
     """A checkpoint's content: tensors and plain containers alone."""
+    if path.suffix == SHARED:
+        return shared_weights.load(path)
     if not whole(path):
         raise UserError(f"{path}: damaged, its checksum is another; restore it, or remove it to use the one before")
     try:

@@ -19,7 +19,7 @@ from attnpred.console.secrets import scrub
 from attnpred.data import cache
 from attnpred.errors import Untrusted, UserError
 from attnpred.files import path_of, read_json, write_json, write_text
-from attnpred.runs import calibration, events, resuming
+from attnpred.runs import calibration, events, resuming, shared_weights
 from attnpred.runs.described import described_by, digest, now_text, origin
 from attnpred.version import __version__
 
@@ -71,12 +71,12 @@ class Run:
     @classmethod
     def find(cls, name: str) -> Run:
         """The run a user names by its directory. It may come from a stranger: nothing in it may lead out of it."""
-        run = cls(path_of(name))
+        run = cls(shared_weights.directory_of(name) if name.startswith(shared_weights.HUB) else path_of(name))
         if not run.path.is_dir():
             raise UserError(f"{name}: no such directory; give a run directory, as train.py prints it")
         if not (run.path / "config.yaml").is_file():
             raise UserError(f"{name}: not a run directory (it holds no config.yaml); give one as train.py prints it")
-        untrusted.refuse_ways_out(run.path)
+        untrusted.refuse_ways_out(run.path, also=shared_weights.blobs(run.path))
         return run
 
     @contextmanager
@@ -179,6 +179,8 @@ class Run:
         for name in ("best.ckpt", "last.ckpt", "before.ckpt"):
             if (self.checkpoints / name).is_file():
                 return self.checkpoints / name
+        if (self.path / shared_weights.FILE).is_file():  # as the hub has it
+            return self.path / shared_weights.FILE
         if (when := self.description().get("pruned")) is not None:
             raise UserError(f"{self.path}: its checkpoints were pruned on {when[:10]}; use another, or train it again")
         if self.description()["status"] == "pruned":

@@ -4,7 +4,7 @@ import os
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
@@ -14,13 +14,13 @@ from torch import Tensor
 from attnpred.config import compose
 from attnpred.config.options import Config
 from attnpred.contracts import Batch, ModelOutput
-from attnpred.data import cache
 from attnpred.errors import UserError
 from attnpred.files import write_json, write_text
 from attnpred.inference.export import card, example, losses, onnx_file, quantised
 from attnpred.inference.export.check import Check, compare
 from attnpred.inference.export.described import Described
 from attnpred.inference.export.intervals import metrics_with_intervals
+from attnpred.inference.export.plain import without_places
 from attnpred.inference.export.session import Exported, output_of
 from attnpred.inference.export.wrapped import Wrapped, axes_of, named, tensors_of
 from attnpred.modalities.reader import save_reader
@@ -137,25 +137,11 @@ def _write_around(source: Source, about: Described, draft: Path) -> None:
     """All but the model: what reads input and describes answers, the names of classes, and the example."""
     reader = source.run.reader()
     save_reader(draft, reader, source.task.spec)
-    write_text(draft / "config.yaml", compose.as_yaml(_plain(source.run.config())))
+    write_text(draft / "config.yaml", compose.as_yaml(without_places(source.run.config())))
     about.write(draft)
     write_json(draft / "labels.json", source.task.names())
     if (text := example.text(reader, source.task, about)) is not None:
         write_text(draft / "example.py", text)
-
-
-def _plain(config: Config) -> Config:
-    """Without the places of this machine."""
-    data, model = config.data, replace(config.model, init_from=None)
-    if hasattr(model, "source"):
-        model = replace(model, source=_named(model.source))  # type: ignore[call-arg]
-    data = replace(data, cache_dir=cache.USUAL, source=_named(data.source))
-    return replace(config, output_dir="outputs", data=data, model=model)
-
-
-def _named(source: str) -> str:
-    """A hub id as it is, of a path its last part."""
-    return Path(source).name if Path(source).is_absolute() or source.startswith(("~", ".")) else source
 
 
 def _program(file: Path, about: Described) -> Callable[[Batch], ModelOutput]:

@@ -23,12 +23,13 @@ def check_file(file: Path) -> None:
         model = onnx.load(str(file), load_external_data=False)
     except Exception:  # of several types, by what it is instead
         raise UserError(f"{file}: no ONNX file that can be read; restore it, or export the run again") from None
-    for domain in {one.domain for one in model.opset_import} | {one.domain for one in model.functions}:
-        if domain not in KNOWN and not domain.startswith("pkg."):
-            raise UserError(
-                f"{file}: needs operators of {domain!r}, which would be another's code; export the run again"
-            )
     graphs = [model.graph, *model.functions]
+    own = {(one.domain, one.name) for one in model.functions}
+    for node in (one for graph in graphs for one in _nodes(graph, onnx)):
+        if node.domain not in KNOWN and (node.domain, node.op_type) not in own:
+            raise UserError(
+                f"{file}: needs an operator of {node.domain!r}, which is another's code; export the run again"
+            )
     for tensor in (one for graph in graphs for one in _tensors(graph, onnx)):
         places = {one.key: one.value for one in tensor.external_data}
         if tensor.data_location == onnx.TensorProto.EXTERNAL and places.get("location") != WEIGHTS:
@@ -37,19 +38,26 @@ def check_file(file: Path) -> None:
             )
 
 
-def _tensors(graph: Any, onnx: Any, depth: int = 0) -> Iterator[Any]:
-    """Every constant of a graph or function, those of the graphs inside it too."""
+def _nodes(graph: Any, onnx: Any, depth: int = 0) -> Iterator[Any]:
+    """Every operator of a graph or function, those of the graphs inside it too."""
     if depth > DEEPEST:
         raise UserError("the file's graphs lie too deep inside one another; export the run again")
-    yield from getattr(graph, "initializer", ())
     for node in graph.node:
+        yield node
         for attribute in node.attribute:
-            if attribute.type == onnx.AttributeProto.TENSOR:
-                yield attribute.t
-            elif attribute.type == onnx.AttributeProto.TENSORS:
-                yield from attribute.tensors
-            elif attribute.type == onnx.AttributeProto.GRAPH:
-                yield from _tensors(attribute.g, onnx, depth + 1)
-            elif attribute.type == onnx.AttributeProto.GRAPHS:
-                for inner in attribute.graphs:
-                    yield from _tensors(inner, onnx, depth + 1)
+            inner = [attribute.g] if attribute.type == onnx.AttributeProto.GRAPH else attribute.graphs
+            for one in inner:
+                yield from _nodes(one, onnx, depth + 1)
+
+
+def _tensors(graph: Any, onnx: Any, depth: int = 0) -> Iterator[Any]:
+    """Every constant of a graph or function, those of the graphs inside it too."""
+    yield from getattr(graph, "initializer", ())
+    for attribute in (one for node in graph.node for one in node.attribute):
+        if attribute.type == onnx.AttributeProto.TENSOR:
+            yield attribute.t
+        elif attribute.type == onnx.AttributeProto.GRAPH:
+            yield from _tensors(attribute.g, onnx, depth + 1)
+        yield from attribute.tensors
+        for inner in attribute.graphs:
+            yield from _tensors(inner, onnx, depth + 1)
