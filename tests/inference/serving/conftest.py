@@ -30,6 +30,9 @@ class Fake:
         known = {"name": self.served.name, "version": self.served.version, "input": "text", "texts": [], "fit": None}
         return {**known, "answers": [], "explainers": list(self.explainers), "precision": "32-true", "weights": "0"}
 
+    def drift(self):
+        return []
+
     def received(self, value, position):
         if not isinstance(value, str):
             raise BadInput("the model reads a text", position)
