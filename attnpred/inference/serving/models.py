@@ -21,6 +21,7 @@ from attnpred.inference.monitoring.observer import Observer
 from attnpred.inference.predict import Predictor
 from attnpred.inference.serving.batcher import Batcher
 from attnpred.inference.serving.options import Limits, Precision, Served
+from attnpred.inference.tables import input_names
 from attnpred.inference.weights import digest_of
 from attnpred.runs.run import Run
 
@@ -74,8 +75,7 @@ class Model:
             "name": self.served.name,
             "version": self.served.version,
             "input": self.reader.name,
-            "texts": list(getattr(self.reader.spec, "names", ())) if self.reader.name == "text" else [],
-            "fit": self.reader.options().get("fit"),
+            "fields": fields_of(self.reader),
             "answers": task.names(),
             "explainers": self.explainers,
             "precision": self.precision,
@@ -117,6 +117,16 @@ def export_of(path: Path, precision: Precision) -> Path | None:
     if not found:
         raise UserError(f"--precision int8: {path} has no such export; make one by attnpred export {path} --int8")
     return found[0]
+
+
+def fields_of(reader: Any) -> list[dict[str, Any]]:
+    """What is to be given, field by field: its name, none where there is one alone, its kind, and how it is cut."""
+    several = getattr(reader, "readers", None)
+    if several is not None:
+        return [{**fields_of(one)[0], "name": name} for name, one in several.items()]
+    names = input_names(reader) or [None]
+    fit = reader.options().get("fit")
+    return [{"name": name, "kind": reader.name, "fit": fit if isinstance(fit, str) else None} for name in names]
 
 
 class Models:
