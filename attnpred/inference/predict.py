@@ -18,7 +18,8 @@ from attnpred.models.views import answered
 from attnpred.runs.run import Run
 from attnpred.tasks.base import Task
 
-Watch = Callable[[Reading, Batch, ModelOutput], None]
+# Is told of every batch, with attention, and gives each of its inputs an id
+Watch = Callable[[Reading, Batch, ModelOutput], list[str]]
 
 
 def predict(
@@ -31,7 +32,7 @@ def predict(
 class Predictor:
     """A run's model, loaded and ready to answer."""
 
-    watch: Watch | None = None  # told of every batch, with attention
+    watch: Watch | None = None
 
     def __init__(self, run: Run, config: Config) -> None:
         self.reader: Any = run.reader()
@@ -88,15 +89,15 @@ class Predictor:
         # of an answer a part, attention tells the words that it is about
         needed = attention or self.task.config.shape != "whole"
         batch, output = self.asked(reading.batch, needed or self.watch is not None)
-        if self.watch is not None:
-            self.watch(reading, batch, output)
+        ids = [] if self.watch is None else self.watch(reading, batch, output)
         if views := self.task.views():
-            yield from self._each(views, reading, output, batch, explainer, attention)
+            answers = self._each(views, reading, output, batch, explainer, attention)
+            yield from ({**found, **_named(ids, place)} for place, found in enumerate(answers))
             return
         parts = self._parts(reading, output, batch, explainer if attention else None) if needed else None
-        for given, described in zip(reading.inputs, self.task.describe(output), strict=True):
+        for place, (given, described) in enumerate(zip(reading.inputs, self.task.describe(output), strict=True)):
             own = next(parts) if parts is not None else {}
-            found = self.task.located({"input": given, **described, **own})
+            found = self.task.located({"input": given, **_named(ids, place), **described, **own})
             yield found if attention else {key: value for key, value in found.items() if key != "attention"}
 
     def _each(
@@ -149,6 +150,10 @@ def _by_name(described: dict[str, Any]) -> dict[str, Any]:
             for name, count in described["texts"].items()
         }
     }
+
+
+def _named(ids: list[str], place: int) -> dict[str, str]:
+    return {"id": ids[place]} if ids else {}
 
 
 def _until_bad(inputs: Iterable[Any], bad: list[BadInput]) -> Iterator[Any]:

@@ -82,14 +82,22 @@ class Table:
 
 
 def input_columns(config: Config, asked: list[str], reader: Any) -> dict[str, str]:
-    """Of each text that a model reads the column that holds it; of other input one column, under no name."""
-    names = list(getattr(reader.spec, "names", ()) if reader.name == "text" else ())
+    """Of each input that a model reads the column that holds it; of the only one that column, under no name."""
+    names = input_names(reader)
     if len(asked) not in (0, max(len(names), 1)):
         raise UserError(f"--column: given {len(asked)} times; the model reads {max(len(names), 1)}, so name as many")
     if names:
-        return dict(zip(names, asked or names, strict=True))
+        usual = [getattr(config.data, f"{name}_column", None) or name for name in names]
+        return dict(zip(names, asked or usual, strict=True))
     usual = getattr(config.data, f"{reader.name}_column", None) or reader.name
     return {"": asked[0] if asked else usual}
+
+
+def input_names(reader: Any) -> list[str]:
+    """Of a model that reads several texts or inputs, their names."""
+    if hasattr(reader, "readers"):
+        return list(reader.readers)
+    return list(reader.spec.names) if reader.name == "text" else []
 
 
 def values_of(chunk: dict[str, list[Any]], columns: dict[str, str]) -> list[Any]:

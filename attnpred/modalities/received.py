@@ -13,6 +13,10 @@ MOST_PIXELS = 30_000_000  # of a picture that somebody sends
 SHOWN = 40  # characters of a value in a message
 
 
+class Received(dict[str, Any]):
+    """Several inputs by name, each as its reader took it: no text in it is looked for among files."""
+
+
 def text(value: Any, position: int, *, words: bool = False, names: tuple[str, ...] = ()) -> Any:
     """A text; where a model reads `words` also a list of them; where it reads several texts, those by name."""
     listed = words and isinstance(value, list) and all(isinstance(one, str) for one in value)

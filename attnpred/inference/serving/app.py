@@ -18,7 +18,7 @@ from attnpred.inference.serving import requests
 from attnpred.inference.serving.batcher import Answer, Overloaded, Stopping
 from attnpred.inference.serving.guard import Guard, Refused
 from attnpred.inference.serving.metrics import Metrics
-from attnpred.inference.serving.models import Models
+from attnpred.inference.serving.models import Model, Models
 from attnpred.inference.serving.options import Options, Served
 from attnpred.inference.serving.page import render
 from attnpred.version import __version__
@@ -30,11 +30,11 @@ ADMIN = "admin"  # the name whose key may have models loaded anew
 class Service:
     """Models, and how requests come to them."""
 
-    def __init__(self, options: Options, loaded: list[Any], *, log: bool = True) -> None:
-        """`loaded`: a model for each that the options name, in their order."""
+    def __init__(self, options: Options, loaded: list[Any], load: Any = Model, *, log: bool = True) -> None:
+        """`loaded`: a model for each that the options name, in their order; `load` makes them anew."""
         self.options, self.loaded = options, loaded
         self.metrics = Metrics()
-        self.models = Models(options.precision, options.limits, self.metrics.batch)
+        self.models = Models(options.precision, options.limits, self.metrics.batch, load)
         self.ready = False
         self._log = log
         self._reloading = asyncio.Lock()

@@ -44,6 +44,11 @@ class Metrics:
             of = (model.served.name, model.served.version)
             self.waiting.labels(*of).set(batcher.waiting)
             self.loaded.labels(*of).set(model.loaded)
+            measures = model.drift()
+            for one in measures:
+                self.drift.labels(*of, one.name).set(one.effect)
+            if measures:
+                self.alarm.labels(*of).set(float(any(one.alarm for one in measures)))
             for outcome in ("answered", "refused", "left", "failed"):
                 self.counts.labels(*of, outcome).set(getattr(batcher.counts, outcome))
         return bytes(generate_latest(self.registry))

@@ -1,6 +1,5 @@
 """Models behind a service: by name and version, side by side, and exchanged without a dropped request."""
 
-import hashlib
 import math
 import time
 from collections.abc import Callable, Sequence
@@ -15,30 +14,59 @@ from attnpred.files import path_of
 from attnpred.inference.each import each
 from attnpred.inference.export import described
 from attnpred.inference.export.session import Exported
+from attnpred.inference.monitoring import reference
+from attnpred.inference.monitoring.drift import Measure, compare
+from attnpred.inference.monitoring.log import Log
+from attnpred.inference.monitoring.observer import Observer
 from attnpred.inference.predict import Predictor
 from attnpred.inference.serving.batcher import Batcher
 from attnpred.inference.serving.options import Limits, Precision, Served
+from attnpred.inference.tables import input_names
+from attnpred.inference.weights import digest_of
 from attnpred.runs.run import Run
 
 TRAINED_AS = {"float32": "32-true", "bf16": "bf16-mixed"}  # precisions as `trainer.precision` names them
 WITHOUT_GRADIENTS = ("attention", "occlusion", "random")  # explainers that an export bears
 DIGITS = 6  # of numbers in an answer
 LONGEST_NAME = 64
+EVERY = 100  # answers, after which drift is computed anew where somebody asks
 
 
 class Model:
     """A run, or an export of one, that is loaded and ready to answer."""
 
-    def __init__(self, served: Served, precision: Precision) -> None:
+    def __init__(self, served: Served, precision: Precision, log: Path | None = None, *, inputs: bool = False) -> None:
+        """`log`: where statistics of what is answered are kept; with the `inputs` themselves, where so asked."""
         self.served = served
         folder = export_of(served.path, precision)
         self.predictor = _of_run(served.path, precision) if folder is None else Exported(folder)
         self.reader: Any = self.predictor.reader
         self.explainers = [name for name in group_options(compose.APART) if folder is None or name in WITHOUT_GRADIENTS]
         place = Run.find(str(served.path)).checkpoint() if folder is None else folder / described.read(folder).file
-        self.digest = _digest(place)
+        self.digest = digest_of(place)
         self.precision = described.read(folder).precision if folder else self.predictor.chosen.precision
         self.loaded = time.time()
+        self._compared, self._drift = 0, list[Measure]()
+        self.log = None if log is None else self._logged(log, folder, inputs)
+        self.predictor.watch = self.log
+
+    def _logged(self, directory: Path, folder: Path | None, inputs: bool) -> Log:
+        about = {"model": self.served.name, "version": self.served.version, "weights": self.digest}
+        known = None
+        if folder is None:
+            run = Run.find(str(self.served.path))
+            known = reference.find(run) or reference.make(run, run.config())
+        return Log(directory, Observer(self.predictor), known, about, inputs=inputs)
+
+    def drift(self) -> list[Measure]:
+        """Of what was answered last; nothing where no log is kept, or the export of a run is served."""
+        known = None if self.log is None else self.log.reference
+        if self.log is None or known is None:
+            return []
+        if self.log.count >= self._compared + EVERY:
+            self._compared = self.log.count
+            self._drift = compare(known.rows, self.log.latest())
+        return self._drift
 
     def describe(self) -> dict[str, Any]:
         """What a client, or the page, must know."""
@@ -47,8 +75,7 @@ class Model:
             "name": self.served.name,
             "version": self.served.version,
             "input": self.reader.name,
-            "texts": list(getattr(self.reader.spec, "names", ())) if self.reader.name == "text" else [],
-            "fit": self.reader.options().get("fit"),
+            "fields": fields_of(self.reader),
             "answers": task.names(),
             "explainers": self.explainers,
             "precision": self.precision,
@@ -67,10 +94,6 @@ class Model:
         said, sure = self.predictor.task.headline(answer)
         rest = {name: value for name, value in answer.items() if name != "input"}
         return {"answer": said, "confidence": sure, **rest}
-
-
-def load(served: Served, precision: Precision) -> Model:
-    return Model(served, precision)
 
 
 def _of_run(path: Path, precision: Precision) -> Predictor:
@@ -96,6 +119,16 @@ def export_of(path: Path, precision: Precision) -> Path | None:
     return found[0]
 
 
+def fields_of(reader: Any) -> list[dict[str, Any]]:
+    """What is to be given, field by field: its name, none where there is one alone, its kind, and how it is cut."""
+    several = getattr(reader, "readers", None)
+    if several is not None:
+        return [{**fields_of(one)[0], "name": name} for name, one in several.items()]
+    names = input_names(reader) or [None]
+    fit = reader.options().get("fit")
+    return [{"name": name, "kind": reader.name, "fit": fit if isinstance(fit, str) else None} for name in names]
+
+
 class Models:
     """Every model with its batcher. A request that began with one ends with it, whatever takes its place meanwhile."""
 
@@ -104,7 +137,7 @@ class Models:
         precision: Precision,
         limits: Limits,
         seen: Callable[[Served, int, float], None],
-        load: Callable[[Served, Precision], Any] = load,
+        load: Callable[[Served, Precision], Any] = Model,
     ) -> None:
         self._precision, self._limits, self._seen, self._load = precision, limits, seen, load
         self._all: dict[str, dict[str, tuple[Any, Batcher]]] = {}
@@ -162,14 +195,6 @@ def parse(words: Sequence[str]) -> list[Served]:
             raise UserError(f"{word}: {name} {version} is named twice; give them other versions, as NAME@VERSION=RUN")
         found.append(Served(name=name, version=version, path=path))
     return found
-
-
-def _digest(file: Path) -> str:
-    digest = hashlib.blake2b(digest_size=8)
-    with file.open("rb") as stream:
-        while block := stream.read(2**20):
-            digest.update(block)
-    return digest.hexdigest()
 
 
 def _plain(value: Any) -> Any:

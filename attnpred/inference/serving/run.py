@@ -5,6 +5,7 @@ import signal
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import uvicorn
@@ -12,7 +13,7 @@ import uvicorn
 from attnpred.console.say import say
 from attnpred.errors import UserError
 from attnpred.inference.serving.app import Service
-from attnpred.inference.serving.models import load
+from attnpred.inference.serving.models import Model
 from attnpred.inference.serving.options import Options
 from attnpred.inference.serving.protocol import patient
 
@@ -67,8 +68,9 @@ def bound(host: str, port: int) -> socket.socket:
 def serve(options: Options, *, log: bool = True) -> int:
     """Until it is told to stop. What is wrong shows before a request is taken."""
     place = bound(options.host, options.port)
+    load = partial(Model, log=options.log, inputs=options.log_inputs)
     loaded = [load(served, options.precision) for served in options.served]
-    service = Service(options, loaded, log=log)
+    service = Service(options, loaded, load, log=log)
     server = Server(config_of(service), service)
     host, port = place.getsockname()[:2]
     for model in loaded:

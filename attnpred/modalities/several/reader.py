@@ -14,6 +14,7 @@ from torch import Tensor
 from attnpred.contracts import Attention, Batch, Input, InputSpec
 from attnpred.errors import BadInput
 from attnpred.modalities.reader import Describe, Reader, Reading
+from attnpred.modalities.received import Received
 from attnpred.pages.pictures import Caption
 
 GAP = 8  # pixels between two inputs' drawings
@@ -65,6 +66,10 @@ class SeveralReader(Reader[Any, Any]):
             raise BadInput(f"{value[:40]}: is no JSON object of inputs; give {self._form()}", position) from None
         return self._checked(found, position, files=True)
 
+    def received(self, value: Any, position: int) -> Received:
+        found = self._checked(value, position)
+        return Received({name: self.readers[name].received(one, position) for name, one in found.items()})
+
     def _form(self) -> str:
         return " ".join(f"--input {name}=…" for name in self.readers) + ", or a JSON object with these names"
 
@@ -86,7 +91,8 @@ class SeveralReader(Reader[Any, Any]):
         stream, start = iter(inputs), 0
         while some := list(islice(stream, size)):
             checked = [
-                self._checked(one, start + place, files=isinstance(one, Mapping)) for place, one in enumerate(some)
+                self._checked(one, start + place, files=isinstance(one, Mapping) and not isinstance(one, Received))
+                for place, one in enumerate(some)
             ]
             found: dict[str, Input] = {}
             describe: dict[str, Describe] = {}

@@ -27,8 +27,19 @@ class Fake:
         self.started = threading.Event()
 
     def describe(self):
-        known = {"name": self.served.name, "version": self.served.version, "input": "text", "texts": [], "fit": None}
-        return {**known, "answers": [], "explainers": list(self.explainers), "precision": "32-true", "weights": "0"}
+        known = {"name": self.served.name, "version": self.served.version, "input": "text"}
+        fields = [{"name": None, "kind": "text", "fit": None}]
+        return {
+            **known,
+            "fields": fields,
+            "answers": [],
+            "explainers": list(self.explainers),
+            "precision": "32-true",
+            "weights": "0",
+        }
+
+    def drift(self):
+        return []
 
     def received(self, value, position):
         if not isinstance(value, str):

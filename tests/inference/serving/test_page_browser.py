@@ -103,7 +103,7 @@ def test_a_picture_is_dropped_and_lies_under_its_map(page):
         "(() => { const m = document.getElementById('model'); m.value = 1; m.dispatchEvent(new Event('change'));"
         f" const bytes = Uint8Array.from(atob({content!r}), c => c.charCodeAt(0));"
         " const data = new DataTransfer(); data.items.add(new File([bytes], 'a.png', {type: 'image/png'}));"
-        " document.getElementById('drop').dispatchEvent(new DragEvent('drop', {dataTransfer: data})); })()"
+        " document.querySelector('.drop').dispatchEvent(new DragEvent('drop', {dataTransfer: data})); })()"
     )
     until(browser, ASKED)
     assert browser.ask("document.querySelectorAll('.picture').length") == 2

@@ -6,7 +6,7 @@ const HUES = { importance: [168, 85, 247], for: [37, 140, 255], against: [255, 1
 const percent = (value) => `${(100 * value).toFixed(1)} %`;
 const hueOf = (value, signed) => (signed ? (value < 0 ? "against" : "for") : "importance");
 const magnitude = (values) => values.reduce((top, value) => Math.max(top, Math.abs(value ?? 0)), 0);
-let picture = null; // a dropped file, as a data URL
+const pictures = new Map(); // dropped files by their fields' names, as data URLs
 
 const chosen = () => story.models[Number(byId("model")?.value ?? 0)];
 
@@ -28,7 +28,7 @@ function showChoices() {
 
 function showModel() {
   const model = chosen();
-  picture = null;
+  pictures.clear();
   byId("result").hidden = true;
   byId("title").replaceChildren(name(model.name));
   const facts = [["version", model.version], ["reads", model.input], ["numbers", model.precision], ["weights", model.weights]];
@@ -38,15 +38,19 @@ function showModel() {
 }
 
 function fieldsOf(model) {
-  if (model.input === "image") return [dropZone()];
-  const texts = model.texts.length ? model.texts : [model.input === "series" ? "Rows of numbers, as JSON" : "Text"];
-  return texts.map((label) => make("label", {}, make("span", {}, name(label)), make("textarea", { dir: "auto", spellcheck: "false", required: true })));
+  return model.fields.map((field) => {
+    if (field.kind === "image") return dropZone(field);
+    const label = field.name ?? (field.kind === "series" ? "Rows of numbers, as JSON" : "Text");
+    const area = make("textarea", { dir: "auto", spellcheck: "false", required: model.fields.length === 1 });
+    return make("label", {}, make("span", {}, name(label)), area);
+  });
 }
 
-function dropZone() {
-  const input = make("input", { type: "file", accept: "image/*", class: "hidden", id: "file" });
-  const zone = make("label", { class: "drop", id: "drop" }, input, make("span", {}, "Drop a picture here, or choose a file"));
-  input.addEventListener("change", () => input.files[0] && take(input.files[0]));
+function dropZone(field) {
+  const input = make("input", { type: "file", accept: "image/*", class: "hidden" });
+  const said = field.name ? `${field.name}: drop a picture here, or choose a file` : "Drop a picture here, or choose a file";
+  const zone = make("label", { class: "drop" }, input, make("span", {}, said));
+  input.addEventListener("change", () => input.files[0] && take(input.files[0], field, zone));
   for (const kind of ["dragenter", "dragover"])
     zone.addEventListener(kind, (event) => {
       event.preventDefault();
@@ -56,27 +60,33 @@ function dropZone() {
   zone.addEventListener("drop", (event) => {
     event.preventDefault();
     zone.classList.remove("over");
-    if (event.dataTransfer.files[0]) take(event.dataTransfer.files[0]);
+    if (event.dataTransfer.files[0]) take(event.dataTransfer.files[0], field, zone);
   });
   return zone;
 }
 
-function take(file) {
+function take(file, field, zone) {
   const reader = new FileReader();
   reader.addEventListener("load", () => {
-    picture = reader.result;
-    byId("drop").querySelector("img")?.remove();
-    byId("drop").append(make("img", { src: picture, alt: `the picture ${file.name}` }));
-    ask();
+    pictures.set(field.name, reader.result);
+    zone.querySelector("img")?.remove();
+    zone.append(make("img", { src: reader.result, alt: `the picture ${file.name}` }));
+    if (chosen().fields.length === 1) ask();
   });
   reader.readAsDataURL(file);
 }
 
+// What was typed or dropped; null where nothing was
 function given(model) {
-  if (model.input === "image") return picture;
-  const values = [...byId("fields").querySelectorAll("textarea")].map((one) => one.value);
-  if (model.texts.length) return Object.fromEntries(model.texts.map((key, i) => [key, values[i]]));
-  return model.input === "series" ? JSON.parse(values[0]) : values[0];
+  const areas = [...byId("fields").querySelectorAll("textarea")];
+  const values = model.fields.map((field) => {
+    if (field.kind === "image") return pictures.get(field.name) ?? null;
+    const text = areas.shift().value;
+    return text && field.kind === "series" ? JSON.parse(text) : text || null;
+  });
+  if (model.fields[0].name === null) return values[0];
+  const named = model.fields.map((field, i) => [field.name, values[i]]).filter(([, value]) => value !== null);
+  return named.length ? Object.fromEntries(named) : null;
 }
 
 function say(text, failed = false) {
@@ -92,7 +102,7 @@ async function ask() {
   } catch {
     return say("That is no JSON.", true);
   }
-  if (!body.input) return say("Give an input first.", true);
+  if (body.input === null) return say("Give an input first.", true);
   const explainer = Number(byId("explainer")?.value ?? 0);
   if (explainer) body.explainer = model.explainers[explainer - 1];
   const headers = { "Content-Type": "application/json" };
@@ -133,11 +143,15 @@ function chance([key, value], i) {
   return make("li", { class: i ? "" : "first" }, name(key), bar, make("span", {}, percent(value)));
 }
 
-function mapsOf(answer, explained) {
+function mapsOf(answer, explained, field = null) {
+  if (answer.answers) // to several questions
+    return Object.entries(answer.answers).flatMap(([key, one]) => [make("h3", {}, name(key)), ...mapsOf(one, explained, field)]);
+  if (answer.inputs)
+    return Object.entries(answer.inputs).flatMap(([key, one]) => [make("h4", {}, name(key)), ...mapsOf(one, explained, key)]);
   if (answer.texts)
-    return Object.entries(answer.texts).flatMap(([key, one]) => [make("h3", {}, name(key)), ...wordsOf(one, answer.texts)]);
+    return Object.entries(answer.texts).flatMap(([key, one]) => [make("h4", {}, name(key)), ...wordsOf(one, answer.texts)]);
   if (answer.words && answer.attention) return wordsOf(answer, { only: answer });
-  if (answer.size) return [pictureOf(answer)];
+  if (answer.size) return [pictureOf(answer, field)];
   if (answer.moments) return [momentsOf(answer)];
   return explained ? [make("p", { class: "quiet" }, "no map of this answer")] : [];
 }
@@ -159,7 +173,7 @@ function wordsOf(one, all) {
   return [text, make("p", { class: "quiet" }, most.length ? `most important: ${most.join("; ")}` : "no words")];
 }
 
-function pictureOf(answer) {
+function pictureOf(answer, field) {
   const [height, width] = answer.size;
   const values = answer.attention.flat();
   const [top, signed] = [magnitude(values), values.some((value) => value < 0)];
@@ -171,9 +185,10 @@ function pictureOf(answer) {
     pixels.data.set([...HUES[hueOf(value, signed)], Math.round(215 * strength)], 4 * i);
   });
   context.putImageData(pixels, 0, 0);
-  const fit = { crop: "cover", pad: "contain" }[chosen().fit] ?? "fill";
+  const one = chosen().fields.find((other) => other.name === field);
+  const fit = { crop: "cover", pad: "contain" }[one?.fit] ?? "fill";
   const frame = (kind, alt, ...more) => {
-    const image = make("img", { src: picture, alt });
+    const image = make("img", { src: pictures.get(field), alt });
     image.style.objectFit = fit;
     const found = make("div", { class: `picture ${kind}` }, image, ...more);
     found.style.aspectRatio = `${width} / ${height}`;

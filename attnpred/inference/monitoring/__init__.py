@@ -1,0 +1,1 @@
+"""How far new input, answers and attention are from those that a run knows."""
