@@ -37,7 +37,7 @@ class Texts(Metric):
 
     def compute(self) -> list[tuple[int, str, str]]:
         """Of each row its number, its answer and its reference, by their numbers; each once."""
-        if not self.numbers:
+        if not len(self.numbers):  # a list, or a tensor where several processes have put theirs together
             return []
         content = bytes(dim_zero_cat(self.content).cpu().numpy())
         found: dict[int, tuple[str, str]] = {}

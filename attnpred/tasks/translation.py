@@ -17,7 +17,8 @@ from attnpred.tasks import text_scores
 from attnpred.tasks.base import Task, known
 from attnpred.tasks.token_loss import token_losses
 
-MOST_BEAMS = 1_000
+MOST_BEAMS, MOST_TEXTS = 1_000, 10_000_000
+NAMES = {"rouge": ("rouge1", "rouge2", "rougel")}
 
 
 @dataclass(kw_only=True)
@@ -52,14 +53,22 @@ class TranslationConfig(TaskConfig):
     val_texts: int = option(
         "Texts of validation that are answered, token by token, after each pass over the data; its loss is of all.",
         ge=1,
+        le=MOST_TEXTS,
         default=500,
     )
-    beam: int = option("Beams by which test and prediction look for the likeliest answer; 1 goes token by token.", ge=1)
+    beam: int = option(
+        "Beams by which test and prediction look for the likeliest answer; 1 goes token by token.", ge=1, le=MOST_BEAMS
+    )
     length_penalty: float = option(
         "An answer's logarithm of probability is divided by its length to this power: above 0 longer ones win.",
         ge=0,
         default=1.0,
     )
+
+    def __post_init__(self) -> None:
+        """Leaves of the metrics those that are measured, so that no other can be asked for."""
+        kept = {"loss", "accuracy", "bleu"} | {name for score in self.scores for name in NAMES.get(score, (score,))}
+        vars(self)["metrics"] = {name: way for name, way in type(self).metrics.items() if name in kept}
 
     def decoding(self) -> Decoding:
         """As test and prediction have it."""
