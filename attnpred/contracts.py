@@ -335,3 +335,4 @@ class ModelOutput:
     answered: Tensor | None = None
     chain: Any = None  # of a chained answer, a `models.chain.Chain`
     tokens: Tensor | None = None  # of a sequence, (batch, steps) int64: those that it is made of, -1 behind the last
+    hypotheses: Any = None  # of a sequence that was looked for, `models.decoding.Hypotheses`: it, and the next best

@@ -1,6 +1,7 @@
 """Label new input with a trained run: a JSON line an input, with the parts of the input and their attention."""
 
 import argparse
+from typing import Any
 
 from attnpred.config import compose
 from attnpred.config.options import Config
@@ -16,6 +17,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("inputs", nargs="*", metavar="INPUT", help="text, image file, or - for a line each from stdin")
     parser.add_argument("--no-attention", action="store_true", help="leave out the maps: shorter lines, and faster")
     parser.add_argument("--explainer", metavar="NAME", help="whose map to give in place of the model's own attention")
+    parser.add_argument("--beam", type=int, metavar="N", help="of answers that are texts: beams that look for them")
+    parser.add_argument("--nbest", type=int, metavar="N", help="how many such answers to give, the likeliest first")
+    parser.add_argument("--length-penalty", type=float, metavar="A", help="power of the length that divides a score")
+    parser.add_argument("--sample", action="store_true", help="draw such answers at random")
+    parser.add_argument("--temperature", type=float, metavar="T", help="of drawing: below 1 likely tokens more often")
+    parser.add_argument("--top-k", type=int, metavar="K", help="draw among so many of the likeliest tokens")
+    parser.add_argument("--top-p", type=float, metavar="P", help="draw among the likeliest tokens of this probability")
     parser.add_argument("--file", metavar="TABLE", help="answer all rows of a table: CSV, JSON lines, Parquet, Arrow")
     parser.add_argument("--out", metavar="TABLE", help="where those answers go: .parquet, .jsonl or .csv")
     parser.add_argument("--column", action="append", default=[], metavar="NAME", help="which column holds the input")
@@ -42,11 +50,25 @@ def main(args: argparse.Namespace) -> int:
 
     inputs = Inputs(args.inputs, run.reader())
     try:
-        for result in predict(run, config, inputs, args.explainer, not args.no_attention):
+        for result in predict(run, config, inputs, args.explainer, not args.no_attention, _decoding(args)):
             stdout.write_json(result)
     except BadInput as error:
         raise inputs.named(error) from None
     return 0
+
+
+def _decoding(args: argparse.Namespace) -> dict[str, Any]:
+    """What was said of how answers are looked for, that are texts."""
+    given = {
+        "beam": args.beam,
+        "best": args.nbest,
+        "length_penalty": args.length_penalty,
+        "sample": args.sample or None,
+        "temperature": args.temperature,
+        "top_k": args.top_k,
+        "top_p": args.top_p,
+    }
+    return {name: value for name, value in given.items() if value is not None}
 
 
 def _table(run: Run, config: Config, args: argparse.Namespace) -> int:

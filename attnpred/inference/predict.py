@@ -8,13 +8,12 @@ from typing import Any
 import torch
 
 from attnpred.config.options import Config
-from attnpred.contracts import Batch, ModelOutput
+from attnpred.contracts import Attention, Batch, ModelOutput
 from attnpred.errors import BadInput
 from attnpred.explain.base import Explainer, make
 from attnpred.inference.inputs import Inputs
 from attnpred.machine.device import choose
 from attnpred.modalities.reader import Reading
-from attnpred.models.views import answered
 from attnpred.runs.run import Run
 from attnpred.tasks.base import Task
 
@@ -23,10 +22,18 @@ Watch = Callable[[Reading, Batch, ModelOutput], list[str]]
 
 
 def predict(
-    run: Run, config: Config, inputs: Iterable[Any], explainer: str | None = None, attention: bool = True
+    run: Run,
+    config: Config,
+    inputs: Iterable[Any],
+    explainer: str | None = None,
+    attention: bool = True,
+    decoding: Mapping[str, Any] = {},
 ) -> Iterator[dict[str, Any]]:
-    """As `Predictor`, whose model is used once."""
-    return Predictor(run, config).answers(inputs, explainer, attention)
+    """As `Predictor`, whose model is used once; `decoding` says how answers are looked for that are texts."""
+    predictor = Predictor(run, config)
+    if decoding:
+        predictor.task.decode_by(**decoding)
+    return predictor.answers(inputs, explainer, attention)
 
 
 class Predictor:
@@ -83,7 +90,7 @@ class Predictor:
         """The batch where the model is, and the model's output."""
         with torch.inference_mode(), self.chosen.autocast():
             batch = self.task.posed(batch.to(self.chosen.device_type))
-            return batch, answered(self.model, batch, mirror=self.mirror, need_attention=attention)
+            return batch, self.task.asked(self.model, batch, mirror=self.mirror, need_attention=attention)
 
     def _described(self, reading: Reading, explainer: str | None, attention: bool) -> Iterator[dict[str, Any]]:
         # of an answer a part, attention tells the words that it is about
@@ -134,9 +141,19 @@ class Predictor:
             if (explainer, view) not in self.explainers:
                 self.explainers[explainer, view] = make(explainer, self.model, task)
             chosen = self.explainers[explainer, view]
+            batch = task.held(output, batch)
             # in float32: gradients and small differences vanish in bf16
             found = replace(found, importance=chosen(batch, task.choose(output)), signed=chosen.signed)
-        return map(_by_name, reading.describe(found))
+        described = map(_by_name, reading.describe(found))
+        return described if found.steps is None else _with_steps(described, reading, found)
+
+
+def _with_steps(described: Iterator[dict[str, Any]], reading: Reading, found: Attention) -> Iterator[dict[str, Any]]:
+    """With what each step of an answer attended."""
+    assert found.steps is not None
+    steps = [list(reading.describe(Attention(one))) for one in found.steps.float().cpu().unbind(1)]
+    for row, own in enumerate(described):
+        yield {**own, "steps": [step[row]["attention"] for step in steps]}
 
 
 def _by_name(described: dict[str, Any]) -> dict[str, Any]:

@@ -104,32 +104,21 @@ def _one_by_one(
     longest = int(most.max())
     tokens = torch.full((len(most), longest), -1, device=most.device)
     sums = torch.zeros(len(most), device=most.device)
-    latest = torch.full_like(rows, generation.begin)
+    latest, going = torch.full_like(rows, generation.begin), torch.ones_like(rows, dtype=torch.bool)
     for step in range(longest):
         logits = steps.step(latest).float()
         latest = choose(logits)
-        tokens[rows, step] = latest
-        sums[rows] += logits.log_softmax(-1).gather(1, latest[:, None])[:, 0]
-        going = (latest != generation.end) & (step + 1 < most[rows])
-        if going.all():
-            continue
-        if each > 1:  # a sentence goes on until all of its rows have ended
-            going = going.view(-1, each).any(1).repeat_interleave(each)
-        stays = going.nonzero()[:, 0]
+        tokens[rows, step] = latest.masked_fill(~going, -1)
+        sums[rows] += logits.log_softmax(-1).gather(1, latest[:, None])[:, 0] * going
+        going = going & (latest != generation.end) & (step + 1 < most[rows])
+        # a sentence stays until all of its rows have ended
+        stays = going.view(-1, each).any(1).repeat_interleave(each).nonzero()[:, 0]
         if not len(stays):
             break
         if len(stays) < len(rows):
             steps.keep(stays, stays[::each] // each)
-            rows, latest = rows[stays], latest[stays]
-    if each > 1:
-        tokens = _ended(tokens, generation.end)
+            rows, latest, going = rows[stays], latest[stays], going[stays]
     return tokens[:, : step + 1], sums
-
-
-def _ended(tokens: Tensor, end: int) -> Tensor:
-    """Without what stands behind the first end."""
-    ends = (tokens == end).int()
-    return tokens.masked_fill((ends.cumsum(1) - ends) > 0, -1)
 
 
 def _best_of(found: tuple[Tensor, Tensor], decoding: Decoding, sentences: int) -> Hypotheses:

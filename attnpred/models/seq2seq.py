@@ -19,6 +19,7 @@ from attnpred.models.generating import GeneratingModel, Memory
 from attnpred.models.key_value_cache import KeyValueCache
 from attnpred.models.layer import Layer, initialise
 from attnpred.models.positions import EMBEDDING_DEVIATION, Positions
+from attnpred.models.recurrent_seq2seq import RecurrentSeq2seq
 
 
 @dataclass(kw_only=True)
@@ -26,6 +27,12 @@ class Seq2seqConfig(ModelConfig):
     accepts: ClassVar[tuple[Modality, ...]] = ("text",)
     answers: ClassVar[tuple[Shape, ...]] = ("sequence",)
 
+    cell: Literal["lstm", "gru"] | None = option(
+        "Kind of cell of a recurrent encoder-decoder; null makes a transformer.", default=None
+    )
+    attention: Literal["additive", "multiplicative"] = option(
+        "How a recurrent decoder asks what was read: by a small network, or by a product.", default="additive"
+    )
     width: int = option("Features of a token.", ge=4, le=MOST_FEATURES)
     depth: int = option("Layers of the encoder.", ge=1, le=MOST_LAYERS)
     decoder_depth: int | None = option("Layers of the decoder; null has as many.", ge=1, le=MOST_LAYERS)
@@ -45,6 +52,10 @@ class Seq2seqConfig(ModelConfig):
     )
 
     def check(self) -> None:
+        if self.cell is None:
+            self._check_transformer()
+
+    def _check_transformer(self) -> None:
         if self.width % self.heads:
             raise Invalid("heads", f"must divide width={self.width}")
         if self.positions == "rotary" and (self.width // self.heads) % 2:
@@ -59,9 +70,17 @@ class Seq2seqConfig(ModelConfig):
 
 
 class Seq2seq(GeneratingModel):
-    """A pre-norm transformer; the alignment is the mean over heads of one layer's cross-attention."""
+    """A pre-norm transformer; the alignment is the mean over heads of one layer's cross-attention.
+
+    With a cell it is a `RecurrentSeq2seq`.
+    """
 
     config: Seq2seqConfig
+
+    def __new__(cls, *given: Any) -> Any:
+        config = given[0] if given else None  # none where a model is copied
+        recurrent = isinstance(config, Seq2seqConfig) and config.cell is not None
+        return RecurrentSeq2seq(*given) if recurrent else super().__new__(cls)
 
     def __init__(self, config: Seq2seqConfig, spec: ModelSpec) -> None:
         super().__init__(config, spec)

@@ -3,6 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -99,6 +100,14 @@ class Task(ABC):
         """The targets in a form whose averages are targets too, for mixed images; None where there is no such form."""
         return None
 
+    def asked(self, model: Any, batch: Batch, *, mirror: bool, need_attention: bool) -> ModelOutput:
+        """A trained model's answer as people are given it; without the layers' weights."""
+        return answered(model, batch, mirror=mirror, need_attention=need_attention)
+
+    def decode_by(self, **options: Any) -> None:
+        """Answers are to be looked for in this way, as `decoding.Decoding` has it."""
+        raise UserError("--beam, --nbest and --sample: are for runs whose answers are texts; leave them out")
+
     # Measuring
 
     @abstractmethod
@@ -130,6 +139,9 @@ class Task(ABC):
         """Takes what `state` gave; ValueError where that is something else."""
         if state:
             raise ValueError("holds what another task learned")
+
+    def keep(self, directory: Path) -> None:  # noqa: B027
+        """Writes into the run directory what of the last split that was measured is kept beside its numbers."""
 
     def tempered(self, temperature: float) -> Self:
         """The task, such that what it learned of validation holds for answers that are divided by this."""

@@ -1,7 +1,9 @@
 """How near texts come to those that were wanted: BLEU, chrF and ROUGE, by the libraries that the field counts by."""
 
+import json
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, Literal
 
 import torch
@@ -9,9 +11,11 @@ from torch import Tensor
 from torchmetrics import Metric
 from torchmetrics.utilities import dim_zero_cat
 
-from attnpred.errors import UserError
+from attnpred.files import write_text
+from attnpred.tasks import bleu
 
 Score = Literal["bleu", "chrf", "rouge"]
+ANSWERS_FILE = "answers.jsonl"  # in the run directory: those of the test split
 ROUGE = ("rouge1", "rouge2", "rougeL")
 
 
@@ -37,7 +41,7 @@ class Texts(Metric):
 
     def compute(self) -> list[tuple[int, str, str]]:
         """Of each row its number, its answer and its reference, by their numbers; each once."""
-        if not self.numbers:
+        if not len(self.numbers):  # a list, or a tensor where several processes have put theirs together
             return []
         content = bytes(dim_zero_cat(self.content).cpu().numpy())
         found: dict[int, tuple[str, str]] = {}
@@ -60,7 +64,7 @@ def corpus_scores(
     signatures: dict[str, str] = {}
     for name in ("bleu", "chrf"):
         if name in wanted:
-            metric = sacrebleu_metric(name)
+            metric = bleu.metric(name)
             scores[name] = metric.corpus_score(list(answers), [list(references)]).score
             signatures[name] = str(metric.get_signature())
     if "rouge" in wanted:
@@ -68,15 +72,10 @@ def corpus_scores(
     return scores, signatures
 
 
-def sacrebleu_metric(name: str) -> Any:
-    """BLEU as the field's tables have it, cased and by the tokenizer 13a; or chrF."""
-    try:
-        from sacrebleu.metrics import BLEU, CHRF
-    except ImportError:
-        raise UserError(
-            f"task.scores={name}: needs the package sacrebleu; pip install 'attnpred[translation]'"
-        ) from None
-    return BLEU() if name == "bleu" else CHRF()
+def write_answers(directory: Path, rows: Sequence[tuple[int, str, str]]) -> None:
+    """A line a text, so that two runs can be compared text by text."""
+    lines = (json.dumps({"row": n, "answer": a, "reference": r}, ensure_ascii=False) for n, a, r in rows)
+    write_text(directory / ANSWERS_FILE, "".join(f"{line}\n" for line in lines))
 
 
 def _rouge(answers: Sequence[str], references: Sequence[str]) -> dict[str, float]:
@@ -90,4 +89,4 @@ def require(wanted: Sequence[Score]) -> None:
     """Raises where what counts a score is not installed, before anything is trained for it."""
     if "sacrebleu" not in sys.modules:
         for name in set(wanted) & {"bleu", "chrf"}:
-            sacrebleu_metric(name)
+            bleu.metric(name)

@@ -111,6 +111,7 @@ def fit(config: Config, chosen: Chosen, run: Run, data: Any, learner: Learner, r
         if config.data.folds is not None and chosen.strategy != "fsdp":
             predictions.keep(run, config, data, chosen)
         told = "" if done is None else continual.tell(done, config, run.path, monitor, trainer)
+        learner.task.keep(run.path)
         write_json(run.path / "metrics.json", monitor.result)
         loggers.hyperparameters(trainer.loggers, config, run.description()["overrides"], monitor.result)
         say(f"{tables.final_table(monitor.result, learner.task.tables)}{told}")
