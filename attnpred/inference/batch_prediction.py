@@ -118,7 +118,7 @@ def _rows(predictor: Predictor, chunk: dict[str, list[Any]], columns: dict[str, 
     given: list[Any] = []
     for place, value in enumerate(values_of(chunk, columns)):
         try:
-            given.append(_readable(predictor.reader, value, asked.file, place))
+            given.append(readable(predictor.reader, value, asked.file, place))
             answers.append({})
         except BadInput as error:
             answers.append(error)
@@ -131,7 +131,7 @@ def _rows(predictor: Predictor, chunk: dict[str, list[Any]], columns: dict[str, 
     return rows
 
 
-def _readable(reader: Any, value: Any, file: Path, place: int) -> Any:
+def readable(reader: Any, value: Any, file: Path, place: int) -> Any:
     """An input as `readings` takes it. A picture may be named by its path in the folder of the table."""
     if value is None or (isinstance(value, dict) and None in value.values()):
         raise BadInput("the row has no input", place)
