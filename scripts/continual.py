@@ -3,8 +3,7 @@
     python -m scripts.continual --seeds 0 1 2
 
 Every way goes on from the same first run. Joint training sees all tasks at once. Data lies below ATTNPRED_DATA. Of each
-task a part is taken, so that all is done in half an hour on two cores. Weights of EWC and distillation were chosen by
---try with seed 100, whose examples of train and test are others.
+task a part is taken, so that all is done in half an hour on two cores. --try measures other options.
 """
 
 import argparse
