@@ -28,7 +28,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--last", type=int, default=1000, metavar="N", help="newest rows of a log; rows of a table")
     parser.add_argument("--least", type=float, default=1.0, metavar="X", help="multiplies the bounds of alarms")
     parser.add_argument(
-        "--reference", choices=("val", "test"), help="split that new input should be like (default: val)"
+        "--reference",
+        choices=("val", "test"),
+        help="split that new input should be like (default: val, if test is like it)",
     )
     parser.add_argument("--html", metavar="FILE", help="write a page, that needs nothing but itself")
     parser.add_argument("--prometheus", metavar="FILE", help="write gauges, for a collector of text files")

@@ -32,14 +32,14 @@ class Asked:
     labels: Path | None = None  # a table of ids and truths, for a log
     last: int = 1000  # rows
     least: float = 1.0  # what the bounds are multiplied by
-    split: Split | None = None  # None takes the reference that there is, and else that of validation
+    split: Split | None = None  # None takes the reference that there is, and else makes one that fits
 
 
 def monitor(run: Run, config: Config, asked: Asked) -> dict[str, Any] | None:
     """The story of a comparison; None where only the reference was asked for."""
     known = reference.find(run)
     if known is None or asked.split not in (None, known.about["split"]):
-        known = reference.make(run, config, asked.split or "val")
+        known = reference.make(run, config, asked.split)
     if asked.on is None and asked.log is None:
         return None
     if asked.on is not None:

@@ -26,6 +26,7 @@ FOLDER, ABOUT, ROWS = "reference", "reference.json", "rows.parquet"
 SAMPLE = 2000  # rows that are kept
 WIDTH = 32  # numbers of a vector that are kept
 WINDOWS, DRAWN = (100, 200, 500), 100  # rows of new input that false alarms are measured for, and how many such
+UNLIKE = 0.2  # share of false alarms from which on validation is no reference
 Split = Literal["val", "test"]
 FORM: Form = {
     "split": text,
@@ -90,13 +91,22 @@ def _damaged(folder: Path, reason: str) -> UserError:
     return UserError(f"{folder}: is no reference that can be read ({reason}); remove it, and have it made again")
 
 
-def make(run: Run, config: Config, split: Split = "val") -> Reference:
+def make(run: Run, config: Config, asked: Split | None = None) -> Reference:
     """Computes it from the run's data, and keeps it in the run directory.
 
-    False alarms are measured on the test split. Where that is the reference too, it is cut into halves.
+    Where no split is asked for, it is validation, unless the run's own test split is so unlike it that it gives alarm.
     """
     observer = Observer(Predictor(run, config))
     data = run.data(config)
+    found = _made(run, observer, data, asked or "val")
+    if asked is None and any(one["alarms"] > UNLIKE * one["windows"] for one in found.false_alarms):
+        say("reference: the run's own test split gives alarm, so unlike validation is it; half of it is taken instead")
+        found = _made(run, observer, data, "test")
+    return found
+
+
+def _made(run: Run, observer: Observer, data: Any, split: Split) -> Reference:
+    """False alarms are measured on the test split. Where that is the reference too, it is cut into halves."""
     say(f"reference: {run.path}, {split} split (once; kept in the run)")
     known = rows_of(observer, data, split, SAMPLE if split == "val" else 2 * SAMPLE)
     if split == "val":

@@ -45,6 +45,23 @@ def test_the_reference_is_kept_and_tells_its_false_alarms(watched):
     assert all(one["alarms"] <= 0.05 * one["windows"] for one in known.false_alarms)
 
 
+def test_a_validation_split_that_is_unlike_test_is_no_reference(watched, monkeypatch, capsys):
+    before = {file: file.read_bytes() for file in (watched.path / "reference").iterdir()}
+    measured = reference.false_alarms
+    loud = [{"rows": 100, "windows": 100, "alarms": 30}]
+    monkeypatch.setattr(
+        reference, "false_alarms", lambda known, held: loud if len(known) == 150 else measured(known, held)
+    )
+    try:
+        found = reference.make(watched, watched.config())
+        assert (found.about["split"], len(found.rows)) == ("test", 200)
+        assert "half of it is taken instead" in capsys.readouterr().err
+        assert reference.make(watched, watched.config(), "val").about["split"] == "val"
+    finally:
+        for file, content in before.items():
+            file.write_bytes(content)
+
+
 def test_input_of_the_same_kind_gives_no_alarm(watched, tmp_path, capsys):
     texts, labels = text_rows(300, seed=77)
     file = table(tmp_path / "new.parquet", texts, stars=labels)
