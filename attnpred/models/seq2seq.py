@@ -89,11 +89,9 @@ class Seq2seq(GeneratingModel):
     config: Seq2seqConfig
 
     def __new__(cls, *given: Any) -> Any:
-        config = given[0] if given else None  # none where a model is copied
-        if isinstance(config, Seq2seqConfig) and config.source is not None:
+        if given and given[0].source is not None:  # nothing is given where a model is copied
             return _pretrained()(*given)
-        recurrent = isinstance(config, Seq2seqConfig) and config.cell is not None
-        return RecurrentSeq2seq(*given) if recurrent else super().__new__(cls)
+        return RecurrentSeq2seq(*given) if given and given[0].cell is not None else super().__new__(cls)
 
     def __init__(self, config: Seq2seqConfig, spec: ModelSpec) -> None:
         super().__init__(config, spec)

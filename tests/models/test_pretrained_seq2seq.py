@@ -36,7 +36,7 @@ def made(kind, directory):
         sides = {f"{side}_{name}": 2 for side in ("encoder", "decoder") for name in ("layers", "attention_heads")}
         options = {"d_model": 16, "encoder_ffn_dim": 32, "decoder_ffn_dim": 32, **sides, "scale_embedding": True}
         config = (BartConfig if kind == "bart" else MarianConfig)(
-            vocab_size=size, decoder_start_token_id=SEP, **options
+            vocab_size=size, pad_token_id=0, decoder_start_token_id=SEP, **options
         )
         network = (BartForConditionalGeneration if kind == "bart" else MarianMTModel)(config)
     with torch.no_grad():
