@@ -34,7 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def main(args: argparse.Namespace) -> int:
-    from attnpred.compare import index, table, where
+    from attnpred.compare import index, sentences, table, where
     from attnpred.compare.comparison import compare
     from attnpred.pages.page import write_page
 
@@ -52,7 +52,7 @@ def main(args: argparse.Namespace) -> int:
         against=against,
     )
     index.tell(found, compared.left_out)
-    for note in compared.notes:
+    for note in [*compared.notes, *sentences.told(compared)]:
         say(f"note: {note}")
     if args.html:
         from attnpred.compare.page import render

@@ -10,6 +10,7 @@ from attnpred.data.builtin_source import BUILTIN, BuiltinSource
 from attnpred.data.dataset_source import DatasetSource
 from attnpred.data.file_source import FileSource
 from attnpred.data.folder_source import FolderSource, class_folders
+from attnpred.data.parallel_source import ParallelSource, is_parallel
 from attnpred.data.places import refuse_place
 from attnpred.data.sources import Source, refuse_rows
 from attnpred.data.split_column import SplitColumn
@@ -31,6 +32,8 @@ def _opened(config: DataConfig) -> Source:
     if config.source.startswith(BUILTIN):
         return BuiltinSource(config)
     refuse_rows(config)
+    if is_parallel(config.source):
+        return ParallelSource(config)
     file = path_of(config.source, "data.source=")
     if file.is_file():
         return FileSource(config, [file.resolve()])

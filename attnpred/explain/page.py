@@ -20,6 +20,7 @@
        "maps": {explainer: [a number a word or region]},
        "marks": [None or [its answer, the truth or None] a word],   where words have answers of their own, with
        "choices": [{"word": its place, "explained", "maps": as above}],  those that are explained, the usual one first
+       "alignment": {"words": [str], "rows": [[a share a word] a word of the answer]},   where the answer is a text
        "evidence": [0 or 1 a word or region],                    where it is known
        "answers": [{"name", "label", "predicted", "explained", "wrong", "confidence", "probabilities", "maps"}],
                                                                  where there are several, as above each
@@ -47,6 +48,7 @@ STYLES = (
     "examples.css",
     "heads.css",
     "marks.css",
+    "alignment.css",
     "media.css",
 )
 SCRIPTS = (
@@ -55,6 +57,7 @@ SCRIPTS = (
     "base.js",
     "maps.js",
     "marks.js",
+    "alignment.js",
     "answers.js",
     "heads.js",
     "charts.js",
@@ -148,6 +151,8 @@ def _example(example: Mapping[str, Any], number: Mapping[str, int]) -> dict[str,
             mark and [None if name is None else number[name] for name in mark] for mark in example["marks"]
         ]
         compact["choices"] = [_choice(choice, number) for choice in example["choices"]]
+    if "alignment" in example:
+        compact["alignment"] = _plain(example["alignment"])
     if example.get("evidence"):
         compact["evidence"] = [i for i, value in enumerate(example["evidence"]) if value]
     return compact

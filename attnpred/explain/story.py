@@ -29,6 +29,7 @@ def examples(explained: Explained, task: Task, reader: Reader[Any, Any], describ
     inputs = reader.shown(reader.of(batch), attention, describe)
     across = _across(explained)
     further = _further(explained, task, shown)
+    aligned = _aligned(explained, shown)
     summaries = task.summaries(explained.output, explained.choice, batch)
     found = []
     for row, summary in enumerate(summaries):
@@ -44,6 +45,7 @@ def examples(explained: Explained, task: Task, reader: Reader[Any, Any], describ
                 "probabilities": summary.described.get("probabilities", {}),
                 **inputs[row],
                 **({} if across is None else {"across": across[row]}),
+                **({} if aligned is None else _alignment(summary, [step[row] for step in aligned])),
                 "maps": {name: rows[row] for name, rows in maps.items()},
                 **_by_word(summary, further[row], len(inputs[row].get("words", ()))),
                 "heads": [[rows[row] for rows in layer] for layer in heads],
@@ -51,6 +53,18 @@ def examples(explained: Explained, task: Task, reader: Reader[Any, Any], describ
             }
         )
     return found
+
+
+def _aligned(explained: Explained, shown: Callable[[Tensor], list[list[float]]]) -> list[list[list[float]]] | None:
+    """Of an answer that is a text, what each of its steps attended: a step, an example, a word."""
+    steps = explained.attention.steps  # (batch, steps, parts)
+    return None if steps is None else [shown(step) for step in steps.unbind(1)]
+
+
+def _alignment(summary: Summary, steps: list[list[float]]) -> dict[str, Any]:
+    made = summary.described["made"]  # of each word the steps that made it
+    rows = [[sum(column) / len(own) for column in zip(*(steps[i] for i in own), strict=True)] for _, own in made]
+    return {"alignment": {"words": [word for word, _ in made], "rows": rows}}
 
 
 def merged(of_each: Mapping[str, list[dict[str, Any]]]) -> list[dict[str, Any]]:

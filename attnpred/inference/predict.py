@@ -94,7 +94,7 @@ class Predictor:
 
     def _described(self, reading: Reading, explainer: str | None, attention: bool) -> Iterator[dict[str, Any]]:
         # of an answer a part, attention tells the words that it is about
-        needed = attention or self.task.config.shape != "whole"
+        needed = attention or self.task.config.shape == "parts"
         batch, output = self.asked(reading.batch, needed or self.watch is not None)
         ids = [] if self.watch is None else self.watch(reading, batch, output)
         if views := self.task.views():

@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 import torch.nn.functional as F
@@ -27,6 +28,11 @@ class Seq2seqConfig(ModelConfig):
     accepts: ClassVar[tuple[Modality, ...]] = ("text",)
     answers: ClassVar[tuple[Shape, ...]] = ("sequence",)
 
+    source: str | None = option(
+        "Hub id or directory of a pretrained encoder-decoder and its tokenizer; null makes one from scratch. It has a "
+        "width, layers and positions of its own.",
+        default=None,
+    )
     cell: Literal["lstm", "gru"] | None = option(
         "Kind of cell of a recurrent encoder-decoder; null makes a transformer.", default=None
     )
@@ -52,7 +58,9 @@ class Seq2seqConfig(ModelConfig):
     )
 
     def check(self) -> None:
-        if self.cell is None:
+        if self.source is not None and self.cell is not None:
+            raise Invalid("cell", "a pretrained network has layers of its own; set it to null, or source")
+        if self.source is None and self.cell is None:
             self._check_transformer()
 
     def _check_transformer(self) -> None:
@@ -65,6 +73,9 @@ class Seq2seqConfig(ModelConfig):
         if self.alignment_layer is not None and self.alignment_layer >= self.layers_of_decoder():
             raise Invalid("alignment_layer", f"the decoder has {self.layers_of_decoder()} layers, counted from 0")
 
+    def tokenizer_source(self) -> str | None:
+        return self.source
+
     def layers_of_decoder(self) -> int:
         return self.decoder_depth or self.depth
 
@@ -72,15 +83,15 @@ class Seq2seqConfig(ModelConfig):
 class Seq2seq(GeneratingModel):
     """A pre-norm transformer; the alignment is the mean over heads of one layer's cross-attention.
 
-    With a cell it is a `RecurrentSeq2seq`.
+    With a cell it is a `RecurrentSeq2seq`, with a source a `PretrainedSeq2seq`.
     """
 
     config: Seq2seqConfig
 
     def __new__(cls, *given: Any) -> Any:
-        config = given[0] if given else None  # none where a model is copied
-        recurrent = isinstance(config, Seq2seqConfig) and config.cell is not None
-        return RecurrentSeq2seq(*given) if recurrent else super().__new__(cls)
+        if given and given[0].source is not None:  # nothing is given where a model is copied
+            return _pretrained()(*given)
+        return RecurrentSeq2seq(*given) if given and given[0].cell is not None else super().__new__(cls)
 
     def __init__(self, config: Seq2seqConfig, spec: ModelSpec) -> None:
         super().__init__(config, spec)
@@ -163,6 +174,19 @@ class Seq2seq(GeneratingModel):
 
     def begin(self, memory: Memory, each: int) -> "TransformerSteps":
         return TransformerSteps(self, memory, each)
+
+    @classmethod
+    def restore(cls, config: Any, spec: ModelSpec, directory: Path) -> Any:
+        if config.source is not None:
+            return _pretrained().restore(config, spec, directory)
+        return cls(config, spec)
+
+
+def _pretrained() -> Any:
+    """Its class, which needs `transformers`."""
+    from attnpred.models.pretrained_seq2seq import PretrainedSeq2seq
+
+    return PretrainedSeq2seq
 
 
 class EncoderLayer(Layer):

@@ -152,10 +152,8 @@ class Translation(Task):
         return replace(batch, given=known(batch, "tokens"))
 
     def decode_by(self, **options: Any) -> None:
-        beams = (
-            {"beam": max(options["best"], self.decoding.beam)} if "best" in options and "beam" not in options else {}
-        )
-        self.decoding = checked(replace(self.decoding, **beams, **options))
+        beam = max(self.decoding.beam, options.get("best", 1))  # as many as are asked for, where it is not said
+        self.decoding = checked(replace(self.decoding, **{"beam": beam, **options}))
 
     def asked(self, model: Any, batch: Batch, *, mirror: bool, need_attention: bool) -> ModelOutput:
         found = model.generate(batch, self.decoding)

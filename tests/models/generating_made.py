@@ -6,7 +6,8 @@ from typing import Any
 import torch
 
 from attnpred.contracts import AnswerSpec, Batch, Generation, ModelSpec
-from attnpred.models.generating import GeneratingModel
+from attnpred.models.recurrent_seq2seq import RecurrentSeq2seq
+from attnpred.models.seq2seq import Seq2seq
 from tests.models.made import CLS, SEP, TEXT, VOCABULARY, make_model, text_batch
 
 SMALL = {"width": 16, "depth": 2, "heads": 2, "mlp_ratio": 2.0}
@@ -26,7 +27,7 @@ KINDS: dict[str, dict[str, Any]] = {
 def make_generating(kind: str) -> Any:
     """A model with stirred weights; its answers differ in length."""
     found = make_model("seq2seq", SPEC, **{**SMALL, **KINDS[kind]})
-    assert isinstance(found, GeneratingModel)
+    assert isinstance(found, RecurrentSeq2seq if "cell" in KINDS[kind] else Seq2seq)
     return found
 
 

@@ -114,6 +114,7 @@ function card(example) {
     acrossOf(example),
     headsOf(example),
   );
+  if (example.alignment) body.before(alignmentOf(example));
   if (example.marks) body.before(marksOf(example, whole));
   else body.before(...viewsOf(example).map(explainedIn));
   shown.set(whole, example);
