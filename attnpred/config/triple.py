@@ -41,7 +41,7 @@ def misfit(model: Any, data: Any, task: Any, kinds: Kinds) -> Misfit | None:
                 asks(other, data)
                 and has_target(kinds, other.reads)
                 and other.shape in model.answers
-                and other.reads != SEVERAL
+                and other.reads not in (SEVERAL, ITSELF)
             ),
         )
 

@@ -45,9 +45,10 @@ class RankBudget(nn.Module):
             # of each rank: its number, and the mean of its row and of its column
             scores.append(found["E"][:, 0] + found["A"].mean(1) + found["B"].mean(0))
         kept = self._kept(total, sum(len(score) for score in scores))
-        least = torch.cat(scores).topk(kept).values[-1]
-        for score, factors in zip(scores, self._factors(), strict=True):
-            factors["E"].masked_fill_((score < least)[:, None], 0.0)
+        together = torch.cat(scores)
+        gone = torch.ones_like(together, dtype=torch.bool).index_fill(0, together.topk(kept).indices, False)
+        for some, factors in zip(gone.split([len(score) for score in scores]), self._factors(), strict=True):
+            factors["E"].masked_fill_(some[:, None], 0.0)
 
     def _mattering(self, name: str, number: int, factor: nn.Parameter) -> Tensor:
         size, change = (getattr(self, f"{name}_{number}_{what}") for what in ("size", "change"))

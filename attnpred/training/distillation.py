@@ -12,6 +12,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
+from pytorch_lightning.utilities.seed import isolate_rng
 from torch import Tensor
 
 from attnpred.config.options import Config
@@ -111,7 +112,8 @@ def teacher_of(config: Config, data: Any, task: Task) -> Teacher | None:
     }
 
     def build(directory: Path) -> None:
-        _ask(directory, run, config, data)
+        with isolate_rng():  # so that training is the same whether the answers were there or not
+            _ask(directory, run, config, data)
 
     what = f"what {name} answers on split {split}"
     place = data._entry("teacher", (split, option), data._all_columns(), key, what, build)

@@ -48,6 +48,10 @@ CASES = {
         *("model=bert", *TEXTS, "model.lora_rank=2", "model.recompute=true", "model.dropout=0.2"),
         *("model.attention_dropout=0.2", "model.attention_loss=entropy", "trainer.accumulate=2"),
     ],
+    "adapters whose ranks are shared out": [
+        *("model=bert", *TEXTS, "model.adapter=adalora", "model.adapter_size=2", "model.dropout=0.2"),
+        "trainer.accumulate=2",
+    ],
     "a backbone, its lowest levels frozen": [
         *("model=vision", *IMAGES, "model.source=torchvision/shufflenet_v2_x0_5", "model.pretrained=false"),
         *("model.resize=32", "model.frozen_levels=12", "optimizer.layer_decay=0.8", "optimizer.ema=0.9"),
