@@ -59,6 +59,16 @@ def interval(values: NDArray[np.floating], seed: int = 0) -> Interval:
     return Interval(float(values.mean()), float(low), float(high))
 
 
+def share_interval(hits: int, count: int) -> Interval:
+    """A share and Wilson's bounds, which hold for few examples and for none or all of them, too."""
+    from scipy.special import ndtri
+
+    share, z = hits / count, float(ndtri((1 + LEVEL) / 2))
+    middle = (share + z * z / (2 * count)) / (1 + z * z / count)
+    half = z * math.sqrt(share * (1 - share) / count + (z / (2 * count)) ** 2) / (1 + z * z / count)
+    return Interval(share, max(0.0, middle - half), min(1.0, middle + half))
+
+
 @np.errstate(over="ignore", invalid="ignore")
 def summary(values: Sequence[float], *, share: bool = False) -> Summary | None:
     """None of nothing. The interval of a `share` is taken on the logit scale, so that it stays within 0 and 1."""

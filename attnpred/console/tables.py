@@ -21,6 +21,7 @@ from typing import Any
 from attnpred.console import secrets
 
 LONGEST_NAME = 32
+LONGEST_LINE = 100  # of an input
 METRICS = ("accuracy", "f1", "loss", "calibration_error")
 COUNTS = ("examples", "epoch", "step")
 # whether more or less of a measure of explanations is better
@@ -78,6 +79,30 @@ def faithfulness_table(found: Mapping[str, Any]) -> str:
         stages = [found["cascade"].get(name, ()) for name in scores]
         rows.append([f"alike, {depth + 1} from the answer shuffled", *(number(s[depth]) if s else "" for s in stages)])
     return "\n".join([align([[head, *scores], *rows]), *_verdicts(found.get("tests", {}))])
+
+
+def probe_table(found: Sequence[Mapping[str, Any]]) -> str:
+    """What changes of inputs did to answers: a row a change, then the inputs that moved most."""
+    head = ["change", "inputs touched", "flips", "flip rate", "score moved by"]
+    rows = [
+        [
+            secrets.scrub(one["change"]),
+            f"{one['touched']:,} of {one['inputs']:,}",
+            f"{one['flips']:,}",
+            _interval(one["flip_rate"]),
+            _interval(one["moved"]),
+        ]
+        for one in found
+    ]
+    shown = [example for one in found for example in one["examples"]]
+    lines = [f"{e['answer'][0]} -> {e['answer'][1]} ({e['moved']:+.3f}): {_line(e['after'])}" for e in shown]
+    return "\n\n".join(filter(None, [align([head, *rows]), "\n".join(lines)]))
+
+
+def _line(given: Any) -> str:
+    text = given if isinstance(given, str) else " / ".join(given.values() if isinstance(given, Mapping) else given)
+    text = " ".join(text.split())
+    return text if len(text) <= LONGEST_LINE else f"{text[: LONGEST_LINE - 1]}…"
 
 
 def _verdicts(tests: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> list[str]:

@@ -28,6 +28,7 @@ from attnpred.data.targets import Stored, Target
 from attnpred.errors import BadRow, UserError
 
 Loader = BatchLoader | StreamLoader
+CHUNK = 1024  # rows at once
 SPLITS: tuple[Split, ...] = ("train", "val", "test")
 C = TypeVar("C", bound=DataConfig)
 R = TypeVar("R")  # the reader
@@ -205,6 +206,18 @@ class Data(FewLabels, ABC, Generic[C, R, S]):
         # by what the source itself says, which does not change with the model that looks at it
         strata, bound = self.target.strata(stored, good), self._arrangement(*source_split(self.config, split))
         return part_of(good, self.config, split, strata, bound)
+
+    def originals(self, split: Split) -> Iterator[list[Any]]:
+        """The inputs' columns of each row of `split`, in its order, as the source has them."""
+        name, option = source_split(self.config, split)
+        wanted = self._rows_of(split)[1]
+        kept: dict[int, list[Any]] = {}
+        places, start = set(wanted.tolist()), 0
+        for chunk in self.source.chunks(name, option, self._columns(), CHUNK):
+            count = len(chunk[0])
+            kept |= {row: [c[row - start] for c in chunk] for row in range(start, start + count) if row in places}
+            start += count
+        return (kept[row] for row in wanted.tolist())
 
     def _arrangement(self, name: str, option: str) -> Arrangement:
         """Groups or times of the rows of the source's split `name`, where it is carved by them."""
