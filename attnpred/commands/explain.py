@@ -7,6 +7,7 @@ from attnpred.config import compose
 from attnpred.console import stdout
 from attnpred.errors import BadInput, UserError
 from attnpred.files import path_of
+from attnpred.pages import figure
 from attnpred.runs.run import Run
 
 DEFAULT = ["attention", "integrated_gradients"]
@@ -23,6 +24,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--removal", help="how parts are taken away to measure: mask, delete (texts) or blur (images)")
     parser.add_argument("--protocol", action="store_true", help="measure by all there is (docs/trust.md)")
     parser.add_argument("--twin", metavar="RUN", help="a run of another seed, whose maps are compared with these")
+    parser.add_argument("--beside", metavar="RUN", help="another run, whose attention is shown on the same inputs")
+    parser.add_argument(
+        "--prototypes", type=int, default=0, metavar="N", help="show of each example N training examples like it"
+    )
+    parser.add_argument("--figure", metavar="FILE", help="draw the examples for a paper too: .pdf, .svg, .png or .tex")
     parser.add_argument("--json", action="store_true", help="print everything as JSON instead of writing a page")
     parser.add_argument("--tensorboard", action="store_true", help="draw the maps beside the run's curves too")
     parser.add_argument("--output", metavar="FILE", help="the page's place (default: in RUN/explanations)")
@@ -33,6 +39,10 @@ def main(args: argparse.Namespace) -> int:
     config = run.config()
     if args.limit < 1:
         raise UserError(f"--limit {args.limit}: must be at least 1")
+    if args.prototypes < 0:
+        raise UserError(f"--prototypes {args.prototypes}: must be at least 0")
+    if args.figure:
+        figure.check(path_of(args.figure, "--figure "))
     names = list(dict.fromkeys(args.explainer or DEFAULT))
     for name in names:
         compose.explainer(name)
@@ -58,6 +68,8 @@ def main(args: argparse.Namespace) -> int:
             removal=args.removal,
             protocol=args.protocol,
             twin=None if args.twin is None else Run.find(args.twin),
+            beside=None if args.beside is None else Run.find(args.beside),
+            prototypes=args.prototypes,
         )
     except BadInput as error:
         raise inputs.named(error) from None
@@ -72,6 +84,9 @@ def main(args: argparse.Namespace) -> int:
             raise UserError(
                 f"{run.path}: TensorBoard's events cannot be written ({error.strerror}); leave out --tensorboard"
             ) from None
+    if args.figure:
+        drawing = path_of(args.figure, "--figure ")
+        write_page(drawing, figure.figure(story["examples"], story["explainers"], drawing), "--figure")
     if args.json:
         stdout.write_json(story)
         return 0

@@ -4,7 +4,7 @@ Captum has it for models whose activations are modules. Here they are functions,
 called: an activation passes its change over its input's change, in place of its slope.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -15,7 +15,7 @@ from torch.overrides import TorchFunctionMode
 
 from attnpred.config.options import ExplainerConfig
 from attnpred.contracts import Batch
-from attnpred.explain.base import GradientExplainer, by_part, entering, entrance, look, untrained
+from attnpred.explain.base import GradientExplainer, by_part, entering, entrances, look, untrained
 from attnpred.explain.removal import emptied
 
 STEP = 1e-4  # a change below which the slope itself is taken
@@ -30,15 +30,24 @@ class DeepLift(GradientExplainer):
     signed: ClassVar[bool] = True
 
     def half(self, batch: Batch, choice: Tensor) -> Tensor:
-        features, nothing = entrance(self.model, batch), entrance(self.model, emptied(batch, self.model.spec))
-        features.requires_grad_()
+        features = [one.requires_grad_() for one in entrances(self.model, batch)]
+        nothing = entrances(self.model, emptied(batch, self.model.spec))
         both = batch.rows(torch.arange(len(batch), device=choice.device).repeat(2))
-        with untrained(self.model), entering(self.model, torch.cat((features, nothing))), Rescale():
+        with untrained(self.model), entering(self.model, _beside(features, nothing)), Rescale():
             # asked for weights, attention is spelt out in operations that can be followed
             output, attention = look(self.model, both, layers=True, choice=choice.repeat(2))
             score = self.task.score(output, choice.repeat(2), linear=True)[: len(batch)]
-            [gradient] = torch.autograd.grad(score.sum(), features)
-        return by_part(((features - nothing) * gradient).detach(), batch, attention.grids)
+            gradients = torch.autograd.grad(score.sum(), features, allow_unused=True)
+        handed = [
+            torch.zeros_like(here) if slope is None else ((here - there) * slope).detach()
+            for here, there, slope in zip(features, nothing, gradients, strict=True)
+        ]
+        return by_part(handed, batch, attention.grids)
+
+
+def _beside(features: Sequence[Tensor], nothing: Sequence[Tensor]) -> list[Tensor]:
+    """Of each input what enters, and behind it what enters where nothing is there: (2 x batch, ...)."""
+    return [torch.cat(pair) for pair in zip(features, nothing, strict=True)]
 
 
 class Rescale(TorchFunctionMode):

@@ -12,7 +12,7 @@ from torch import Tensor
 from attnpred.config.options import ExplainerConfig
 from attnpred.config.schema import option
 from attnpred.contracts import Batch, Grid
-from attnpred.explain.base import FromFeatures, by_part, entrance, untrained
+from attnpred.explain.base import FromFeatures, by_part, entrances, untrained
 from attnpred.explain.by_example import ByExample
 from attnpred.explain.removal import emptied
 
@@ -27,17 +27,19 @@ class GradientShapConfig(ExplainerConfig):
 
 class GradientShap(ByExample):
     signed: ClassVar[bool] = True
+    inside: ClassVar[bool] = True
     config: GradientShapConfig
 
     def one(self, batch: Batch, choice: Tensor, places: Tensor, grids: tuple[Grid, ...]) -> Tensor:
         from captum.attr import GradientShap as Captum
 
-        features = entrance(self.model, batch)
+        features = entrances(self.model, batch)
+        deviation = self.config.noise * float(torch.cat([one.flatten() for one in features]).std())
         with untrained(self.model):
             found = Captum(FromFeatures(self.model, self.task, batch, choice)).attribute(
-                features.requires_grad_(),
-                baselines=entrance(self.model, emptied(batch, self.model.spec)),
+                tuple(one.requires_grad_() for one in features),
+                baselines=entrances(self.model, emptied(batch, self.model.spec)),
                 n_samples=self.config.samples,
-                stdevs=self.config.noise * float(features.detach().std()),
+                stdevs=deviation,
             )
-        return by_part(torch.as_tensor(found).detach(), batch, grids)[0, places]
+        return by_part([one.detach() for one in found], batch, grids)[0, places]

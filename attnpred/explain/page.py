@@ -10,6 +10,7 @@
        "tests": {explainer: {measure: {"difference", "low", "high", "p", "examples"}}},    from the floor, paired
        "curves": {explainer: {"deletion": [a probability a fraction], "insertion": [..]}},
        "sanity": {explainer: number}},
+     "overview": None or what `overview.overview` gives,
      "examples": [{"id": int, "label": str or None, "predicted", "explained": str, "probabilities": {class: number},
        "scores": {explainer: {measure: number}},                 where they were measured; not for the page
        "wrong": bool, "confidence": number or None, "order": number,
@@ -21,6 +22,8 @@
        "marks": [None or [its answer, the truth or None] a word],   where words have answers of their own, with
        "choices": [{"word": its place, "explained", "maps": as above}],  those that are explained, the usual one first
        "alignment": {"words": [str], "rows": [[a share a word] a word of the answer]},   where the answer is a text
+       "beside": what another run answers,                       whose map is "beside"
+       "prototypes": [{"id", "label", "predicted", "likeness": number, "map": [number], and what it shows, as here}],
        "evidence": [0 or 1 a word or region],                    where it is known
        "answers": [{"name", "label", "predicted", "explained", "wrong", "confidence", "probabilities", "maps"}],
                                                                  where there are several, as above each
@@ -61,6 +64,7 @@ SCRIPTS = (
     "answers.js",
     "heads.js",
     "charts.js",
+    "overview.js",
     "faithfulness.js",
     "examples.js",
     "main.js",
@@ -89,6 +93,7 @@ def _compact(story: Mapping[str, Any]) -> dict[str, Any]:
         "classes": classes,
         "listed": bool(story["classes"]),
         "faithfulness": faithfulness and _plain(faithfulness),
+        "overview": _plain(story.get("overview")),
         "headsKept": with_heads,
         "headsGiven": sum(bool(example.get("heads")) for example in examples),
         "examples": compact,
@@ -102,6 +107,8 @@ def _rank(example: Mapping[str, Any]) -> tuple[bool, float]:
 def _named(example: Mapping[str, Any]) -> list[str]:
     names = [name for one in (example, *example.get("answers", ())) for name in _of_answer(one)]
     names += [name for mark in example.get("marks", ()) for name in mark or ()]
+    names += [example["beside"]] if "beside" in example else []
+    names += [one[key] for one in example.get("prototypes", ()) for key in ("label", "predicted")]
     names += [choice["explained"] for choice in example.get("choices", ())]
     return [name for name in names if name is not None]
 
@@ -153,9 +160,23 @@ def _example(example: Mapping[str, Any], number: Mapping[str, int]) -> dict[str,
         compact["choices"] = [_choice(choice, number) for choice in example["choices"]]
     if "alignment" in example:
         compact["alignment"] = _plain(example["alignment"])
+    if "beside" in example:
+        compact["beside"] = number[example["beside"]]
+    if "prototypes" in example:
+        compact["prototypes"] = [_prototype(one, number) for one in example["prototypes"]]
     if example.get("evidence"):
         compact["evidence"] = [i for i, value in enumerate(example["evidence"]) if value]
     return compact
+
+
+def _prototype(one: Mapping[str, Any], number: Mapping[str, int]) -> dict[str, Any]:
+    """A training example that is like another, with its own map."""
+    if "image" in one and not PICTURE.fullmatch(one["image"]):
+        raise ValueError(f"example {one['id']}: an image must be a base64 data: URI, not {one['image'][:40]}")
+    shown = {key: one[key] for key in ("id", "words", "image", "size", "grid", "rows", "columns") if key in one}
+    label = None if one["label"] is None else number[one["label"]]
+    told = {"label": label, "predicted": number[one["predicted"]], "likeness": _rounded(one["likeness"])}
+    return {**shown, **told, "map": _packed(one["map"], np.int16)}
 
 
 def _choice(choice: Mapping[str, Any], number: Mapping[str, int]) -> dict[str, Any]:

@@ -10,6 +10,8 @@ from attnpred.console.tables import number
 from attnpred.errors import UserError
 from attnpred.explain import story
 from attnpred.explain.cascade import cascade
+from attnpred.explain.extra import Extra, like_of
+from attnpred.explain.overview import overview
 from attnpred.explain.study import Explained, Study, sanity
 from attnpred.machine.device import choose
 from attnpred.modalities.reader import Describe
@@ -30,10 +32,14 @@ def explain(
     removal: Removal | None = None,
     protocol: bool = False,
     twin: Run | None = None,
+    beside: Run | None = None,
+    prototypes: int = 0,
 ) -> dict[str, Any]:
     """The story of the `inputs`, or of up to `limit` examples of the split, drawn once for all.
 
-    `protocol`: measured by everything there is; `twin` is a run of another seed, whose maps are compared.
+    `protocol`: measured by everything there is; `twin` is a run of another seed, whose maps are compared. `beside` is
+    another run whose attention is shown on the same inputs, and `prototypes` how many training examples with like
+    attention are shown of each.
 
     Everything is computed in float32: differences between two nearly equal answers vanish in bf16.
     """
@@ -56,6 +62,7 @@ def explain(
             (task.posed(reading.batch), reading.describe)
             for reading in reader.readings(inputs, config.data.eval_batch_size)
         )
+    extra = Extra(run, config, model, task, device, beside, prototypes)
     found: list[dict[str, Any]] = []
     for batch, describe_one in batches:
         of_each = {}
@@ -64,7 +71,7 @@ def explain(
             of_each[name] = _scored(
                 story.examples(explained, study.task, reader, describe_one), study, explained, inputs
             )
-        found += story.merged(of_each)
+        found += extra.added(story.merged(of_each), batch.to(device), describe_one)
     measured: dict[str, Any] | None = None
     first = next(iter(studies.values()))
     if inputs is None:
@@ -88,18 +95,18 @@ def explain(
                 "milliseconds": 1000 * first.seconds[name] / max(first.explained[name], 1),  # a map
             }
             for name, explainer in first.explainers.items()
-        ],
+        ]
+        + extra.explainers(),
         "faithfulness": measured,
+        "overview": overview(found, names[0]) if inputs is None else None,
         "examples": sorted(found, key=lambda example: example["id"]),
     }
 
 
 def twin_of(run: Run, twin: Run) -> Model:
     """The model of another run, which must read what this one reads and answer what it answers."""
-    mine, theirs = run.load_model(), twin.load_model()
-    if mine.spec != theirs.spec or run.task().spec != twin.task().spec:
-        raise UserError(f"--twin {twin.path}: reads or answers something else than {run.path}; give a run of its data")
-    if type(mine) is not type(theirs):
+    theirs = like_of(run, twin, "--twin")
+    if run.config().model._target_ != twin.config().model._target_:
         raise UserError(f"--twin {twin.path}: is of another model than {run.path}; give one that differs in its seed")
     return theirs
 

@@ -60,11 +60,11 @@ def fill(
     return re.sub("[\ud800-\udfff]", "\ufffd", filled)  # half a character, which no file can hold
 
 
-def write_page(file: Path, page: str, flag: str) -> None:
+def write_page(file: Path, page: str | bytes, flag: str) -> None:
     """`flag` is what the user named the file by."""
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(page, encoding="utf-8")
+        file.write_bytes(page if isinstance(page, bytes) else page.encode("utf-8"))
     except (OSError, ValueError) as error:  # ValueError for a name that none can have
         reason = getattr(error, "strerror", None) or error
         raise UserError(f"{flag} {file}: cannot be written ({reason}); name another file") from None

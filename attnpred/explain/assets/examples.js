@@ -113,8 +113,11 @@ function card(example) {
     body,
     acrossOf(example),
     headsOf(example),
+    prototypesOf(example),
   );
   if (example.alignment) body.before(alignmentOf(example));
+  if (example.beside !== undefined && example.beside !== example.predicted)
+    body.before(make("p", { class: "quiet" }, "The run beside answers ", name(className(example.beside)), "."));
   if (example.marks) body.before(marksOf(example, whole));
   else body.before(...viewsOf(example).map(explainedIn));
   shown.set(whole, example);

@@ -97,7 +97,7 @@ function goto(step) {
 function onKey(event) {
   if (event.ctrlKey || event.metaKey || event.altKey || byId("help").open) return;
   const target = event.target;
-  const map = target.closest?.(".map");
+  const map = target.closest?.(".maps .map");
   if (event.key === "Escape" && map) return void hidePart();
   const part = map ? stepFrom(map, event.key) : null;
   if (part !== null) {
@@ -125,6 +125,7 @@ showHead();
 showLegend();
 showHelp();
 showFaithfulness();
+showOverview();
 filter();
 document.addEventListener("keydown", onKey);
 byId("more").addEventListener("click", () => {

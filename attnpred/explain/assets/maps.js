@@ -156,7 +156,7 @@ function showPart(map, i, spoken) {
   const card = map.closest("article");
   const example = shown.get(card);
   hidePart();
-  for (const other of card.querySelectorAll(".map")) {
+  for (const other of card.querySelectorAll(".maps .map")) {
     const part = other.querySelector(example.words ? `[data-part="${i}"]` : ".square");
     if (!part) continue;
     part.classList.add("here");
@@ -207,13 +207,13 @@ function stepFrom(map, key) {
 }
 
 document.addEventListener("pointermove", (event) => {
-  const map = event.target.closest?.(".map");
+  const map = event.target.closest?.(".maps .map");
   const part = map ? partUnder(map, event) : null;
   if (part !== null) showPart(map, Number(part), false);
   else if (!byId("tip").hidden && !document.activeElement?.matches(".map[data-at]")) hidePart();
 });
 document.addEventListener("click", (event) => {
-  const map = event.target.closest?.(".map");
+  const map = event.target.closest?.(".maps .map");
   const part = map ? partUnder(map, event) : null;
   if (part === null) return;
   map.dataset.at = part; // the arrow keys go on from here
