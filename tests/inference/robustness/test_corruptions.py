@@ -21,7 +21,8 @@ def seeded(seed=0):
 def images():
     torch.manual_seed(0)
     spec = ImageSpec(channels=3, height=16, width=16, mean=(120.0,) * 3, std=(50.0,) * 3)
-    return ImageInput(pixels=torch.randint(256, (6, 3, 16, 16), dtype=torch.uint8)), Reader(spec)
+    ramp = (12 * torch.arange(16)).expand(6, 3, 16, 16) + torch.randint(40, (6, 3, 16, 16))
+    return ImageInput(pixels=ramp.to(torch.uint8)), Reader(spec)
 
 
 def series():
@@ -47,7 +48,7 @@ def test_each_severity_changes_more(kind):
 def test_an_occluded_picture_is_covered_by_a_square_of_the_mean_colour():
     found, reader = images()
     covered = corruptions("image")["occlusion"](found, reader, 5, seeded()).pixels
-    changed = (covered != found.pixels).any(1)
+    changed = (covered != found.pixels).any(1)  # (batch, height, width)
     assert (covered.permute(0, 2, 3, 1)[changed] == 120).all()
     assert changed.float().mean().item() == pytest.approx(0.4, abs=0.05)
 
