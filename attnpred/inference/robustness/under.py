@@ -1,7 +1,7 @@
 """A run's results under corruptions and attacks, and what these do to its answers and to its attention."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import Any
 
@@ -23,6 +23,7 @@ from attnpred.runs.run import Run
 from attnpred.tasks.base import Task
 
 SEVERITIES = (1, 2, 3, 4, 5)
+SHAPES = ("whole", "parts")  # of answers that can be compared
 MOVING = ("shift",)  # after which a part is not where it was, so that places cannot be compared
 SPELT_ANEW = ("typos",)  # after which a word may have other tokens, so that words are compared
 ATTACKABLE = {"fgsm": ("image", "series"), "pgd": ("image", "series"), "words": ("text",)}
@@ -48,9 +49,10 @@ class Measured:
         }
 
 
-def kinds(modality: str) -> list[str]:
-    """What such inputs can be put under."""
-    return [*corruptions(modality), *(name for name, able in ATTACKABLE.items() if modality in able)]
+def kinds(reader: Any) -> list[str]:
+    """What the inputs that are read so can be put under. Of several inputs those change that know of a kind."""
+    known = dict.fromkeys(name for spec in reader.specs.values() for name in corruptions(spec.modality))
+    return [*known, *(name for name, able in ATTACKABLE.items() if reader.modality in able)]
 
 
 def under(
@@ -58,10 +60,12 @@ def under(
 ) -> dict[str, Any]:
     """Results on the split as it is, and under each kind in each severity. All see the same examples."""
     reader, task, chosen = run.reader(), run.task(), choose(config.trainer)
-    known = kinds(reader.spec.modality)
+    known = kinds(reader)
+    if task.answer.shape not in SHAPES:
+        raise UserError(f"{run.path}: --under is for answers of one piece or one a part; give a run of such a task")
     for name in names:
         if name not in known:
-            raise UserError(f"--under {name}: not for {reader.spec.modality}; use {', '.join(known) or 'nothing'}")
+            raise UserError(f"--under {name}: not for {reader.modality}; use {', '.join(known) or 'nothing'}")
     victim = Victim(run.load_model().to(chosen.device_type), task, reader)
     look = _Look(victim, config, chosen)
     clean = task.metrics().to(chosen.device_type)
@@ -87,8 +91,12 @@ def under(
 def _changed(victim: Victim, batch: Batch, name: str, severity: int, random: Generator, chosen: Any) -> Batch:
     if name in ATTACKS:
         return ATTACKS[name](victim, batch.to(chosen.device_type), severity, random)
-    change = corruptions(victim.reader.spec.modality)[name]
-    return batch.reading(change(batch.input, victim.reader, severity, random))
+    readers = getattr(victim.reader, "readers", {victim.reader.name: victim.reader})
+    inputs = dict(batch.inputs)
+    for own, reader in readers.items():
+        change = corruptions(reader.modality).get(name)
+        inputs[own] = inputs[own] if change is None else change(inputs[own], reader, severity, random)
+    return replace(batch, inputs=inputs)
 
 
 @dataclass(frozen=True)
@@ -113,7 +121,8 @@ class _Look:
             output = answered(self._victim.model, moved, mirror=self._mirror, need_attention=True)
         assert output.attention is not None
         importance = output.attention.importance.float().cpu()
-        words = list(self._words(batch.input, importance)) if isinstance(batch.input, TextInput) else None
+        texts = [one for one in batch.inputs.values() if isinstance(one, TextInput)]
+        words = list(self._words(texts[0].to("cpu"), importance)) if len(texts) == len(batch.inputs) == 1 else None
         answers = [task.headline(one)[0] for one in task.describe(output)]
         return Seen(moved, output, answers, importance, words)
 
@@ -132,10 +141,11 @@ def _elsewhere(before: Seen, after: Seen, name: str) -> list[float | None]:
     """
     if name in MOVING:
         return [None] * len(before.answers)
-    if name not in SPELT_ANEW or before.words is None or after.words is None:
-        shares = 0.5 * (before.importance - after.importance).abs().sum(1)
-        return [*shares.tolist()]
-    return [_apart(one, other) for one, other in zip(before.words, after.words, strict=True)]
+    if name in SPELT_ANEW and before.words is not None and after.words is not None:
+        return [_apart(one, other) for one, other in zip(before.words, after.words, strict=True)]
+    if before.importance.shape != after.importance.shape:
+        return [None] * len(before.answers)
+    return [*(0.5 * (before.importance - after.importance).abs().sum(1)).tolist()]
 
 
 def _apart(one: list[float], other: list[float]) -> float | None:
