@@ -10,6 +10,7 @@ from typing import Any, ClassVar, Literal
 from urllib.parse import urlsplit
 
 from attnpred.config import slices
+from attnpred.config.adversarial_options import AdversarialConfig
 from attnpred.config.continual_options import ContinualConfig
 from attnpred.config.data_options import DataConfig, Modality
 from attnpred.config.optimizer_options import OptimizerConfig
@@ -209,6 +210,7 @@ class Config:
     checkpoint: CheckpointConfig
     logger: LoggerConfig
     callbacks: dict[str, CallbackConfig] = option("Callbacks of packages, by names of their own.", default={})
+    adversarial: AdversarialConfig = field(default_factory=AdversarialConfig)
     self_training: SelfTrainingConfig = field(default_factory=SelfTrainingConfig)
     continual: ContinualConfig = field(default_factory=ContinualConfig)
     continue_from: str | None = option(

@@ -82,7 +82,7 @@ def fitted(said: Said) -> float:
     def step() -> Tensor:
         optimizer.zero_grad()
         loss = said.loss(scale.exp())
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         return loss
 
     optimizer.step(step)

@@ -90,6 +90,10 @@ def _model(runs: Sequence[Run], configs: Sequence[Config]) -> EnsembleConfig:
 def _require_alike(runs: Sequence[Run], configs: Sequence[Config]) -> None:
     """Raises where the runs do not answer the same question about inputs that are read alike."""
     inputs, target = read_specs(runs[0].path)
+    if configs[0].task.shape not in EnsembleConfig.answers:
+        raise UserError(
+            f"{runs[0].path}: its answers are no chances or numbers that have a mean; give runs of another task"
+        )
     for run, config in zip(runs[1:], configs[1:], strict=True):
         own_inputs, own_target = read_specs(run.path)
         if config.task._target_ != configs[0].task._target_:

@@ -126,7 +126,8 @@ def alike(one: Mapping[Any, float], other: Mapping[Any, float]) -> float:
 
 def chosen(candidates: list[Candidate], count: int, diversity: float) -> list[Candidate]:
     """One after the other the candidate that is most uncertain, and least like any chosen before."""
-    left, found = list(candidates), []
+    left = list(candidates)
+    found: list[Candidate] = []
     nearest = [0.0] * len(left)  # how alike each is to what was chosen
     while left and len(found) < count:
         worth = [(1 - diversity) * one.uncertainty - diversity * near for one, near in zip(left, nearest, strict=True)]

@@ -38,14 +38,20 @@ def _loaded(directory: Path, values: dict[str, Any]) -> Any:
         raise damaged(directory, str(error)) from None
 
 
-def _module(modality: Any) -> Any:
-    """The module of a modality's reader; None for a name that is none."""
+def corruptions(modality: str) -> Any:
+    """By their names, what can be wrong with such an input; none where the modality tells of none."""
+    found = _module(modality, "corruptions")
+    return {} if found is None else found.CORRUPTIONS
+
+
+def _module(modality: Any, part: str = "reader") -> Any:
+    """A module of a modality; None where there is none."""
     if not isinstance(modality, str) or not modality.isidentifier():
         return None
     from attnpred.config import packages
 
     for place in (__name__, *(f"{package}.modalities" for package in packages.trusted())):
-        name = f"{place}.{modality}.reader"
+        name = f"{place}.{modality}.{part}"
         if packages.file_of(name) is not None:
             with packages.theirs():
                 return importlib.import_module(name)

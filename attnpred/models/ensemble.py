@@ -22,7 +22,7 @@ LEAST = 1e-12  # of a chance whose logarithm is taken
 
 @dataclass(kw_only=True)
 class EnsembleConfig(ModelConfig):
-    accepts: ClassVar[tuple[Modality, ...]] = ("text", "image", "words", "series")  # what members do is checked first
+    accepts: ClassVar[tuple[Modality, ...]] = ("text", "image", "words", "series", "several")  # as the members do
     answers: ClassVar[tuple[Shape, ...]] = ("whole", "parts")
     any_size: ClassVar[bool] = True
 

@@ -122,9 +122,9 @@ class Earlier:
         """The new data as the run's model reads it, with the run's classes before those that are new."""
         config, kind = self.config, schema.load(self.config.data._target_)
         reader = self.run.reader()
-        if reader.spec.modality != config.data.modality:
+        if reader.modality != config.data.modality:
             raise UserError(
-                f"{self._place}: reads {reader.spec.modality}, the dataset holds {config.data.modality}; use data of "
+                f"{self._place}: reads {reader.modality}, the dataset holds {config.data.modality}; use data of "
                 "that kind"
             )
         reader = reader.going_on(config.data)
@@ -144,8 +144,9 @@ class Earlier:
         require_predicted(model)
         given = self.run.weights()
         if self.same_task:
-            reader = self.run.reader()
-            differ = {spec.answer.width - self.run.task().answer.width, _length(spec.input) - _length(reader.spec)}
+            before = self.run.reader().specs
+            differ = {_length(own) - _length(before[name]) for name, own in spec.inputs.items() if name in before}
+            differ.add(spec.answer.width - self.run.task().answer.width)
             self._require_alike(model.state_dict(), given, differ)
             model.load_state_dict({key: _grown(value, given[key]) for key, value in model.state_dict().items()})
         else:

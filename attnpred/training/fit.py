@@ -23,6 +23,7 @@ from attnpred.runs.checkpoint_files import CheckpointFiles
 from attnpred.runs.run import PRUNE, Run
 from attnpred.tasks.base import Task
 from attnpred.training import continual, extras, memory, optimizers, predictions, restored
+from attnpred.training.adversarial import adversary
 from attnpred.training.begin_from import begin_from, reader_of
 from attnpred.training.callbacks.attention_check import AttentionCheck
 from attnpred.training.callbacks.checkpoints import Checkpoints
@@ -64,6 +65,7 @@ def prepare(config: Config) -> tuple[Any, Learner]:
     with isolate_rng():  # a teacher is made once, and loaded or not, no draw may differ
         learner.teacher = teacher_of(config, data, task)
         add_labels(config, data, task)
+    learner.adversary = adversary(config.adversarial)
     learner.consistency = consistency(config, data, task, augment)
     learner.kept = None if earlier is None else earlier.kept(model, data)
     return data, learner.train()  # pretrained encoders come in evaluation mode

@@ -17,6 +17,7 @@ from attnpred.models.embedding import Embedding
 from attnpred.runs.checkpoint_files import TASK
 from attnpred.tasks.base import Task
 from attnpred.training import extras, optimizers
+from attnpred.training.adversarial import Adversary
 from attnpred.training.attention_loss import attention_loss
 from attnpred.training.distillation import Teacher
 from attnpred.training.forgetting import Kept
@@ -53,6 +54,7 @@ class Learner(LightningModule):
         self.augment = augment
         self.mirror = mirror
         self.teacher: Teacher | None = None
+        self.adversary: Adversary | None = None
         self.kept: Kept | None = None  # what is done against forgetting
         self.consistency: Consistency | None = None  # what is learned of rows without labels
         self.loss = extras.loss_of(task)
@@ -125,6 +127,8 @@ class Learner(LightningModule):
             shown = len(batch) / len(seen)
             figures = {name: value * shown for name, value in self.task.figures(output, seen).items()}
             self.steps.append((loss.detach(), figures, len(batch)))
+        if self.adversary is not None:
+            loss = self.adversary.loss(loss, self.model, seen, self.loss)
         if self.consistency is not None:
             loss = loss + self.consistency.loss(self.model, batch, self.current_epoch)
         if self.kept is not None:

@@ -176,3 +176,30 @@ def test_a_run_that_keeps_goes_on_to_the_same_bits(place, files, first, tmp_path
     run = died.died(tmp_path / "died", overrides, monkeypatch, Learner, "training_step", 8)
     assert main(["resume", str(run.path)]) == 0
     died.check_same(run, whole)
+
+
+@pytest.mark.slow
+def test_two_processes_go_on_together(train, first):
+    two = ["trainer=ddp_cpu", "trainer.devices=2", "trainer.precision=32-true", "data.batch_size=4"]
+    run = train("b", f"continue_from={first}", *KEEPING, *two)
+    alone = train("b", f"continue_from={first}", "continual.replay=0", "trainer.precision=32-true", "data.batch_size=8")
+    found, known = (json.loads((one / "metrics.json").read_text())["continual"] for one in (run, alone))
+    assert found["tasks"] == known["tasks"]
+    assert [len(row) for row in found["rows"]] == [1, 2]
+    assert all(0 <= value <= 1 for row in found["rows"] for value in row)
+
+
+def test_a_strangers_file_of_tasks_leads_nowhere(train, first, tmp_path, capsys, place, files):
+    second = train("b", f"continue_from={first}", *STILL)
+    told = json.loads((second / "continual.json").read_text())
+    told["data"][0] |= {"cache_dir": str(tmp_path / "elsewhere"), "paths_outside": True}
+    (second / "continual.json").write_text(json.dumps(told))
+    train("c", f"continue_from={second}", *STILL)
+    assert not (tmp_path / "elsewhere").exists()
+    told["data"][0]["_target_"] = "os.path.join"
+    (second / "continual.json").write_text(json.dumps(told))
+    assert main(["train", *place, f"data.source={files / 'c'}.jsonl", f"continue_from={second}", "continual=ewc"]) == 2
+    assert "os.path.join: not allowed" in capsys.readouterr().err
+    (second / "continual.json").write_text('{"names": ["a"], "data": [], "rows": [[1]]}')
+    assert main(["train", *place, f"data.source={files / 'c'}.jsonl", f"continue_from={second}"]) == 2
+    assert "holds no tasks and results; restore the file" in capsys.readouterr().err

@@ -49,6 +49,9 @@ class SeveralReader(Reader[Any, Any]):
             (found[name],) = one.described().values()
         return found
 
+    def going_on(self, config: Any) -> "SeveralReader":
+        return SeveralReader({name: one.going_on(config.member(name)) for name, one in self.readers.items()})
+
     def save_files(self, directory: Path) -> None:
         for one in self.readers.values():
             one.save_files(directory)
