@@ -7,6 +7,7 @@ from attnpred.config import compose
 from attnpred.console import stdout
 from attnpred.errors import BadInput, UserError
 from attnpred.files import path_of
+from attnpred.inference.named import by_name
 from attnpred.pages import figure
 from attnpred.runs.run import Run
 
@@ -16,6 +17,13 @@ DEFAULT = ["attention", "integrated_gradients"]
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("run", metavar="RUN", help="run directory")
     parser.add_argument("inputs", nargs="*", metavar="INPUT", help="text or image file; without any, of a split")
+    parser.add_argument(
+        "--input",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="one of several inputs of an example, by name",
+    )
     parser.add_argument("--split", choices=["train", "val", "test"], default="val", help="which split (default: val)")
     parser.add_argument("--limit", type=int, default=100, metavar="N", help="examples of the split (default: 100)")
     parser.add_argument(
@@ -39,6 +47,7 @@ def main(args: argparse.Namespace) -> int:
     config = run.config()
     if args.limit < 1:
         raise UserError(f"--limit {args.limit}: must be at least 1")
+    args.inputs += by_name(args.input)
     if args.prototypes < 0:
         raise UserError(f"--prototypes {args.prototypes}: must be at least 0")
     if args.figure:

@@ -9,12 +9,20 @@ from attnpred.console import stdout
 from attnpred.console.say import say
 from attnpred.errors import BadInput, UserError
 from attnpred.files import path_of
+from attnpred.inference.named import by_name
 from attnpred.runs.run import Run
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("run", metavar="RUN", help="run directory")
     parser.add_argument("inputs", nargs="*", metavar="INPUT", help="text, image file, or - for a line each from stdin")
+    parser.add_argument(
+        "--input",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="one of several inputs of an example, by name",
+    )
     parser.add_argument("--no-attention", action="store_true", help="leave out the maps: shorter lines, and faster")
     parser.add_argument("--explainer", metavar="NAME", help="whose map to give in place of the model's own attention")
     parser.add_argument("--beam", type=int, metavar="N", help="of answers that are texts: beams that look for them")
@@ -37,6 +45,7 @@ def main(args: argparse.Namespace) -> int:
         compose.explainer(args.explainer)
         if args.no_attention:
             raise UserError(f"--explainer {args.explainer}: makes maps, which --no-attention leaves out; give one")
+    args.inputs += by_name(args.input)
     if (args.file is None) != (args.out is None) or bool(args.inputs) == bool(args.file):
         raise UserError("attnpred predict: give inputs, or a table by --file and --out")
 

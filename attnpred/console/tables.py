@@ -56,9 +56,25 @@ def evaluation_table(metrics: dict[str, Any], split: str, of_task: Tables) -> st
 
 def faithfulness_tables(found: Mapping[str, Any]) -> list[str]:
     """A table for each of several answers, under its name; else one."""
-    if "answers" not in found:
-        return [faithfulness_table(found)]
-    return [f"{printable(name)}: {faithfulness_table(one)}" for name, one in found["answers"].items()]
+    if "answers" in found:
+        each = found["answers"].items()
+        return [f"{printable(name)}: {table}" for name, one in each for table in faithfulness_tables(one)]
+    inputs = found.get("inputs") or {}
+    parts = [
+        f"{printable(n)} alone: {faithfulness_table({**found, **one, 'sanity': None})}" for n, one in inputs.items()
+    ]
+    return [faithfulness_table(found), *([_shares_table(inputs)] if inputs else []), *parts]
+
+
+def _shares_table(inputs: Mapping[str, Mapping[str, Any]]) -> str:
+    """Of each of several inputs what the score loses without it, and its share of every explainer's maps."""
+    explainers = list(dict.fromkeys(who for one in inputs.values() for who in one["share"]))
+    head = ["input", "score lost without it", *(f"share of {who}" for who in explainers)]
+    rows = [
+        [printable(name), _interval(one["fall"]), *(_interval(one["share"].get(who)) for who in explainers)]
+        for name, one in inputs.items()
+    ]
+    return align([head, *rows])
 
 
 def faithfulness_table(found: Mapping[str, Any]) -> str:

@@ -48,13 +48,17 @@ def measure(
     choice: Tensor,  # (batch,): what is explained
     importance: Tensor,  # (batch, parts)
     grids: tuple[Grid, ...],
+    *,
+    among: Tensor | None = None,
 ) -> Faithfulness:
-    own = own_parts(batch, grids)
+    """`among`, (batch, parts) bool: the parts that are taken away at all, such as one input's; None for all own."""
+    own = own_parts(batch, grids) if among is None else among
     best, worst = ranks(importance, own)
     way = fractions()
     # the curves share their ends with one another: all there, and nothing there
     sets = [within(best, own, share) for share in (*SHARES, *way)] + [within(worst, own, s) for s in way[1:-1]]
     kept = [~within(best, own, share) for share in SHARES]
+    kept = kept if among is None else [among & rest for rest in kept]
     found = removing.scores(batch, choice, torch.stack(sets + kept), grids)
     shares = len(SHARES)
     without, deleted, back, only = found.split((shares, POINTS, POINTS - 2, shares))

@@ -32,12 +32,16 @@ class Gradcam(GradientExplainer):
 
         last = self.model.last_map()
         assert last is not None
-        (grid,) = grids_of(self.model, batch)
-        assert grid is not None
+        grids = grids_of(self.model, batch)
+        counts = [one.parts(grid) for one, grid in zip(batch.inputs.values(), grids, strict=True)]
         with untrained(self.model):
             method = LayerGradCam(FromFeatures(self.model, self.task, batch, choice), last)
             features = tuple(one.requires_grad_() for one in entrances(self.model, batch))
             found = method.attribute(features, relu_attributions=True)
         assert isinstance(found, Tensor)
+        place = next(i for i, one in enumerate(features) if one.ndim == 4)  # of several inputs, the image
+        grid = grids[place]
+        assert grid is not None
         cells = F.adaptive_avg_pool2d(found.detach().float(), grid)  # (batch, 1, rows, columns)
-        return normalise(cells.flatten(1), None)
+        before, behind = sum(counts[:place]), sum(counts[place + 1 :])
+        return F.pad(normalise(cells.flatten(1), None), (before, behind))

@@ -18,6 +18,9 @@
                                                                  or, of an image,
        "image": "data:image/png;base64,..", "size": [height, width], "grid": [rows, columns],
        "rows", "columns": [str]                                  names of these, where they have some, as a series has
+                                                                 or, of several inputs,
+       "inputs": [{"name", and of each the above}],              whose parts follow one another in maps and evidence
+       "cross": [[a share a part] a part],                       how much each attends to each, where that is known
        "maps": {explainer: [a number a word or region]},
        "marks": [None or [its answer, the truth or None] a word],   where words have answers of their own, with
        "choices": [{"word": its place, "explained", "maps": as above}],  those that are explained, the usual one first
@@ -29,6 +32,8 @@
                                                                  where there are several, as above each
        "heads": None or [[[a number a word or region], .. a head], .. a layer]}]}
 
+Of several inputs "faithfulness" has "inputs": {name: {"fall", "share": {explainer}, "scores", "tests"}}: what the score
+loses without the whole input, its share of each map, and what was measured by taking away parts of it alone.
 Of several answers "faithfulness" has "answers": {name: as above, with its own "scored"} beside.
 
 The page gets it as JSON, with maps as base64 of small integers: a thousand reviews stay some megabytes.
@@ -52,6 +57,7 @@ STYLES = (
     "heads.css",
     "marks.css",
     "alignment.css",
+    "inputs.css",
     "media.css",
 )
 SCRIPTS = (
@@ -62,6 +68,7 @@ SCRIPTS = (
     "marks.js",
     "alignment.js",
     "answers.js",
+    "inputs.js",
     "heads.js",
     "charts.js",
     "overview.js",
@@ -95,7 +102,7 @@ def _compact(story: Mapping[str, Any]) -> dict[str, Any]:
         "faithfulness": faithfulness and _plain(faithfulness),
         "overview": _plain(story.get("overview")),
         "headsKept": with_heads,
-        "headsGiven": sum(bool(example.get("heads")) for example in examples),
+        "headsGiven": sum(bool(example.get("heads")) and "inputs" not in example for example in examples),
         "examples": compact,
     }
 
@@ -135,19 +142,17 @@ def _answer(one: Mapping[str, Any], number: Mapping[str, int]) -> dict[str, Any]
 
 def _example(example: Mapping[str, Any], number: Mapping[str, int]) -> dict[str, Any]:
     compact: dict[str, Any] = {"id": example["id"], **_answer(example, number)}
-    if "words" in example:
-        compact["words"] = example["words"]
-        if "texts" in example:
-            compact["texts"] = list(example["texts"].items())
-            compact["across"] = _plain(example.get("across"))
-        parts = len(example["words"])
+    if "inputs" in example:
+        each = [_shown(one, example["id"]) for one in example["inputs"]]
+        compact["inputs"] = [
+            {"name": one["name"], **shown} for one, (shown, _) in zip(example["inputs"], each, strict=True)
+        ]
+        parts = sum(count for _, count in each)
+        if "cross" in example:
+            compact["cross"] = _packed([value for row in example["cross"] for value in row], np.int8)
     else:
-        if not PICTURE.fullmatch(example["image"]):
-            raise ValueError(
-                f"example {example['id']}: an image must be a base64 data: URI, not {example['image'][:40]}"
-            )
-        compact |= {key: example[key] for key in ("image", "size", "grid", "rows", "columns") if key in example}
-        parts = example["grid"][0] * example["grid"][1]
+        shown, parts = _shown(example, example["id"])
+        compact |= shown
     for name, values in example["maps"].items():
         if len(values) != parts:
             raise ValueError(f"example {example['id']}: the map {name} has {len(values)} numbers for {parts} parts")
@@ -179,6 +184,19 @@ def _prototype(one: Mapping[str, Any], number: Mapping[str, int]) -> dict[str, A
     return {**shown, **told, "map": _packed(one["map"], np.int16)}
 
 
+def _shown(one: Mapping[str, Any], number: int) -> tuple[dict[str, Any], int]:
+    """An input as the page draws it, and how many parts it has."""
+    if "words" in one:
+        compact = {"words": one["words"]}
+        if "texts" in one:
+            compact |= {"texts": list(one["texts"].items()), "across": _plain(one.get("across"))}
+        return compact, len(one["words"])
+    if not PICTURE.fullmatch(one["image"]):
+        raise ValueError(f"example {number}: an image must be a base64 data: URI, not {one['image'][:40]}")
+    compact = {key: one[key] for key in ("image", "size", "grid", "rows", "columns") if key in one}
+    return compact, one["grid"][0] * one["grid"][1]
+
+
 def _choice(choice: Mapping[str, Any], number: Mapping[str, int]) -> dict[str, Any]:
     """A word whose answer is explained, and the maps of that."""
     maps = {name: _packed(values, np.int16) for name, values in choice["maps"].items()}
@@ -189,7 +207,7 @@ def _add_heads(compact: Sequence[dict[str, Any]], examples: Sequence[Mapping[str
     """Per-head maps for the first examples of the page, as many as the budget holds; answers how many."""
     spent = kept = 0
     for target, example in zip(compact, examples, strict=True):
-        if not example.get("heads"):
+        if not example.get("heads") or "inputs" in example:  # of single heads the page draws one input's
             continue
         layers = [[_packed(head, np.int8) for head in layer] for layer in example["heads"]]
         spent += sum(len(text) + 12 for layer in layers for _, text in layer)

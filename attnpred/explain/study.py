@@ -17,6 +17,7 @@ from attnpred.explain.against_chance import FLOOR, Scores, Values, against_chanc
 from attnpred.explain.base import Explainer, evidence_parts, look, make, own_parts
 from attnpred.explain.cascade import shuffled
 from attnpred.explain.fidelity import f_fidelity
+from attnpred.explain.inputs import InputStudy
 from attnpred.explain.removal import Removing, second
 from attnpred.models.base import Model
 from attnpred.statistics import interval
@@ -69,6 +70,7 @@ class Study:
         self.second_curves: dict[str, list[tuple[Tensor, Tensor]]] = {name: [] for name in self.curves}
         self.seconds = dict.fromkeys(self.explainers, 0.0)  # that each took
         self.explained = dict.fromkeys(self.explainers, 0)  # maps that each made
+        self.inputs = InputStudy(self.removing) if len(model.spec.inputs) > 1 else None
         self.passes = 0
 
     def explain(self, batch: Batch) -> Explained:
@@ -100,7 +102,10 @@ class Study:
         evidence = evidence_parts(batch, grids)
         alone = self._left_out(explained)
         measured: list[Scores] = [{} for _ in range(len(batch))]
-        for name, importance in {**explained.maps, FLOOR: self.floor(batch, choice)}.items():
+        maps = {**explained.maps, FLOOR: self.floor(batch, choice)}
+        if self.inputs is not None:
+            self.inputs.measure(batch, choice, maps, grids)
+        for name, importance in maps.items():
             found = faithfulness.measure(self.removing, batch, choice, importance, grids)
             scores = found.scores()
             if alone is not None:
@@ -142,6 +147,7 @@ class Study:
             "removal": self.removing.removal,
             **({} if self.second is None else {"second_removal": self.second.removal}),
             "examples": len(self.scores),
+            **({} if self.inputs is None else {"inputs": self.inputs.result()}),
             "fractions": faithfulness.fractions(),
             "scores": scores,
             "tests": against_chance(values),

@@ -99,6 +99,11 @@ class Crossmodal(Model):
     def entrances(self) -> list[nn.Module]:
         return [one.network.entrance() for one in self._each().values()]
 
+    def last_map(self) -> nn.Module | None:
+        """The image's, where there is one."""
+        found = (one.network.last_map() for one in self._each().values())
+        return next((module for module in found if module is not None), None)
+
     def levels(self) -> list[list[nn.Module]]:
         ends = [self.pools, self.head, *([] if self.join is None else [self.join]), *self.beside()]
         return [[self.encoders], *([layer] for layer in self.layers), ends]

@@ -108,3 +108,41 @@ def image_story(side=32, grid=(4, 4), **more):
         **more,
     }
     return {**text_story([example]), "modality": "image", "data": "cifar10", "classes": ["cat", "dog"]}
+
+
+def several_story(side=32, grid=(2, 2), **more):
+    """A question of three words beside an image of four regions, which attend to one another."""
+    image = image_story(side, grid)["examples"][0]
+    words = ["which", "shape", "left"]
+    parts = len(words) + 4
+    cross = np.zeros((parts, parts))
+    cross[2, 3:] = (0.1, 0.0, 0.8, 0.0)  # left reads the third region most
+    cross[5, :3] = (0.0, 0.2, 0.6)  # which reads left most
+    given = {"id": 7, "label": "yes", "predicted": "no", "explained": "no", "wrong": True, "order": 0.7}
+    example = {
+        **given,
+        "confidence": 0.7,
+        "probabilities": {"no": 0.7, "yes": 0.3},
+        "inputs": [
+            {"name": "question", "words": words},
+            {"name": "image", **{key: image[key] for key in ("image", "size", "grid")}},
+        ],
+        "cross": cross.tolist(),
+        "maps": {"attention": [0.0, 0.0, 0.25, 0.0, 0.0, 0.75, 0.0], "gradient": [0.0, 1.0, 0.0, -2.0, 0.0, 0.0, 1.0]},
+        "evidence": [0, 0, 1, 0, 0, 1, 0],
+        **more,
+    }
+    return {**text_story([example]), "modality": "several", "data": "evidence_pair", "classes": ["no", "yes"]}
+
+
+def answers_story():
+    """A text with two answers, each with maps of its own."""
+    one = text_example(3, "negative", "positive", 0.8)
+    keys = ("label", "predicted", "explained", "wrong", "confidence", "probabilities", "maps")
+    first = {"name": "mood", **{key: one[key] for key in keys}}
+    number = {"label": "3.5", "predicted": "4.25", "explained": "stars above its mean", "probabilities": {}}
+    maps = {name: values[::-1] for name, values in one["maps"].items()}
+    second = {**first, "name": "stars", **number, "wrong": False, "confidence": None, "maps": maps}
+    measured = faithfulness()
+    both = {**measured, "answers": {"mood": {**measured, "scored": "how glad"}, "stars": measured}}
+    return text_story([{**one, "answers": [first, second]}], faithfulness=both, classes=[])

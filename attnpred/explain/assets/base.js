@@ -2,7 +2,7 @@ const LEVELS = 8; // shades of a hue in colours.css
 const explainers = new Map(story.explainers.map((explainer) => [explainer.name, explainer]));
 const chosen = new Set(story.explainers.slice(0, 2).map((explainer) => explainer.name));
 
-const pictured = story.examples.some((example) => example.image); // else words stand for the parts
+const pictured = story.examples.some((example) => example.image || example.inputs?.some((input) => input.image)); // else words stand for the parts
 const share = (value) => (value === null || value === undefined ? "–" : value.toFixed(2));
 // [greatest magnitude, base64 of little-endian integers] to numbers
 function unpack([top, text], Kind) {

@@ -8,7 +8,7 @@ let texts = null; // lower-case text of every example, made at the first search
 
 function textsOf() {
   texts ??= story.examples.map((example) =>
-    [`#${example.id}`, ...(example.words ?? [className(example.predicted)])].join(" ").toLowerCase(),
+    [`#${example.id}`, ...(example.words ?? example.inputs?.flatMap((input) => input.words ?? []) ?? [className(example.predicted)])].join(" ").toLowerCase(),
   );
   return texts;
 }
@@ -153,7 +153,8 @@ function showMaps(card, example, whole = card.dataset.whole === "yes") {
   const body = card.querySelector(".maps");
   const stretch = stretchOf(example, whole);
   const panels = [];
-  if (!example.words) panels.push(original(example));
+  if (example.inputs) panels.push(originals(example));
+  else if (!example.words) panels.push(original(example));
   for (const explainer of chosen) {
     const { name: title, about, signed } = explainers.get(explainer);
     for (const view of viewsOf(example))

@@ -93,6 +93,7 @@ function showMeasured(found, answer) {
     ),
     table(asked, measures, found, sanity ? found.sanity : null),
     explanation(measures, sanity),
+    ...ofInputs(found),
     ...cascade(found.cascade ?? {}),
     ...charts(found, rows),
     make("h3", {}, "What this does not prove"),

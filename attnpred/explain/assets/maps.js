@@ -21,6 +21,8 @@ function shade(value, top, signed) {
 function panel(example, values, { title, about, signed, stretch }) {
   const heading = make("h4", { title: about }, name(title));
   if (!values) return make("div", { class: "panel" }, heading, make("p", { class: "quiet" }, "no map of this example"));
+  if (example.inputs)
+    return make("div", { class: "panel inputs" }, heading, ...mapsOfInputs(example, values, signed, title));
   const map = example.words
     ? textMap(example, values, signed, title, stretch)
     : imageMap(example, values, signed, title);
@@ -155,20 +157,23 @@ let lit = []; // what stands out at the moment: words, and the squares over imag
 function showPart(map, i, spoken) {
   const card = map.closest("article");
   const example = shown.get(card);
+  const piece = pieceOf(example, map);
   hidePart();
   for (const other of card.querySelectorAll(".maps .map")) {
-    const part = other.querySelector(example.words ? `[data-part="${i}"]` : ".square");
+    if (other.dataset.input !== map.dataset.input) continue;
+    const part = other.querySelector(piece.words ? `[data-part="${i}"]` : ".square");
     if (!part) continue;
     part.classList.add("here");
     lit.push(part);
-    if (example.words) continue;
-    part.setAttribute("x", i % example.grid[1]);
-    part.setAttribute("y", Math.floor(i / example.grid[1]));
+    if (piece.words) continue;
+    part.setAttribute("x", i % piece.grid[1]);
+    part.setAttribute("y", Math.floor(i / piece.grid[1]));
   }
-  const rows = numbersOf(example, i);
+  showLinks(card, example, piece, i);
+  const rows = numbersOf(example, (piece.offset ?? 0) + i);
   const tip = byId("tip");
   tip.replaceChildren(
-    make("b", {}, name(partName(example, i))),
+    make("b", {}, name(partName(piece, i))),
     ...rows.map(([who, value]) => make("div", {}, name(who), ` ${value}`)),
   );
   tip.hidden = false;
@@ -177,13 +182,14 @@ function showPart(map, i, spoken) {
   const below = at.bottom + tip.offsetHeight + 12 < window.innerHeight;
   tip.style.left = `${left}px`;
   tip.style.top = `${below ? at.bottom + 6 : at.top - tip.offsetHeight - 6}px`;
-  if (spoken) byId("said").textContent = `${partName(example, i)}: ${rows.map((row) => row.join(" ")).join(", ")}`;
+  if (spoken) byId("said").textContent = `${partName(piece, i)}: ${rows.map((row) => row.join(" ")).join(", ")}`;
 }
 
 function hidePart() {
   byId("tip").hidden = true;
   for (const part of lit) part.classList.remove("here");
   lit = [];
+  hideLinks();
 }
 
 function partUnder(map, event) {

@@ -62,21 +62,32 @@ class SeveralReader(Reader[Any, Any]):
 
     # New input
 
-    def accept(self, value: str, position: int) -> Any:
+    def accept(self, value: Any, position: int) -> Any:
+        if not isinstance(value, str):
+            return self._checked(value, position)
         try:
             found = json.loads(value)
         except (ValueError, RecursionError):
             raise BadInput(f"{value[:40]}: is no JSON object of inputs; give {self._form()}", position) from None
-        return self._checked(found, position, files=True)
+        return self._checked(found, position)
+
+    def _given(self, value: Any, position: int) -> dict[str, Any]:
+        """An example as a command, a line of a file or Python gives it."""
+        return dict(value) if isinstance(value, Received) else dict(self.accept(value, position))
 
     def received(self, value: Any, position: int) -> Received:
-        found = self._checked(value, position)
+        found = self._named(value, position)
         return Received({name: self.readers[name].received(one, position) for name, one in found.items()})
 
     def _form(self) -> str:
         return " ".join(f"--input {name}=…" for name in self.readers) + ", or a JSON object with these names"
 
-    def _checked(self, value: Any, position: int, *, files: bool = False) -> dict[str, Any]:
+    def _checked(self, value: Any, position: int) -> dict[str, Any]:
+        """The inputs of an example by name, each as its reader takes it."""
+        found = self._named(value, position)
+        return {n: self.readers[n].accept(one, position) if isinstance(one, str) else one for n, one in found.items()}
+
+    def _named(self, value: Any, position: int) -> dict[str, Any]:
         """The inputs of an example by name; those that are missing are left out."""
         if not isinstance(value, Mapping):
             raise BadInput(f"the model reads {' and '.join(self.readers)}; give {self._form()}", position)
@@ -85,18 +96,12 @@ class SeveralReader(Reader[Any, Any]):
         found = {name: one for name, one in value.items() if one is not None}
         if not found:
             raise BadInput(f"an example without any input; give at least one of {', '.join(self.readers)}", position)
-        if files:
-            for name, one in found.items():
-                found[name] = self.readers[name].accept(one, position) if isinstance(one, str) else one
         return found
 
     def readings(self, inputs: Iterable[Any], size: int) -> Iterator[Reading]:
         stream, start = iter(inputs), 0
         while some := list(islice(stream, size)):
-            checked = [
-                self._checked(one, start + place, files=isinstance(one, Mapping) and not isinstance(one, Received))
-                for place, one in enumerate(some)
-            ]
+            checked = [self._given(one, start + place) for place, one in enumerate(some)]
             found: dict[str, Input] = {}
             describe: dict[str, Describe] = {}
             for name, reader in self.readers.items():
