@@ -26,7 +26,7 @@ def _loaded(directory: Path, values: dict[str, Any]) -> Any:
 
     modality = values["spec"].get("modality")
     found = _module(modality)
-    if found is None:
+    if found is None or not hasattr(found, "SPEC"):  # several inputs are described each by itself
         raise damaged(directory, f"its modality {modality!r} is not known")
     try:
         spec = found.SPEC.from_dict(values["spec"])

@@ -85,4 +85,5 @@ def test_several_answers_stand_side_by_side_and_are_measured_each(show):
     assert [one for one in sections if one in ("mood", "stars")] == ["mood", "stars"]
     assert browser.ask("document.getElementById('faithfulness').textContent.includes('how glad')")
     at(browser, ".map [data-part='0']")
-    assert browser.ask(TIP).split("\n")[1:3] == ["mood: attention 1", "stars: attention 6"]
+    told = browser.ask(TIP).split("\n")[1:]
+    assert told == ["mood: attention 1", "mood: gradient 1", "stars: attention 6", "stars: gradient −6"]
