@@ -6,6 +6,7 @@ Noise is added to the input, so that the way is another each time.
 from dataclasses import dataclass
 from typing import ClassVar
 
+import torch
 from torch import Tensor
 
 from attnpred.config.options import ExplainerConfig

@@ -1,7 +1,7 @@
-"""What each of several inputs has of an explanation, and of the answer: shares, and how true the maps are on each alone.
+"""What each of several inputs has of an explanation and of the answer: shares, and how true maps are on each alone.
 
-A model that was asked to look need not have looked: its answer may hang on the question alone. Whether it did is measured
-by taking a whole input away, all else being there.
+A model that was asked to look need not have looked: its answer may hang on the question alone. Whether it did is
+measured by taking a whole input away, all else being there.
 """
 
 from collections.abc import Mapping

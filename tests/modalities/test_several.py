@@ -10,7 +10,7 @@ from PIL import Image
 import attnpred
 from attnpred.cli import main
 from attnpred.config import compose
-from attnpred.data.builtin.evidence_pair import ABOUT_ONE, CLASSES, SIDE, SIZE, generate
+from attnpred.data.builtin.evidence_pair import CLASSES, SIDE, SIZE, generate
 from attnpred.errors import UserError
 from attnpred.modalities.several.data import SeveralData
 from attnpred.runs.run import Run
@@ -165,8 +165,7 @@ def other(kinds, table):
         "image": "{_target_: attnpred.modalities.several.parts.ImagePart, image_column: photo, size: 16, augment: {}}",
         "series": "{_target_: attnpred.modalities.several.parts.SeriesPart, columns: [curve]}",
     }
-    inputs = ", ".join(f"my_{kind}: {parts[kind]}" for kind in kinds)
-    return inputs
+    return ", ".join(f"my_{kind}: {parts[kind]}" for kind in kinds)
 
 
 @pytest.mark.parametrize("kinds", [("text", "series"), ("image", "series")], ids="-".join)
@@ -247,7 +246,7 @@ def test_made_up_questions_are_answered_by_what_is_marked():
             assert 0 <= left < right <= SIDE
             assert 0 <= top < bottom <= SIDE
         answer = CLASSES[row["label"]]
-        if any(row["question"].startswith(form.partition("{")[0]) for form in ABOUT_ONE["left"]):
+        if "left" in row["question"]:
             assert answer == ("yes" if boxes[0][0] + SIZE / 2 < SIDE / 2 else "no")
     shares = np.bincount([row["label"] for row in rows], minlength=len(CLASSES)) / len(rows)
     assert shares.min() > 0.05

@@ -160,6 +160,6 @@ def test_several_answers_have_an_attention_each_here_too():
 
 
 def test_a_kind_without_an_encoder_is_named():
+    encoders = small()["encoders"]
     with pytest.raises(UserError, match="has none for series, which my_series is"):
-        encoders = small()["encoders"]
         model_and_batch(("text", "series"), encoders={kind: encoders[kind] for kind in ("text", "image")})
