@@ -8,12 +8,16 @@ import sys
 
 from attnpred.config import compose
 from attnpred.console import stdout
+from attnpred.files import path_of
 from attnpred.runs.run import Run
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("run", metavar="RUN", help="run directory")
     parser.add_argument("overrides", nargs="*", metavar="override", help="data.… or trainer.… options to change")
+    parser.add_argument(
+        "--alignments", metavar="FILE", help="of answers that are texts: links of people, a line a row, as 0-0 1-2"
+    )
     parser.add_argument("--split", choices=["val", "test"], default="test", help="which split (default: test)")
     parser.add_argument(
         "--under",
@@ -46,6 +50,11 @@ def main(args: argparse.Namespace) -> int:
         stdout.write_json({"run": str(run.path), "split": args.split, **found})
         return 0
     result = evaluate(run, config, args.split, task)
+    if args.alignments is not None:
+        from attnpred.inference.alignments import alignment_error
+
+        place = path_of(args.alignments, "--alignments ")
+        result["alignment_error_rate"] = alignment_error(run, config, args.split, task, place)
     print(tables.evaluation_table(result, args.split, task.tables), file=sys.stderr)
     stdout.write_json({"run": str(run.path), "split": args.split, **result})
     return 0

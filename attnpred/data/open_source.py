@@ -32,11 +32,11 @@ def _opened(config: DataConfig) -> Source:
     if config.source.startswith(BUILTIN):
         return BuiltinSource(config)
     refuse_rows(config)
-    if is_parallel(config.source):
-        return ParallelSource(config)
     file = path_of(config.source, "data.source=")
     if file.is_file():
         return FileSource(config, [file.resolve()])
+    if is_parallel(config.source):
+        return ParallelSource(config)
     if not file.is_dir() and glob.has_magic(config.source):
         return FileSource(config, _matching(config.source, file))
     if formats.kind_of(file) is not None and not file.is_dir():

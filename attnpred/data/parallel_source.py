@@ -1,4 +1,4 @@
-"""Files that go line by line, a column each: `corpus.{en,de}`, or with a split a group of them `corpus/*.{en,de}`."""
+"""Files that go line by line, a column each: `corpus.en+de`, or with a split a group of them `corpus/*.en+de`."""
 
 import hashlib
 import os
@@ -15,28 +15,28 @@ from attnpred.data.sources import Source
 from attnpred.errors import UserError
 from attnpred.files import path_of
 
-BRACES = re.compile(r"(?P<start>[^{}]*)\{(?P<names>[^{}]*,[^{}]*)\}(?P<end>[^{}]*)")
+ENDINGS = re.compile(r"(?P<start>.*\.)(?P<names>[\w-]+(\+[\w-]+)+)", re.DOTALL)
 VERSION = 1  # raised when the code finds other rows in the same files
 ORDER = ("train", "validation", "test")
 Chunks = Iterator[dict[str, list[Any]]]
 
 
 def is_parallel(source: str) -> bool:
-    """Whether the source names files by alternatives in braces."""
-    return BRACES.fullmatch(source) is not None
+    """Whether the source names files by several endings."""
+    return ENDINGS.fullmatch(source) is not None
 
 
 class ParallelSource(Source):
-    """Each alternative in the braces names a column. A star stands for the splits' names."""
+    """Each ending names a column. A star stands for the splits' names."""
 
     def __init__(self, config: DataConfig) -> None:
         super().__init__(config)
-        found = BRACES.fullmatch(config.source)
+        found = ENDINGS.fullmatch(config.source)
         assert found is not None
-        self.columns = [name.strip() for name in found["names"].split(",")]
-        if len(set(self.columns)) < len(self.columns) or not all(self.columns):
+        self.columns = found["names"].split("+")
+        if len(set(self.columns)) < len(self.columns):
             raise self._fault(f"names {', '.join(self.columns)}: each must be another; name every side once")
-        patterns = [path_of(f"{found['start']}{name}{found['end']}", "data.source=") for name in self.columns]
+        patterns = [path_of(f"{found['start']}{name}", "data.source=") for name in self.columns]
         self._files = self._by_split(patterns)
 
     def _by_split(self, patterns: Sequence[Path]) -> dict[str, list[Path]]:

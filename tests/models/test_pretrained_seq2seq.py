@@ -40,8 +40,9 @@ def made(kind, directory):
         )
         network = (BartForConditionalGeneration if kind == "bart" else MarianMTModel)(config)
     with torch.no_grad():
-        for parameter in network.parameters():
-            parameter.add_(torch.randn_like(parameter), alpha=0.1)
+        for name, parameter in network.named_parameters():
+            if "embed_positions" not in name:  # of Marian, which makes them anew
+                parameter.add_(torch.randn_like(parameter), alpha=0.1)
     network.save_pretrained(directory)
     return network.eval()
 

@@ -16,6 +16,7 @@ PAD, UNKNOWN, BEGIN, END = "[PAD]", "[UNK]", "[BEGIN]", "[END]"
 SPECIAL = [PAD, UNKNOWN, BEGIN, END]
 BEGIN_ID, END_ID = SPECIAL.index(BEGIN), SPECIAL.index(END)
 SPACE = "▁"  # what stands for the space before a word
+STEP = 1e-4  # in score
 
 
 def train_lossless(config: TokenizerConfig, texts: Iterable[str]) -> Vocabulary:
@@ -45,12 +46,23 @@ def train_lossless(config: TokenizerConfig, texts: Iterable[str]) -> Vocabulary:
     tokenizer.train_from_iterator(stream, trainer)
     made = json.loads(tokenizer.to_str())
     if config.kind == "unigram":
-        # sums of floats in a hash table's order: equal but for the last digits
         pieces, first = made["model"]["vocab"], len(SPECIAL)
-        learned = sorted(([p, round(s, 6)] for p, s in pieces[first:]), key=lambda piece: (-piece[1], piece[0]))
-        made["model"]["vocab"] = pieces[:first] + learned
+        made["model"]["vocab"] = pieces[:first] + _in_order(pieces[first:])
     text = json.dumps(made, ensure_ascii=False, indent=1)
     return Vocabulary(text, pad_id=0, unknown_id=SPECIAL.index(UNKNOWN), suffix=(END_ID,))
+
+
+def _in_order(pieces: list[list[Any]]) -> list[list[Any]]:
+    """Unigram's pieces by their scores, in an order and with scores that are the same every time.
+
+    Scores are sums of floats in a hash table's order, equal but for the last digits. Letters that no longer piece left
+    over come last, in such an order too, each a little behind the one before: here in the alphabet's.
+    """
+    least = min((score for piece, score in pieces if len(piece) > 1), default=0.0)
+    rest = sorted(piece for piece, score in pieces if len(piece) == 1 and score <= least)
+    kept = [[piece, round(score, 4)] for piece, score in pieces if len(piece) > 1 or score > least]
+    kept.sort(key=lambda one: (-one[1], one[0]))
+    return kept + [[piece, round(least - STEP * (place + 1), 4)] for place, piece in enumerate(rest)]
 
 
 def _algorithm(config: TokenizerConfig, alphabet: list[str]) -> tuple[Any, Any]:
@@ -62,5 +74,5 @@ def _algorithm(config: TokenizerConfig, alphabet: list[str]) -> tuple[Any, Any]:
         fixed = {"initial_alphabet": alphabet, "limit_alphabet": len(alphabet)}
         return models.BPE(unk_token=UNKNOWN, fuse_unk=True), trainers.BpeTrainer(**common, **fixed)
     if config.kind == "unigram":
-        return models.Unigram(), trainers.UnigramTrainer(**common, initial_alphabet=alphabet, unk_token=UNKNOWN)
+        return models.Unigram(), trainers.UnigramTrainer(**common, unk_token=UNKNOWN)
     return models.WordLevel(unk_token=UNKNOWN), trainers.WordLevelTrainer(**common)

@@ -17,10 +17,11 @@ from attnpred.config.options import Modality
 from attnpred.config.schema import Invalid, option
 from attnpred.console.say import say
 from attnpred.contracts import Batch
-from attnpred.data.base import Loader
+from attnpred.data.base import SPLITS, Loader
 from attnpred.data.batching import BatchLoader, Integers, tokens_at_once
 from attnpred.data.splits import Split, carving, source_split
 from attnpred.errors import UserError
+from attnpred.modalities.text import pair_doubts
 from attnpred.modalities.text.data import MOST_TOKENS, TextData
 from attnpred.modalities.text.lossless import BEGIN_ID, END_ID, train_lossless
 from attnpred.modalities.text.rows import Rows, text_rows
@@ -90,6 +91,12 @@ class TranslationDataConfig(DataConfig):
             raise Invalid("sampling", "balances classes, and texts are none; set it to all")
 
 
+def tell(warning: str | None) -> None:
+    """Says it, where there is one."""
+    if warning is not None:
+        say(warning)
+
+
 def pair_in(columns: dict[str, list[Any]], source: str | None, target: str | None, place: str) -> tuple[str, str]:
     """The columns of what is read and of what answers it: by their names, or the only two that hold texts."""
     texts = [n for n, values in columns.items() if all(isinstance(v, str | None) for v in values) and any(values)]
@@ -98,6 +105,8 @@ def pair_in(columns: dict[str, list[Any]], source: str | None, target: str | Non
         if one in known and other in known and source in (None, known[one]) and target in (None, known[other]):
             return known[one], known[other]
     rest = [name for name in texts if name not in (source, target)]
+    if source is None and target is None and len(rest) == 2:
+        return rest[0], rest[1]
     if source is not None and len(rest) == 1:
         return source, rest[0]
     if target is not None and len(rest) == 1:
@@ -151,6 +160,26 @@ class TranslationData(TextData):
             rank=rank,
             world=world,
         )
+
+    def check(self) -> None:
+        super().check()
+        config, spec = self.config, self._sentences
+        for split in SPLITS:
+            store, rows, place = self._rows_of(split)
+            assert isinstance(store, PairStore)
+            sources, targets = store.sides(rows)
+            room = spec.max_length - len(spec.prefix) - 1
+            for counts, most, named in (
+                (sources, self.reader.spec.room, f"data.max_length={config.max_length}"),
+                (targets, room, f"data.max_target_length={config.max_target_length}"),
+            ):
+                tell(pair_doubts.cut(counts, most, named, place))
+        store, rows, _ = self._rows_of("train")
+        few = [store.row(int(row)) for row in rows[: pair_doubts.LOOKED_AT]]
+        sides = ((self._vocabulary, "source"), (self._target_vocabulary, "target"))
+        for side, (vocabulary, name) in enumerate(sides):
+            texts = vocabulary.tokenizer.decode_batch([pair[side].tolist() for pair in few])
+            tell(pair_doubts.odd_scripts(texts, f"data.{name}_column={getattr(config, f'{name}_column')}"))
 
     def _batch_of(self, sources: list[list[NDArray[Any]]], rows: NDArray[Any], targets: dict[str, Tensor]) -> Batch:
         texts = self.reader.collate(sources)
