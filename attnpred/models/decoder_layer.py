@@ -76,7 +76,7 @@ class DecoderLayer(nn.Module):
         own, _ = self.attention(normed, rotation=rotation, need_weights=need_own_weights, cache=cache)
         x = x + self.dropout(own)
         # the rows of a sentence ask the same memory, as if they were its steps
-        asking = self.cross_norm(x).view(len(remembered[0]), -1, x.shape[2])
+        asking = self.cross_norm(x).view(remembered[0].shape[0], -1, x.shape[2])
         read, weights = self.cross(asking, remembered, keep=keep, need_weights=need_weights)
         x = x + self.dropout(read.view(x.shape))
         return x + self.dropout(self.shrink(linear_gelu(self.grow, self.mlp_norm(x)))), weights

@@ -197,7 +197,9 @@ def hyperparameters(loggers: list[Logger], config: Config, overrides: list[str],
     # names of their own: TensorBoard would draw them into the curves of the same name, at step 0
     best = result.get("val", {}).get("best", {})
     results = {f"result/val/{name}": best[name] for name in config.task.measured() if name in best}
-    results |= {f"result/test/{name}": result["test"][name] for name in config.task.measured()}
+    results |= {
+        f"result/test/{name}": result["test"][name] for name in config.task.measured() if name in result["test"]
+    }
     for who, scores in result.get("attention", {}).get("scores", {}).items():
         results |= {f"result/{who}/{score}": values[0] for score, values in scores.items()}
     for logger in loggers:

@@ -113,13 +113,14 @@ def _attention(results: Mapping[str, Any]) -> str:
 
 
 def _limits(run: Run, config: Config, about: Described | None) -> Iterator[str]:
-    spec: Any = run.reader().spec
-    if hasattr(spec, "max_length"):
-        yield f"It reads {spec.max_length} tokens at most; of longer texts the rest is left out."
-    if hasattr(spec, "height"):
-        yield f"Images are brought to {spec.height} by {spec.width} pixels."
-    if hasattr(spec, "length"):
-        yield f"It reads {spec.length} moments of each series."
+    specs: list[Any] = list(run.reader().specs.values())
+    for spec in specs:
+        if hasattr(spec, "max_length"):
+            yield f"It reads {spec.max_length} tokens at most; of longer texts the rest is left out."
+        if hasattr(spec, "height"):
+            yield f"Images are brought to {spec.height} by {spec.width} pixels."
+        if hasattr(spec, "length"):
+            yield f"It reads {spec.length} moments of each series."
     data = printable(config.data.name)
     yield f"It knows nothing but what {data} shows; on other data its answers may be wrong and sure."
     yield "Attention says what the model looked at, not why something is so."

@@ -1,14 +1,16 @@
 """An export beside the run it came from: answers and attention on the same examples."""
 
-from collections.abc import Callable, Iterable
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from attnpred.contracts import Batch, ModelOutput
 from attnpred.errors import UserError
+from attnpred.inference.export.file_model import FileModel
 from attnpred.models.views import answered
 from attnpred.tasks.base import Task
 
@@ -52,7 +54,7 @@ class Check:
 
 def compare(
     model: Any,
-    exported: Callable[[Batch], ModelOutput],
+    exported: FileModel,
     task: Task,
     batches: Iterable[Batch],
     *,
@@ -66,6 +68,8 @@ def compare(
     for batch in batches:
         with torch.inference_mode():
             true = answered(model, batch, mirror=mirror, need_attention=True)
+        if true.tokens is not None:  # what is said is compared, and then how sure each is of the same tokens
+            agreed, batch = _saying(true, exported, batch), replace(batch, given=true.tokens)
         found = exported(batch)
         assert true.attention is not None
         assert found.attention is not None
@@ -73,14 +77,23 @@ def compare(
         apart = _largest(apart, _counted(true) - _counted(found))
         alike = _alike(true, found, task)
         attention = _largest(attention, (true.attention.importance - found.attention.importance)[alike])
-        same += int(_agreeing(true, found, task).sum())
+        same += int((_agreeing(true, found, task) if true.tokens is None else agreed).sum())
         count += len(batch)
     return Check(split, count, precision, apart / max(scale, 1e-6), attention, same / max(count, 1))
 
 
+def _saying(true: ModelOutput, exported: FileModel, batch: Batch) -> Tensor:
+    """(batch,): which answers that are sequences are the same, token for token."""
+    assert true.tokens is not None
+    tokens = exported.generate(batch).tokens[:, 0]
+    steps = max(tokens.shape[1], true.tokens.shape[1])
+    one, other = (F.pad(some, (0, steps - some.shape[1]), value=-1) for some in (tokens, true.tokens))
+    return (one == other).all(1)
+
+
 def _counted(output: ModelOutput) -> Tensor:
     """The answers, without those of parts that have none: padding's are nobody's."""
-    if output.answered is None:
+    if output.answered is None or output.answer.ndim == 2:
         return output.answer.float()
     return output.answer.float()[output.answered >= 0]
 

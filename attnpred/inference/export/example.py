@@ -76,11 +76,23 @@ def _answer(task: Task) -> Iterator[str]:
         yield 'labels = json.loads((HERE / "labels.json").read_text(encoding="utf-8"))'
         yield "chances = np.exp(answer - answer.max()) / np.exp(answer - answer.max()).sum()"
         yield "said = dict(zip(labels, chances.tolist()))"
+    elif spec.answers:
+        yield from _several(task)
     elif names:
         yield 'labels = json.loads((HERE / "labels.json").read_text(encoding="utf-8"))'
         yield "said = dict(zip(labels, (1 / (1 + np.exp(-answer))).tolist()))"
     else:
         yield from _numbers(task)
+
+
+def _several(task: Task) -> Iterator[str]:
+    """Several answers side by side, each by its task's name; as numbers, before any softmax."""
+    yield "said, start = {}, 0"
+    widths = {name: of.width for name, of in zip(task.views(), task.answer.answers, strict=True)}
+    yield f"for name, width in {widths!r}.items():"
+    yield "    said[name] = answer[start : start + width].tolist()"
+    yield "    start += width"
+    yield "importance = importance.reshape(-1, importance.shape[-1])[0]"
 
 
 def _numbers(task: Task) -> Iterator[str]:

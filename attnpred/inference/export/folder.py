@@ -2,26 +2,26 @@
 
 import os
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
 import torch
-from torch import Tensor
 
 from attnpred.config import compose
 from attnpred.config.options import Config
-from attnpred.contracts import Batch, ModelOutput
+from attnpred.contracts import Batch
 from attnpred.errors import UserError
 from attnpred.files import write_json, write_text
 from attnpred.inference.export import card, example, losses, onnx_file, quantised
 from attnpred.inference.export.check import Check, compare
 from attnpred.inference.export.described import Described
+from attnpred.inference.export.file_model import FileModel
 from attnpred.inference.export.intervals import metrics_with_intervals
 from attnpred.inference.export.plain import without_places
-from attnpred.inference.export.session import Exported, output_of
+from attnpred.inference.export.session import Exported
 from attnpred.inference.export.wrapped import Wrapped, axes_of, named, tensors_of
 from attnpred.modalities.reader import save_reader
 from attnpred.models.base import Model
@@ -31,6 +31,7 @@ from attnpred.tasks.base import Task
 from attnpred.version import __version__
 
 Kind = Literal["onnx", "torch"]
+TRACED_STEPS = 3  # of an answer that is a sequence
 Precision = Literal["float32", "float16", "int8-dynamic", "int8-static"]
 
 
@@ -56,11 +57,11 @@ class Source:
 
     @classmethod
     def of(cls, run: Run, config: Config, examples: int) -> "Source":
-        data = run.data(config)
-        sample = list(data.loader("val").sample(examples))
+        task = run.task()
+        sample = [task.posed(batch) for batch in run.data(config).loader("val").sample(examples)]
         if not sample:
             raise UserError(f"{run.path}: its validation split is empty, so that nothing can be compared; give data.…")
-        return cls(run, config, run.load_model(), run.task(), sample)
+        return cls(run, config, run.load_model(), task, sample)
 
     @property
     def mirror(self) -> bool:
@@ -69,10 +70,13 @@ class Source:
     @property
     def like(self) -> Batch:
         """The batch that is traced: the longest of the sample."""
-        return max(self.sample, key=lambda batch: max(value[0].numel() for value in tensors_of(batch.inputs).values()))
+        found = max(self.sample, key=lambda batch: max(value[0].numel() for value in tensors_of(batch).values()))
+        if self.task.answer.generation is None:
+            return found
+        return replace(found, given=torch.zeros(len(found), TRACED_STEPS, dtype=torch.long))
 
     def described(self, asked: Asked) -> Described:
-        given, few = tensors_of(self.like.inputs), self.like.rows(torch.zeros(1, dtype=torch.long))
+        given, few = tensors_of(self.like), self.like.rows(torch.zeros(1, dtype=torch.long))
         with torch.inference_mode():
             output = answered(self.model, few, mirror=self.mirror, need_attention=True)
         assert output.attention is not None
@@ -81,7 +85,7 @@ class Source:
                 "type": str(given[name].dtype).removeprefix("torch."),
                 "axes": [axes.get(axis, size) for axis, size in enumerate(given[name].shape)],
             }
-            for name, axes in axes_of(self.like.inputs).items()
+            for name, axes in axes_of(self.like).items()
         }
         return Described(
             asked.kind,
@@ -104,7 +108,7 @@ def export(run: Run, config: Config, directory: Path, asked: Asked) -> dict[str,
         _write_around(source, about, draft)
         if asked.kind == "torch":
             file = onnx_file.write_program(wrapped, source.like, draft)
-            exported = _program(file, about)
+            exported = _program(source, file, about)
         else:
             file = onnx_file.write_onnx(wrapped, source.like, draft, about.outputs)
             quantised.convert(file, asked.precision, source.sample, about)
@@ -112,16 +116,19 @@ def export(run: Run, config: Config, directory: Path, asked: Asked) -> dict[str,
         checked = _checked(source, exported, asked)
         checked.refuse()
         told: dict[str, Any] = {**checked.as_dict(), "bytes": _bytes(draft, file)}
-        told["metrics"] = metrics_with_intervals(source.task, [(batch, exported(batch)) for batch in source.sample])
+        if source.task.answer.shape in ("whole", "parts"):
+            answers = [(batch, exported(batch)) for batch in source.sample]
+            told["metrics"] = metrics_with_intervals(source.task, answers)
         if asked.precision.startswith("int8"):
-            batches = list(run.data(config).loader("val").sample(asked.measured))
+            data = run.data(config)
+            batches = [source.task.posed(batch) for batch in data.loader("val").sample(asked.measured)]
             told["quantised"] = losses.measure(exported, about, source.task, batches, draft)
         write_json(draft / "check.json", told)
         write_text(draft / "model_card.md", card.text(run, config, about, told))
     return told
 
 
-def _checked(source: Source, exported: Callable[[Batch], ModelOutput], asked: Asked) -> Check:
+def _checked(source: Source, exported: FileModel, asked: Asked) -> Check:
     return compare(
         source.model,
         exported,
@@ -144,16 +151,10 @@ def _write_around(source: Source, about: Described, draft: Path) -> None:
         write_text(draft / "example.py", text)
 
 
-def _program(file: Path, about: Described) -> Callable[[Batch], ModelOutput]:
-    """The file just written as what answers a batch. One from elsewhere is never read: it may hold code."""
+def _program(source: Source, file: Path, about: Described) -> FileModel:
+    """The file just written as a model. One from elsewhere is never read: it may hold code."""
     module = torch.export.load(file).module()
-
-    def answer(batch: Batch) -> ModelOutput:
-        with torch.inference_mode():
-            found: Sequence[Tensor] = module(tensors_of(batch.inputs))
-        return output_of(dict(zip(about.outputs, found, strict=True)), about)
-
-    return answer
+    return FileModel(source.config.model, source.model.spec, lambda given: module(dict(given)), about).eval()
 
 
 def _bytes(draft: Path, file: Path) -> int:

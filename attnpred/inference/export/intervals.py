@@ -54,4 +54,5 @@ def _rows(output: ModelOutput, places: Tensor) -> ModelOutput:
     chain = output.chain
     if chain is not None and answered is not None:
         chain = Chain(chain.numbers[places], chain.steps, answered)
-    return ModelOutput(output.answer[places], None, answered, chain)
+    tokens = None if output.tokens is None else output.tokens[places]
+    return ModelOutput(output.answer[places], None, answered, chain, tokens)

@@ -10,9 +10,9 @@ import torch
 from attnpred.contracts import Batch
 from attnpred.explain.study import Study
 from attnpred.inference.export.described import Described
-from attnpred.inference.export.intervals import metrics_of
+from attnpred.inference.export.file_model import FileModel
 from attnpred.inference.export.quantised import FLOAT32, speeds
-from attnpred.inference.export.session import OnnxModel, open_file
+from attnpred.inference.export.session import asking, open_file
 from attnpred.tasks.base import Task
 
 EXPLAINED = 100  # examples on which faithfulness is measured
@@ -20,12 +20,13 @@ TIMED = 64  # examples
 
 
 def measure(
-    model: OnnxModel, about: Described, task: Task, batches: Sequence[Batch], directory: Path
+    model: FileModel, about: Described, task: Task, batches: Sequence[Batch], directory: Path
 ) -> dict[str, Any]:
     """What quantisation takes and gives; the float32 file beside it goes with that."""
     before = directory / FLOAT32
     now = directory / about.file
-    float32 = OnnxModel(model.config, model.spec, open_file(before), replace(about, precision="float32")).eval()
+    ask = asking(open_file(before), about.outputs)
+    float32 = FileModel(model.config, model.spec, ask, replace(about, precision="float32")).eval()
     timed = _first(batches, TIMED)
     slow, fast = speeds(before, now, timed, about)
     found = {
@@ -34,8 +35,8 @@ def measure(
         "examples_per_second": {"float32": slow, "now": fast},
         "speedup": fast / slow,
         "metrics": {
-            "float32": metrics_of(task, [(batch, float32(batch)) for batch in batches]),
-            "now": metrics_of(task, [(batch, model(batch)) for batch in batches]),
+            "float32": metrics_of(float32, task, batches),
+            "now": metrics_of(model, task, batches),
         },
         "faithfulness": {
             "float32": faithfulness_of(float32, task, _first(batches, EXPLAINED)),
@@ -44,6 +45,15 @@ def measure(
     }
     before.unlink()
     return found
+
+
+def metrics_of(model: FileModel, task: Task, batches: Sequence[Batch]) -> dict[str, float]:
+    """The task's scalars."""
+    metrics = task.metrics()
+    for batch in batches:
+        task.measure(metrics, model, batch, mirror=False, final=True)
+    scalars, _ = task.results(metrics, learn=False)
+    return {name: float(value) for name, value in scalars.items()}
 
 
 def faithfulness_of(model: Any, task: Task, batches: Sequence[Batch]) -> dict[str, list[float]]:

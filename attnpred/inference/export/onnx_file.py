@@ -21,11 +21,11 @@ LARGEST_ONE = 1_900 * 2**20  # bytes of weights that one file holds; the format'
 
 def program_of(wrapped: Wrapped, like: Batch) -> torch.export.ExportedProgram:
     """The model as a graph in which batch and length may be of any size."""
-    inputs = _traced(like).inputs
+    given = _traced(like)
     with _quiet():
         try:
             return torch.export.export(
-                wrapped, (tensors_of(inputs),), dynamic_shapes={"tensors": dynamic(inputs)}, strict=False
+                wrapped, (tensors_of(given),), dynamic_shapes={"tensors": dynamic(given)}, strict=False
             )
         except Exception as error:
             raise _not_exported(wrapped, error) from error
@@ -42,8 +42,8 @@ def write_program(wrapped: Wrapped, like: Batch, directory: Path) -> Path:
 
 def write_onnx(wrapped: Wrapped, like: Batch, directory: Path, outputs: tuple[str, ...]) -> Path:
     require_onnx()
-    inputs = _traced(like).inputs
-    given = tensors_of(inputs)
+    traced = _traced(like)
+    given = tensors_of(traced)
     size = sum(value.numel() * value.element_size() for value in wrapped.state_dict().values())
     with _quiet():
         try:
@@ -51,7 +51,7 @@ def write_onnx(wrapped: Wrapped, like: Batch, directory: Path, outputs: tuple[st
                 wrapped,
                 (),
                 kwargs={"tensors": given},
-                dynamic_shapes={"tensors": dynamic(inputs)},
+                dynamic_shapes={"tensors": dynamic(traced)},
                 dynamo=True,
                 opset_version=OPSET,
                 input_names=list(given),

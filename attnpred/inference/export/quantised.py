@@ -8,7 +8,8 @@ from typing import Any
 
 from attnpred.contracts import Batch
 from attnpred.inference.export.described import Described
-from attnpred.inference.export.session import feeds_of, open_file
+from attnpred.inference.export.session import open_file
+from attnpred.inference.export.wrapped import tensors_of
 
 FLOAT32 = "float32.onnx"  # while the folder is made: the file as it was before
 # What holds nearly all weights and takes nearly all time. The rest, such as softmax and norms, stays in float32.
@@ -95,6 +96,12 @@ def _halve(before: Path, file: Path) -> None:
 
     model = convert_float_to_float16(onnx.load(str(before)), keep_io_types=True)
     onnx.save(model, str(file))
+
+
+def feeds_of(batch: Batch, about: Described) -> dict[str, Any]:
+    """A batch's tensors as ONNX Runtime takes them."""
+    given = tensors_of(batch)
+    return {name: given[name].numpy() for name in about.inputs}
 
 
 def speeds(one: Path, other: Path, batches: Sequence[Batch], about: Described) -> tuple[float, float]:
