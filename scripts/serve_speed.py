@@ -138,7 +138,7 @@ def main() -> None:
             with serving(command, {"ATTNPRED_RUN": args.run}):
                 rounds[name].append(measured(texts, args.clients, not args.no_attention))
                 print(name, rounds[name][-1], flush=True)
-    rows = [
+    rows: list[dict[str, Any]] = [
         {"name": name, **{key: statistics.median(one[key] for one in found) for key in found[0]}}
         for name, found in rounds.items()
     ]

@@ -4,6 +4,7 @@ Without --on and --log it makes the reference alone: statistics of validation, k
 """
 
 import argparse
+from pathlib import Path
 
 from attnpred.console import stdout
 from attnpred.console.say import say
@@ -53,7 +54,7 @@ def main(args: argparse.Namespace) -> int:
     from attnpred.inference.monitoring.monitor import Asked, monitor
     from attnpred.inference.monitoring.report import render, text_of, write_prometheus
 
-    def place(text: str | None, flag: str):  # noqa: ANN202
+    def place(text: str | None, flag: str) -> Path | None:
         return None if text is None else path_of(text, f"{flag} ")
 
     asked = Asked(

@@ -146,8 +146,8 @@ def _vectors(known: Vector | None, new: Vector | None) -> list[dict[str, Any]]:
     random = np.random.default_rng(0)
     sides = [one[random.permutation(len(one))[:COMPARED]] for one in (known, new)]
     nothing: dict[str, Any] = {"before": None, "now": None}
-    squared, p = mmd(*sides)
-    auc, p_auc = classifier(*sides, random)
+    squared, p = mmd(sides[0], sides[1])
+    auc, p_auc = classifier(sides[0], sides[1], random)
     return [
         {"name": "embedding: MMD", "test": "MMD", "effect": math.sqrt(max(squared, 0.0)), "p": p, **nothing},
         {

@@ -88,12 +88,11 @@ def _sampled(
     for chunk in chunks:
         labels = chunk[asked.label] if asked.label else [None] * len(next(iter(chunk.values())))
         for value, label in zip(values_of(chunk, columns), labels, strict=True):
-            place = len(values) if len(values) < asked.last else int(random.integers(seen + 1))
             seen += 1
-            if place == len(values):
+            if len(values) < asked.last:
                 values.append(value)
                 truths.append(label)
-            elif place < asked.last:
+            elif (place := int(random.integers(seen))) < asked.last:
                 values[place], truths[place] = value, label
     return values, truths
 

@@ -10,6 +10,7 @@ from attnpred.contracts import Attention, Batch, ModelOutput
 from attnpred.explain.base import own_parts
 from attnpred.inference.monitoring.rows import CONFIDENCE, LABEL, WRONG, Rows
 from attnpred.inference.predict import Predictor
+from attnpred.models.base import Model
 
 
 class Observer:
@@ -51,7 +52,7 @@ class Observer:
         return Rows(numbers, labels, _pooled(seen, batch))
 
     def _inputs(self, batch: Batch) -> dict[str, np.ndarray]:
-        found = {}
+        found: dict[str, np.ndarray] = {}
         for name, one in batch.inputs.items():
             reader = getattr(self.predictor.reader, "readers", {}).get(name, self.predictor.reader)
             place = "input" if len(batch.inputs) == 1 else f"input {name}"
@@ -59,11 +60,10 @@ class Observer:
         return found
 
 
-def head_of(model: nn.Module) -> nn.Module | None:
+def head_of(model: Model) -> nn.Module | None:
     """The last layer with weights, which is given what the model makes of an input; None where there is none."""
-    levels = getattr(model, "levels", None)
-    last = levels()[-1] if levels is not None else []
-    beside = {id(one) for one in model.beside()} if hasattr(model, "beside") else set()
+    last = model.levels()[-1]
+    beside = {id(one) for one in model.beside()}
     linear = [
         inner
         for module in last

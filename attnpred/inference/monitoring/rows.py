@@ -22,7 +22,7 @@ class Rows:
     inputs: list[Any] = field(default_factory=list)  # for whoever asked that they be kept
 
     def __len__(self) -> int:
-        columns = [*self.numbers.values(), *self.labels.values()]
+        columns: list[Any] = [*self.numbers.values(), *self.labels.values()]
         return len(columns[0]) if columns else 0
 
     def taken(self, places: NDArray[np.int64]) -> "Rows":

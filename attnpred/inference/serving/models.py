@@ -25,7 +25,10 @@ from attnpred.inference.tables import input_names
 from attnpred.inference.weights import digest_of
 from attnpred.runs.run import Run
 
-TRAINED_AS = {"float32": "32-true", "bf16": "bf16-mixed"}  # precisions as `trainer.precision` names them
+TRAINED_AS: dict[str, Any] = {
+    "float32": "32-true",
+    "bf16": "bf16-mixed",
+}  # precisions as `trainer.precision` names them
 WITHOUT_GRADIENTS = ("attention", "occlusion", "random")  # explainers that an export bears
 DIGITS = 6  # of numbers in an answer
 LONGEST_NAME = 64
@@ -124,7 +127,7 @@ def fields_of(reader: Any) -> list[dict[str, Any]]:
     several = getattr(reader, "readers", None)
     if several is not None:
         return [{**fields_of(one)[0], "name": name} for name, one in several.items()]
-    names = input_names(reader) or [None]
+    names: list[str | None] = [*input_names(reader)] or [None]
     fit = reader.options().get("fit")
     return [{"name": name, "kind": reader.name, "fit": fit if isinstance(fit, str) else None} for name in names]
 

@@ -9,7 +9,7 @@ def patient(seconds: float) -> type[Any]:
 
     base: Any = AutoHTTPProtocol
 
-    class Patient(base):  # type: ignore[misc]
+    class Patient(base):
         _timer: Any = None
 
         def connection_made(self, transport: Any) -> None:
