@@ -21,8 +21,8 @@ class AdaptedConfig(ModelConfig):
         default=None,
     )
     adapter: Literal["adalora", "ia3", "bottleneck", "prompt"] | None = option(
-        "Other adapters: ranks shared out (adalora), a factor a feature (ia3), a network behind each layer (bottleneck), "
-        "or vectors read before the text (prompt).",
+        "Other adapters: ranks shared out (adalora), a factor a feature (ia3), a network behind each layer "
+        "(bottleneck), or vectors read before the text (prompt).",
         default=None,
     )
     adapter_size: int = option(
