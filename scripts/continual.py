@@ -144,7 +144,7 @@ def shown(name: str, seed: int, ways: dict[str, list[str]]) -> dict[str, Any]:
     return found
 
 
-def table(measured: dict[str, Any]) -> str:
+def table(measured: list[dict[str, Any]]) -> str:
     lines = ["| | accuracy %, mean of tasks | on the first task | on the last task | forgetting | backward transfer |"]
     lines.append("|" + 6 * "---|")
     for way in measured[0]["found"]:

@@ -6,6 +6,7 @@ model card, and check.json, which says how near its answers and its attention ar
 
 import argparse
 from pathlib import Path
+from typing import Any
 
 from attnpred.config import compose
 from attnpred.console import stdout
@@ -49,7 +50,7 @@ def main(args: argparse.Namespace) -> int:
     settle()
     from attnpred.inference.export.folder import Asked, export, name_of
 
-    precision = f"int8-{args.int8}" if args.int8 else "float16" if args.half else "float32"
+    precision: Any = f"int8-{args.int8}" if args.int8 else "float16" if args.half else "float32"
     asked = Asked(args.format, precision, args.examples, args.measured)
     place = run.path / "export" / name_of(asked) if args.out is None else path_of(args.out, "--out ")
     told = export(run, config, Path(place), asked)

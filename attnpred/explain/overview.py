@@ -41,9 +41,11 @@ def _by_class(examples: Sequence[Example], explainer: str) -> dict[str, list[dic
     for example in examples:
         for word, value in _shares(example, explainer):
             sums[example["explained"]][word].append(value)
-    found = {}
+    found: dict[str, list[dict[str, Any]]] = {}
     for answer, words in sorted(sums.items()):
-        told = [{"word": w, "share": float(np.mean(v)), "count": len(v)} for w, v in words.items() if len(v) >= LEAST]
+        told: list[dict[str, Any]] = [
+            {"word": w, "share": float(np.mean(v)), "count": len(v)} for w, v in words.items() if len(v) >= LEAST
+        ]
         found[answer] = sorted(told, key=lambda one: -one["share"] * one["count"])[:MOST]
     return {answer: words for answer, words in found.items() if words}
 

@@ -21,7 +21,8 @@ class Prototypes:
 
     def __init__(self, model: Model, task: Task, reader: Any, batches: Iterable[Batch], device: str) -> None:
         self.model, self.task = model, task
-        vectors, self.examples = [], []
+        vectors: list[Tensor] = []
+        self.examples: list[Any] = []
         for batch in batches:
             batch = batch.to(device)
             output, attention = _looked(model, batch)

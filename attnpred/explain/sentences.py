@@ -28,9 +28,9 @@ class Sentences(IntegratedGradients):
         found = super().half(batch, choice)  # (batch, parts)
         inputs = [(one, self.model.spec.inputs[name]) for name, one in batch.inputs.items()]
         passages = [one.passages(spec) for one, spec in inputs]
-        if len(passages) != 1 or passages[0] is None:
+        number = passages[0]  # (batch, parts)
+        if len(passages) != 1 or number is None:
             return found
-        [number] = passages  # (batch, parts)
         own = own_parts(batch)
         kept = torch.ones_like(found) if own is None else own.float()
         room = found.new_zeros(len(found), int(number.max()) + 1)

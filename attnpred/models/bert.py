@@ -62,7 +62,7 @@ class Bert(Model):
         longer = config.adapter_size if config.adapter == "prompt" else 0
         encoders.check_fit(self.encoder, config, spec.input, longer)
         self.budget = adapters.add(self.encoder, config, encoders.layers(self.encoder))
-        self.prompt = adapters.Prompt(self.entrance(), config.adapter_size) if longer else None
+        self.prompt = adapters.Prompt(self.encoder.get_input_embeddings(), config.adapter_size) if longer else None
         if config.recompute:
             encoders.recompute(self.encoder)
         self.typed = encoders.token_types(self.encoder) >= max(len(spec.input.names), 2)
@@ -80,7 +80,8 @@ class Bert(Model):
     def _ending(self, width: int) -> Pool | Parts | Hidden:
         """What makes the answer of the last layer's features."""
         if self.spec.answer.shape == "whole":
-            return Pool(width, self.config.pooling, answers=len(self.spec.answer.answers))
+            config: Any = self.config
+            return Pool(width, config.pooling, answers=len(self.spec.answer.answers))
         if self.spec.answer.shape == "parts":
             return Parts(width, self.spec.answer)
         table = self.encoder.get_input_embeddings()

@@ -127,7 +127,8 @@ class Crossmodal(Model):
         each = [encoders[name](one) for name, one in batch.inputs.items()]  # (batch, parts, width)
         own = [_own(one, x, given[:, i]) for i, (one, x) in enumerate(zip(batch.inputs.values(), each, strict=True))]
         entered = torch.cat(each, dim=1)
-        x, weights = entered, []
+        x = entered
+        weights: list[Any] = []
         if not self.late:
             x, weights = self._met(each, own, need_weights=need_attention and need_layers)
         pooled, share = self._pooled(x, own, given, need_weights=need_attention)

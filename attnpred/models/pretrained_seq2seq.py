@@ -42,7 +42,7 @@ class PretrainedSeq2seq(GeneratingModel):
         if begin is None:
             raise UserError(f"{PLACE}={config.source}: does not say by which token an answer begins; give another")
         self.generation = replace(self.generation, begin=int(begin))
-        layers = getattr(known, "num_decoder_layers", None) or getattr(known, "decoder_layers", 1)
+        layers: int = getattr(known, "num_decoder_layers", 0) or getattr(known, "decoder_layers", 0) or 1
         self.aligning = max(layers - 2, 0) if config.alignment_layer is None else config.alignment_layer
         if self.aligning >= layers:
             raise UserError(f"model.alignment_layer={self.aligning}: {config.source} has {layers}, counted from 0")

@@ -51,7 +51,7 @@ class RecurrentSeq2seq(GeneratingModel):
         return self.enter
 
     def levels(self) -> list[list[nn.Module]]:
-        tables = [self.table, *([] if self.source_table is None else [self.source_table])]
+        tables: list[nn.Module] = [self.table, *([] if self.source_table is None else [self.source_table])]
         above: list[nn.Module] = [self.readout, *([] if self.head is None else [self.head])]
         return [tables, *([layer] for layer in self.encoder), [self.start, self.attention, *self.decoder], above]
 

@@ -154,6 +154,7 @@ class Seq2seq(GeneratingModel):
         x = self.dropout(self.positions(self.table(shifted(tokens, self.generation)) * self.scale))
         rotation = self.positions.rotation(x.shape[1], x.device, before=0)
         alignment = None
+        layer: Any
         for place, layer in enumerate(self.decoder):
             x, weights = self.run(
                 layer,
@@ -202,7 +203,8 @@ class TransformerSteps:
 
     def __init__(self, model: Seq2seq, memory: Memory, each: int) -> None:
         self.model, self.each = model, each
-        self.memory: list[KeysAndValues] = [layer.cross.remembered(memory.features) for layer in model.decoder]
+        layers: Any = model.decoder
+        self.memory: list[KeysAndValues] = [layer.cross.remembered(memory.features) for layer in layers]
         self.attended = memory.keep
         self.caches = [KeyValueCache() for _ in model.decoder]
         longest = model.generation.longest

@@ -182,9 +182,11 @@ class Transformer(Model):
 
     def _initialise(self) -> None:
         initialise(self, len(self.layers))
-        if self.config.attention_start == "uneven":
+        config: Any = self.config
+        if config.attention_start == "uneven":
+            layer: Any
             for layer in self.layers:  # products of queries and keys deviate by about 1 then, not by a twentieth
-                nn.init.trunc_normal_(layer.attention.qkv.weight, std=self.config.width**-0.5)
+                nn.init.trunc_normal_(layer.attention.qkv.weight, std=config.width**-0.5)
         if isinstance(self.embed, PatchEmbedding):
             nn.init.trunc_normal_(
                 self.embed.project.weight, std=EMBEDDING_DEVIATION * self.embed.project.in_features**-0.5

@@ -42,7 +42,7 @@ def figure(examples: Sequence[Mapping[str, Any]], explainers: Sequence[Mapping[s
     import matplotlib
 
     # fonts as outlines that editors can change, and no date, so that the same run gives the same file
-    embedded = {"pdf.fonttype": 42, "svg.fonttype": "path", "svg.hashsalt": "attnpred", "font.size": SIZE}
+    embedded: Any = {"pdf.fonttype": 42, "svg.fonttype": "path", "svg.hashsalt": "attnpred", "font.size": SIZE}
     with matplotlib.rc_context(embedded):
         from matplotlib.backends.backend_agg import FigureCanvasAgg
         from matplotlib.figure import Figure

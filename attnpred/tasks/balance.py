@@ -86,12 +86,12 @@ def _norms(losses: Sequence[Tensor], model: Any) -> Tensor:
         raise UserError(
             "task.weighting=gradient_norms: no layer below the answers is trained; use uncertainty or fixed"
         )
-    found = []
+    norms: list[Tensor] = []
     for loss in losses:
         gradients = torch.autograd.grad(loss, last, retain_graph=True, allow_unused=True)
         squares = [g.float().square().sum() for g in gradients if g is not None]
-        found.append(torch.stack(squares).sum().sqrt() if squares else loss.detach().float() * 0)
-    return torch.stack(found)
+        norms.append(torch.stack(squares).sum().sqrt() if squares else loss.detach().float() * 0)
+    return torch.stack(norms)
 
 
 def _trained(level: Sequence[nn.Module]) -> list[nn.Parameter]:

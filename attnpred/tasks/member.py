@@ -21,8 +21,8 @@ class Member(Task):
         super().__init__(task.config, task.spec)
         self.name, self.task, self.start = name, task, start
 
-    bounded = property(lambda self: self.task.bounded)  # type: ignore[assignment]
-    scored = property(lambda self: self.task.scored)  # type: ignore[assignment]
+    bounded = property(lambda self: self.task.bounded)
+    scored = property(lambda self: self.task.scored)
 
     @classmethod
     def target(cls, config: Any, columns: Sequence[str], option: str) -> Any:

@@ -24,6 +24,7 @@ class Metrics(nn.ModuleDict):
     """The members' metrics of one split."""
 
     def reset(self) -> None:
+        one: Any
         for one in self.values():
             one.reset()
 
@@ -95,7 +96,7 @@ class Several(Task):
             self.balance.learn(losses, [one.weight for one in self.config.members.values()], model)
 
     def figures(self, output: ModelOutput, batch: Batch) -> dict[str, Tensor]:
-        found = {}
+        found: dict[str, Tensor] = {}
         for name, one in self.members.items():
             found |= {f"{name}{SEPARATOR}{key}": value for key, value in one.figures(output, batch).items()}
         if self.config.weighting != "fixed":
@@ -104,7 +105,7 @@ class Several(Task):
         return found
 
     def soften(self, targets: Mapping[str, Tensor]) -> dict[str, Tensor] | None:
-        found = {}
+        found: dict[str, Tensor] = {}
         for name, one in self.members.items():
             begin = name + SEPARATOR
             own = {k.removeprefix(begin): v for k, v in targets.items() if k.startswith(begin)}

@@ -39,9 +39,9 @@ def attention_loss(kind: AttentionLoss, model: Model, task: Task, batch: Batch, 
     evidence = evidence_parts(batch, attention.grids)
     if evidence is None:  # lost where images were mixed
         return share.sum() * 0.0
-    some = evidence.any(1)
+    recorded = evidence.any(1)
     found = (share * evidence).sum(1).clamp(min=LEAST).log()
-    return -(found * some).sum() / some.sum().clamp(min=1)
+    return -(found * recorded).sum() / recorded.sum().clamp(min=1)
 
 
 def _unshapley(model: Model, task: Task, batch: Batch) -> Tensor:

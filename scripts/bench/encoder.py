@@ -35,7 +35,7 @@ def trainer_rate(source: str, overrides: list[str], options: Options, *, compile
     """Examples a second of `transformers.Trainer` in bf16 on the rows and batches of our config."""
     import transformers
 
-    config = ours.composed([*overrides, f"model.source={source}"])
+    config: Any = ours.composed([*overrides, f"model.source={source}"])
     tokenizer = transformers.AutoTokenizer.from_pretrained(source)
     rows = minilm_sst2.tokenised(config.data, "train", tokenizer, config.data.max_length)
     clock = minilm_sst2.clock_callback(options.warmup, options.warmup + options.steps)

@@ -108,7 +108,7 @@ def export(run: Run, config: Config, directory: Path, asked: Asked) -> dict[str,
         _write_around(source, about, draft)
         if asked.kind == "torch":
             file = onnx_file.write_program(wrapped, source.like, draft)
-            exported = _program(source, file, about)
+            exported: Any = _program(source, file, about)
         else:
             file = onnx_file.write_onnx(wrapped, source.like, draft, about.outputs)
             quantised.convert(file, asked.precision, source.sample, about)

@@ -86,7 +86,7 @@ class SeveralDataConfig(DataConfig):
         if found:
             say(f"columns of {self.source}: " + ", ".join(f"{name}={column}" for name, column in found.items()))
         changed = {
-            name: replace(one, **{COLUMN[one.modality]: [found[name]] if one.modality == "series" else found[name]})
+            name: _with(one, COLUMN[one.modality], [found[name]] if one.modality == "series" else found[name])
             for name, one in self.inputs.items()
             if name in found
         }
@@ -207,3 +207,7 @@ class SeveralData(Data[SeveralDataConfig, SeveralReader, Any]):
             return replace(batch, inputs=inputs)
 
         return changed
+
+
+def _with(options: Any, name: str, value: Any) -> Any:
+    return replace(options, **{name: value})

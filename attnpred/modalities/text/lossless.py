@@ -71,8 +71,8 @@ def _algorithm(config: TokenizerConfig, alphabet: list[str]) -> tuple[Any, Any]:
 
     common: dict[str, Any] = {"vocab_size": config.vocab_size, "special_tokens": SPECIAL, "show_progress": False}
     if config.kind == "bpe":
-        fixed = {"initial_alphabet": alphabet, "limit_alphabet": len(alphabet)}
-        return models.BPE(unk_token=UNKNOWN, fuse_unk=True), trainers.BpeTrainer(**common, **fixed)
+        common |= {"initial_alphabet": alphabet, "limit_alphabet": len(alphabet)}
+        return models.BPE(unk_token=UNKNOWN, fuse_unk=True), trainers.BpeTrainer(**common)
     if config.kind == "unigram":
         return models.Unigram(), trainers.UnigramTrainer(**common, unk_token=UNKNOWN)
     return models.WordLevel(unk_token=UNKNOWN), trainers.WordLevelTrainer(**common)

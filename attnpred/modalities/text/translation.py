@@ -36,7 +36,7 @@ PAIRS = (("source", "target"), ("src", "tgt"), ("input", "output"), ("document",
 class PairTokenizerConfig(TokenizerConfig):
     """The tokenizer of both sides, or one of each, trained on the train part."""
 
-    kind: Literal["bpe", "unigram", "word"] = option("Algorithm that finds the vocabulary.")  # type: ignore[assignment]
+    kind: Literal["bpe", "unigram", "word"] = option("Algorithm that finds the vocabulary.")
     shared: bool = option("One vocabulary for both sides; else each has its own.", default=True)
 
 
@@ -132,7 +132,7 @@ class TranslationData(TextData):
     """A dataset of pairs of texts; a row of its store has the tokens of either side."""
 
     stored = "pairs"
-    config: TranslationDataConfig  # type: ignore[assignment]
+    config: TranslationDataConfig
 
     def loader(self, split: Split, *, seed: int = 0, rank: int = 0, world: int = 1) -> Loader:
         store, rows, values = self._part(split)
@@ -263,7 +263,7 @@ class TranslationData(TextData):
     def _columns(self) -> dict[str, str]:
         return {"data.source_column": self.config.text_columns()[0]}
 
-    def _rows(  # type: ignore[override]
+    def _rows(
         self, name: str, option: str, columns: dict[str, str], strip_html: bool = False, start: int | None = None
     ) -> Iterator[Rows]:
         return text_rows(self.source, self.config, (name, option), columns, 1, strip_html, start)
