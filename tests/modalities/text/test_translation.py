@@ -12,8 +12,8 @@ from attnpred.config.data_options import TokenizerConfig
 from attnpred.errors import UserError
 from attnpred.modalities.text import pair_doubts
 from attnpred.modalities.text.lossless import train_lossless
+from attnpred.modalities.text.pair_columns import pair_in
 from attnpred.modalities.text.text_target import Sentences, padded_tokens, read_texts
-from attnpred.modalities.text.translation import pair_in
 from attnpred.tasks.translation import Translation
 from tests.tasks.test_translation import pairs
 

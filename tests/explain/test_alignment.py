@@ -1,0 +1,36 @@
+"""Alignments: how far they are from people's, and how the page shows them."""
+
+import pytest
+
+from attnpred.explain.alignment import error_rate, links_of, read_links
+from attnpred.explain.page import render
+from tests.explain.browser import executable
+from tests.explain.stories import text_example, text_story
+
+
+def test_the_error_rate_forgives_what_is_possible():
+    sure, possible = read_links("0-0 1-1 2?1")
+    assert (sure, possible) == ({(0, 0), (1, 1)}, {(0, 0), (1, 1), (2, 1)})
+    assert error_rate([({(0, 0), (1, 1)}, sure, possible)]) == 0
+    assert error_rate([({(0, 0), (1, 1), (2, 1)}, sure, possible)]) == 0
+    assert error_rate([({(0, 0), (2, 0)}, sure, possible)]) == pytest.approx(1 - 2 / 4)
+    assert links_of([[0.1, 0.9], [0.8, 0.2]]) == {(1, 0), (0, 1)}
+    with pytest.raises(ValueError, match="invalid literal"):
+        read_links("0:1")
+
+
+@pytest.mark.skipif(executable() is None, reason="no chromium on this machine")
+def test_a_word_under_the_pointer_lights_up_what_it_attended(opened):
+    words, rows = ["der", "Hund"], [[0.9, 0.1], [0.2, 0.8]]
+    given = text_example(0, "der Hund", "der Hund", 0.9, words=["the", "dog"])
+    maps = {name: [1.0, 0.5] for name in given["maps"]}
+    example = {**given, "maps": maps, "probabilities": {}, "alignment": {"words": words, "rows": rows}}
+    browser = opened(render(text_story([example], classes=[])))
+    assert browser.ask("[...document.querySelectorAll('.aligned button')].map(e => e.textContent)") == words
+    browser.ask("document.querySelectorAll('.aligned button')[1].click()")
+    shares = "[...document.querySelectorAll('.aligned span')].map(e => e.style.getPropertyValue('--share'))"
+    assert browser.ask(shares) == ["0.25", "1"]
+    assert browser.ask("document.querySelector('.alignment [role=status]').textContent").startswith("Hund attends most")
+    browser.ask("document.querySelector('.alignment details').open = true")
+    browser.settle()
+    assert browser.ask("document.querySelectorAll('.matrix td[title]').length") == 4
