@@ -36,6 +36,7 @@ def text(reader: Reader[Any, Any], task: Task, about: Described) -> str | None:
         "HERE = Path(__file__).parent",
         *made.lines,
         f'session = onnxruntime.InferenceSession(str(HERE / "{about.file}"))',
+        *(_said(task) if task.answer.generation is not None else ()),
         "outputs = [one.name for one in session.get_outputs()]",
         "found = dict(zip(outputs, session.run(None, feeds)))",
         'answer, importance = found["answer"][0], found["importance"][0]',
@@ -65,7 +66,11 @@ def _order(line: str) -> tuple[bool, str]:
 def _answer(task: Task) -> Iterator[str]:
     """From `answer`, (width,) or (parts, width), to `said`, by the answer's shape alone."""
     spec, names = task.answer, task.names()
-    if spec.shape == "parts":
+    if spec.generation is not None:
+        yield 'written = json.loads((HERE / "spec.json").read_text(encoding="utf-8"))["target"]["tokenizer"]'
+        yield f"text = Tokenizer.from_str(written).decode([one for one in so_far if one != {spec.generation.end}])"
+        yield 'said, importance = text.strip(), found["alignment"][0].mean(0)'
+    elif spec.shape == "parts":
         yield 'labels = json.loads((HERE / "labels.json").read_text(encoding="utf-8"))'
         if spec.chained:
             yield from VITERBI
@@ -83,6 +88,17 @@ def _answer(task: Task) -> Iterator[str]:
         yield "said = dict(zip(labels, (1 / (1 + np.exp(-answer))).tolist()))"
     else:
         yield from _numbers(task)
+
+
+def _said(task: Task) -> Iterator[str]:
+    """The decoding loop: the likeliest token after those that are there, until the end."""
+    generation = task.answer.generation
+    assert generation is not None
+    yield "so_far = []"
+    yield f"while len(so_far) < {generation.longest} and so_far[-1:] != [{generation.end}]:"
+    yield '    feeds["so_far"] = np.array([[*so_far, 0]])  # what stands at the place that is asked for is not read'
+    yield '    so_far.append(int(session.run(["answer"], feeds)[0][0, -1].argmax()))'
+    yield 'feeds["so_far"] = np.array([so_far])'
 
 
 def _several(task: Task) -> Iterator[str]:

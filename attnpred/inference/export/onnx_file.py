@@ -93,7 +93,8 @@ def _quiet() -> Iterator[Any]:
     for one in loggers:
         one.setLevel(logging.ERROR)
     try:
-        with warnings.catch_warnings(), redirect_stdout(StringIO()):
+        # a loop that is differentiated cannot be written
+        with warnings.catch_warnings(), redirect_stdout(StringIO()), torch.no_grad():
             warnings.simplefilter("ignore")
             yield
     finally:
