@@ -155,6 +155,9 @@ def _results(measured: Mapping[str, Any]) -> Iterator[tuple[str, float]]:
         values = values.get(part) if part and isinstance(values, dict) else values
         if isinstance(values, dict):
             yield from ((f"{split}/{key}", float(v)) for key, v in values.items() if is_number(v))
+    tasks = measured.get("continual")
+    if isinstance(tasks, dict):
+        yield from ((f"continual/{key}", float(v)) for key, v in tasks.items() if is_number(v))
     attention = measured.get("attention")
     scores = attention.get("scores") if isinstance(attention, dict) else None
     for who, found in scores.items() if isinstance(scores, dict) else ():

@@ -29,6 +29,12 @@ def _taken(wanted: Wanted, extra_dir: str | None) -> dict[str, Any]:
     chosen = {choice.partition("=")[0] for choice in wanted.choices}
     if not isinstance(name, str) or INSTEAD in chosen:
         return {}
+    if name.startswith("hub:"):
+        if "model" not in chosen:
+            raise UserError(
+                f"{OPTION}={name}: choose its model and task too; a run on this machine tells them by itself"
+            )
+        return {}
     file = path_of(name, f"{OPTION}=") / "config.yaml"
     if not file.is_file():
         raise UserError(f"{OPTION}={name}: no run directory; give one, as train.py prints it")

@@ -18,7 +18,7 @@ from attnpred.inference.evaluate import evaluate
 from attnpred.modalities.reader import SPEC_FILE, read_specs, save_reader
 from attnpred.models.ensemble import FOLDER, Ensemble, EnsembleConfig
 from attnpred.runs import calibration
-from attnpred.runs.checkpoint_files import BEST, TASK, CheckpointFiles, load
+from attnpred.runs.checkpoint_files import BEST, TASK, CheckpointFiles
 from attnpred.runs.run import Run
 
 TARGET = f"{Ensemble.__module__}.{Ensemble.__qualname__}"
@@ -57,7 +57,7 @@ def _write(made: Run, runs: Sequence[Run], state: dict[str, Tensor], *, weights:
         place = made.path if weights else made.path / FOLDER / str(number)
         place.mkdir(parents=True, exist_ok=True)
         run.load_model().save_assets(place)
-    learned = _learned([load(run.checkpoint()).get(TASK, {}) for run in runs])
+    learned = _learned([run.task().state() for run in runs])
     content = {"state_dict": {f"model.{name}": value for name, value in state.items()}, "global_step": 0}
     CheckpointFiles().save_checkpoint({**content, **({TASK: learned} if learned else {})}, made.checkpoints / BEST)
     of = [str(run.path) for run in runs]

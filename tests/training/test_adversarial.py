@@ -47,7 +47,8 @@ def test_examples_are_moved_up_the_loss_by_a_share_of_their_length():
     assert not model.first._forward_hooks
 
 
-@pytest.mark.parametrize("model", ["resnet_attention", pytest.param("transformer", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("model", ["resnet_attention", "transformer"])
 def test_a_run_trains_so(train, model):  # noqa: F811
     extra = ["model.heads=2"] if model == "transformer" else []
     assert (train("adversarial=fgm", f"model={model}", *extra) / "metrics.json").is_file()

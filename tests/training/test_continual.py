@@ -92,8 +92,11 @@ def test_each_task_is_measured_after_each(train, first, files, capsys):
         assert json.loads(capsys.readouterr().out)["accuracy"] == pytest.approx(score)
     logged = [json.loads(line) for line in (third / "metrics.jsonl").read_text().splitlines()]
     assert logged[-1]["continual/average"] == pytest.approx(found["average"])
+    assert main(["compare", str(third), "--metric", "continual/forgetting", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["metric"] == "continual/forgetting"
 
 
+@pytest.mark.slow
 def test_a_task_whose_data_is_gone_is_left_out(train, first, files):
     (files / "gone.jsonl").write_text((files / "b.jsonl").read_text())
     second = train("gone", f"continue_from={first}", *STILL)
@@ -157,6 +160,7 @@ def far(run: Path, first: Path) -> float:
     return sum(float((one - other).square().sum()) for one, other in blocks)
 
 
+@pytest.mark.slow
 def test_each_way_keeps_more_of_an_earlier_task_than_plain_training(train, first):
     fast = ["trainer.max_epochs=3", "optimizer.lr=0.02", f"continue_from={first}", "checkpoint.select=last"]
     strong = {"ewc": ["continual.ewc=1e6"], "distillation": ["continual.distillation=20"]}

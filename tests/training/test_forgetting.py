@@ -74,13 +74,13 @@ def test_former_answers_are_kept_of_classes_that_there_were():
     former, batch = FormerSelf(before, answer, temperature=2.0), made()
     own = before(batch).answer
     more = torch.cat((own, torch.full((4, 1), 7.0)), 1)  # of a class that was added nothing is asked
-    assert float(former(ModelOutput(more), batch)) == pytest.approx(0, abs=1e-6)
-    assert float(former(ModelOutput(own.flip(1)), batch)) > 0
+    assert former(ModelOutput(more), batch).item() == pytest.approx(0, abs=1e-6)
+    assert former(ModelOutput(own.flip(1)), batch).item() > 0
     spread = (own.flip(1) / 2).log_softmax(1), (own / 2).log_softmax(1)
     expected = 4 * (spread[1].exp() * (spread[1] - spread[0])).sum(1).mean()
-    assert float(former(ModelOutput(own.flip(1)), batch)) == pytest.approx(float(expected), rel=1e-4)
+    assert former(ModelOutput(own.flip(1)), batch).item() == pytest.approx(expected.item(), rel=1e-4)
     numbers = FormerSelf(before, AnswerSpec(2, exclusive=False, centred=True), 2.0)
-    assert float(numbers(ModelOutput(own + 1), batch)) == pytest.approx(1, rel=1e-5)
+    assert numbers(ModelOutput(own + 1), batch).item() == pytest.approx(1, rel=1e-5)
 
 
 def test_replayed_examples_count_as_many_as_they_are():
