@@ -32,8 +32,8 @@
                                                                  where there are several, as above each
        "heads": None or [[[a number a word or region], .. a head], .. a layer]}]}
 
-Of several inputs "faithfulness" has "inputs": {name: {"fall", "share": {explainer}, "scores", "tests"}}: what the score
-loses without the whole input, its share of each map, and what was measured by taking away parts of it alone.
+Of several inputs "faithfulness" has "inputs": {name: {"fall", "share": {explainer}, "scores", "tests"}}. They say what
+the score loses without the whole input, its share of each map, and what was measured on its parts alone.
 Of several answers "faithfulness" has "answers": {name: as above, with its own "scored"} beside.
 
 The page gets it as JSON, with maps as base64 of small integers: a thousand reviews stay some megabytes.

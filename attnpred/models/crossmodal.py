@@ -32,8 +32,8 @@ class CrossmodalConfig(ModelConfig):
         "not made."
     )
     fusion: Literal["cross", "concat", "late"] = option(
-        "How the inputs meet: the parts of each attend to the others' (cross), all parts attend to all (concat), or "
-        "each input's vector is joined at the end (late)."
+        "How the inputs meet. With cross the parts of each attend to the others', with concat all parts attend to "
+        "all. With late each input's vector is joined at the end."
     )
     width: int = option("Features of a part where the inputs meet.", ge=4, le=MOST_FEATURES)
     depth: int = option("Layers in which they attend; late has none.", ge=1, le=MOST_LAYERS)

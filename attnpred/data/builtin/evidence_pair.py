@@ -1,7 +1,7 @@
 """Coloured shapes, and questions about one of them or about two (after Sort-of-CLEVR): made up, any number.
 
 An image holds five shapes, no two of one colour. A question names one by its colour. It asks what shape it is or where
-it lies, which is there to see; or what shape lies nearest to it or farthest from it, for which others must be compared.
+it lies, which is there to see. Or it asks what shape lies nearest to it or farthest from it: then others are compared.
 Evidence are the boxes of the shapes that are asked about, and the word that names the colour.
 """
 
