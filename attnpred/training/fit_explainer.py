@@ -29,7 +29,7 @@ def fit(run: Run, config: Config, options: FastShapConfig) -> Model:
     loader = data.loader("train", seed=options.seed)
     optimizer = torch.optim.AdamW([p for p in network.parameters() if p.requires_grad], lr=options.lr)
     each = min(len(loader), options.max_steps or len(loader))  # steps of an epoch
-    epochs = min(options.epochs, -(-(options.max_steps or options.epochs * each) // each))
+    epochs = min(options.epochs, (options.max_steps or options.epochs * each) // each)
     steps = epochs * each
     rates = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: _rate(step / max(steps, 1)))
     place = fastshap.folder(run.path)
