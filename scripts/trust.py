@@ -124,6 +124,8 @@ def table(kept: dict[str, Any]) -> str:
     lines = ["| " + " | ".join(head) + " |", "|" + len(head) * "---|"]
     for name, measured in kept.items():
         for trained, how in (("plain", "not trained for itself"), ("trained", measured["loss"])):
+            if trained not in measured:
+                continue
             runs = measured[trained]
             lines += [row(name, how, runs, explainer, scores, first=not i) for i, explainer in enumerate(asked(runs))]
     notes = [note(name, measured) for name, measured in kept.items()]
@@ -131,7 +133,12 @@ def table(kept: dict[str, Any]) -> str:
 
 
 def columns(measured: dict[str, Any]) -> list[dict[str, Any]]:
-    return [column for trained in ("plain", "trained") for column in measured[trained][0]["scores"].values()]
+    return [
+        column
+        for trained in ("plain", "trained")
+        if trained in measured
+        for column in measured[trained][0]["scores"].values()
+    ]
 
 
 def asked(runs: list[dict[str, Any]]) -> list[str]:

@@ -32,6 +32,7 @@ class FastShapConfig(ExplainerConfig):
 
     run: str | None = option("Run to train it on.")
     epochs: int = option("Times that the run's train part is gone through.", ge=1, le=100_000)
+    max_steps: int | None = option("Steps at most; null goes through all epochs.", ge=1, le=2**31, default=None)
     lr: float = option("Highest learning rate.", gt=0)
     pairs: int = option("Sets of parts that are tried out of each example, each with all others.", ge=1, le=1_000)
     seed: int = option("Seed of order, dropout and sets.", ge=0, le=2**32 - 1)

@@ -1,5 +1,6 @@
 """Trains an explainer on a run: its weights, with all that is needed to go on, are kept in the run directory."""
 
+from itertools import islice
 from typing import Any
 
 import torch
@@ -27,15 +28,17 @@ def fit(run: Run, config: Config, options: FastShapConfig) -> Model:
     removing, network = Removing(model, task), fastshap.fresh(model).to(device)
     loader = data.loader("train", seed=options.seed)
     optimizer = torch.optim.AdamW([p for p in network.parameters() if p.requires_grad], lr=options.lr)
-    steps = options.epochs * len(loader)
+    each = min(len(loader), options.max_steps or len(loader))  # steps of an epoch
+    epochs = min(options.epochs, (options.max_steps or options.epochs * each) // each)
+    steps = epochs * each
     rates = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: _rate(step / max(steps, 1)))
     place = fastshap.folder(run.path)
     place.mkdir(parents=True, exist_ok=True)
     begun = _restore(run, options, network, optimizer, rates)
-    for epoch in range(begun, options.epochs):
+    for epoch in range(begun, epochs):
         loader.set_epoch(epoch)
         network.train()
-        for batch in loader:
+        for batch in islice(loader, each):
             found = fastshap.loss(network, removing, batch.to(device), options.pairs)
             optimizer.zero_grad()
             found.backward()
@@ -43,11 +46,11 @@ def fit(run: Run, config: Config, options: FastShapConfig) -> Model:
             optimizer.step()
             rates.step()
         state = {"optimizer": optimizer.state_dict(), "rates": rates.state_dict(), "random": torch.get_rng_state()}
-        done = epoch + 1 == options.epochs
-        known = {"epoch": epoch + 1, "done": done, "options": _told(options), "global_step": (epoch + 1) * len(loader)}
+        done = epoch + 1 == epochs
+        known = {"epoch": epoch + 1, "done": done, "options": _told(options), "global_step": (epoch + 1) * each}
         content = {"state_dict": network.state_dict(), **state, **known}
         CheckpointFiles().save_checkpoint(content, place / checkpoint_files.LAST)
-        say(f"fastshap: epoch {epoch + 1} of {options.epochs}, loss {_watched(network, removing, data, options):.4f}")
+        say(f"fastshap: epoch {epoch + 1} of {epochs}, loss {_watched(network, removing, data, options):.4f}")
     return network.eval()
 
 
@@ -84,4 +87,10 @@ def _restore(run: Run, options: FastShapConfig, network: Model, optimizer: Any, 
 
 def _told(options: FastShapConfig) -> dict[str, Any]:
     """What must be the same for a training to go on."""
-    return {"epochs": options.epochs, "lr": options.lr, "pairs": options.pairs, "seed": options.seed}
+    return {
+        "epochs": options.epochs,
+        "max_steps": options.max_steps,
+        "lr": options.lr,
+        "pairs": options.pairs,
+        "seed": options.seed,
+    }

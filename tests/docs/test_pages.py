@@ -104,7 +104,9 @@ def try_train(words: list[str], answer: str | None) -> None:
     """Composes what would be trained, in a sweep the first of its jobs; mistakes are answered as shown."""
     parsed = parse("train", [word.replace("continue_from=RUN", f"continue_from={BEGUN}") for word in words])
     try:
-        if parsed.multirun:
+        if any(word.startswith("explainer=") for word in parsed.overrides):
+            compose.explainer_of(parsed.overrides)
+        elif parsed.multirun:
             compose.engine(parsed.overrides)
             compose.compose(first_job(parsed.overrides))
         else:

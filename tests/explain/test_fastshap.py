@@ -22,7 +22,8 @@ QUICK = ["explainer.epochs=2", "explainer.pairs=1"]
 @pytest.fixture(scope="module")
 def explained(trained, tmp_path_factory):
     run = shutil.copytree(trained, tmp_path_factory.mktemp("explained") / "run")
-    assert main(["train", "explainer=fastshap", f"explainer.run={run}", "explainer.epochs=1", "explainer.pairs=1"]) == 0
+    few = ["explainer.max_steps=20", "explainer.pairs=1"]
+    assert main(["train", "explainer=fastshap", f"explainer.run={run}", *few]) == 0
     return run
 
 
