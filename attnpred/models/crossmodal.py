@@ -171,7 +171,7 @@ class Crossmodal(Model):
         keys = torch.cat((own[0].new_ones(size, count), *own), dim=1)[:, None, None, :]
         apart = of_input[:, None] != of_input if self.config.fusion == "cross" else torch.ones_like(keys)
         keep = keys & apart  # (batch, 1, query, key)
-        weights = []
+        weights: list[Tensor] = []
         for layer in self.layers:
             x, attended = self.run(layer, x, keep=keep, rotation=None, need_weights=need_weights)
             if attended is not None:

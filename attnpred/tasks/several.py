@@ -26,7 +26,8 @@ class Metrics(nn.ModuleDict):
     def reset(self) -> None:
         one: Any
         for one in self.values():
-            one.reset()
+            metric: Any = one
+            metric.reset()
 
 
 class Several(Task):
