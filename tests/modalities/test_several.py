@@ -143,7 +143,7 @@ def test_it_is_explained_in_both_inputs_and_measured_for_each(whole, tmp_path, c
         assert len(one["fall"]) == 3
         assert {"comprehensiveness", "sufficiency", "deletion", "insertion"} <= set(one["scores"]["attention"])
     page = tmp_path / "page.html"
-    assert main(["explain", str(whole.path), "--limit", "4", "--output", str(page)]) == 0
+    assert main(["explain", str(whole.path), *flags[:2], "--limit", "4", "--output", str(page)]) == 0
     assert page.read_text(encoding="utf-8").startswith("<!doctype html>")
 
 

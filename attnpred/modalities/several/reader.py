@@ -158,22 +158,14 @@ class SeveralReader(Reader[Any, Any]):
 
     def _shown_cross(self, found: SeveralInputs, attention: Attention, cross: Tensor, row: int) -> list[list[float]]:
         """Of an example's shown parts, how much each attends to each: (parts, parts), both over all inputs."""
-        own = SeveralInputs({name: one.rows(torch.tensor([row])) for name, one in found.inputs.items()})
         matrix = cross[row].cpu()  # (query, key)
 
         def shown(values: Tensor) -> Tensor:
-            grids = attention.grids
-            return torch.tensor(
-                [
-                    self.maps(
-                        own,
-                        one[None],
-                        replace(attention, importance=one[None], grids=grids, layers=()),
-                        self.describe(own),
-                    )[0]
-                    for one in values
-                ]
-            )
+            """(times, parts) -> (times, parts that are shown)"""
+            again = torch.full((len(values),), row)
+            own = SeveralInputs({name: one.to("cpu").rows(again) for name, one in found.inputs.items()})
+            like = replace(attention, importance=values, layers=())
+            return torch.tensor(self.maps(own, values, like, self.describe(own)))
 
         return shown(shown(matrix).T.contiguous()).T.tolist()
 
