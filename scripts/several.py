@@ -96,7 +96,10 @@ def by_kind(run: Run) -> Iterator[tuple[str, float]]:
     config = run.config()
     about = np.array([row["about"] for row in generate(config.data.rows or 0)])
     model, task = run.load_model(), run.task()
-    right, pointed, in_image, rows = [], [], [], []
+    right: list[Any] = []
+    pointed: list[Any] = []
+    in_image: list[Any] = []
+    rows: list[Any] = []
     with torch.no_grad():
         for batch in run.data(config).loader("test"):
             output, attention = look(model, batch, layers=False)
