@@ -33,6 +33,12 @@ def aligned(answer: dict[str, Any]) -> dict[str, Any]:
     found = {key: value for key, value in answer.items() if key not in ("steps", "made")}
     if "steps" not in answer:
         return found
-    rows = np.array(answer["steps"], np.float64).reshape(len(answer["steps"]), -1)
-    alignment = [{"word": word, "attention": rows[own].mean(0).tolist()} for word, own in answer["made"]]
+    rows = by_word(answer["steps"], answer["made"])
+    alignment = [{"word": word, "attention": row} for (word, _), row in zip(answer["made"], rows, strict=True)]
     return {**found, "alignment": alignment}
+
+
+def by_word(steps: Sequence[Sequence[float]], made: Sequence[tuple[str, list[int]]]) -> list[list[float]]:
+    """Of each word of an answer what its steps attended, on average."""
+    rows = np.array(steps, np.float64).reshape(len(steps), -1)
+    return [rows[own].mean(0).tolist() for _, own in made]

@@ -20,7 +20,7 @@ GERMAN = {
     "runs": "läuft",
 }
 SMALL = ["model.width=64", "model.depth=1", "model.heads=4", "data.tokenizer.kind=word", "model.dropout=0"]
-QUICK = ["trainer.precision=32-true", "trainer.attention_examples=4", "logger=none", "data.batch_size=32"]
+QUICK = ["trainer.precision=32-true", "trainer.attention_examples=4", "logger=tensorboard", "data.batch_size=32"]
 
 
 def pairs(count, seed=0):
