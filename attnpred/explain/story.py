@@ -64,7 +64,7 @@ def _aligned(explained: Explained, shown: Callable[[Tensor], list[list[float]]])
 
 def _alignment(summary: Summary, steps: list[list[float]]) -> dict[str, Any]:
     made = summary.described["made"]  # of each word the steps that made it
-    return {"alignment": {"words": [word for word, _ in made], "rows": by_word(steps, made)}}
+    return {"alignment": {"words": [one["word"] for one in made], "rows": by_word(steps, made)}}
 
 
 def merged(of_each: Mapping[str, list[dict[str, Any]]]) -> list[dict[str, Any]]:

@@ -112,6 +112,11 @@ def test_beams_and_several_answers_are_asked_for_at_the_command(run, capsys):
         assert said in capsys.readouterr().err
 
 
+def test_what_cannot_be_exported_is_told_in_a_line(run, capsys):
+    assert main(["export", str(run.path)]) == 2
+    assert "answers by texts that are made token by token, which no export does" in capsys.readouterr().err
+
+
 def test_evaluating_finds_what_training_found(run, capsys):
     assert main(["evaluate", str(run.path)]) == 0
     out, err = capsys.readouterr()

@@ -110,5 +110,5 @@ class Drawings(Callback):
         for row, one in enumerate(found):
             made = one.described["made"]
             rows = by_word([step[row] for step in steps], made)
-            drawn.append(matrix(shown[row]["words"], {"words": [word for word, _ in made], "rows": rows}))
+            drawn.append(matrix(shown[row]["words"], {"words": [each["word"] for each in made], "rows": rows}))
         return drawn
