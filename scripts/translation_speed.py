@@ -89,7 +89,10 @@ def theirs_learns(network: Any, rows: list[tuple[list[int], list[int]]], size: i
         ids = [row["input_ids"] + [0] * (longest[0] - len(row["input_ids"])) for row in some]
         labels = [row["labels"] + [-100] * (longest[1] - len(row["labels"])) for row in some]
         mask = [[1] * len(r["input_ids"]) + [0] * (longest[0] - len(r["input_ids"])) for r in some]
-        return {k: torch.tensor(v) for k, v in (("input_ids", ids), ("labels", labels), ("attention_mask", mask))}
+        begin = network.config.decoder_start_token_id
+        read = [[begin] + [max(token, 0) for token in row[:-1]] for row in labels]
+        made = {"input_ids": ids, "labels": labels, "attention_mask": mask, "decoder_input_ids": read}
+        return {name: torch.tensor(values) for name, values in made.items()}
 
     with tempfile.TemporaryDirectory() as place:
         arguments = Seq2SeqTrainingArguments(
@@ -103,6 +106,7 @@ def theirs_learns(network: Any, rows: list[tuple[list[int], list[int]]], size: i
             save_strategy="no",
             report_to=[],
             disable_tqdm=True,
+            remove_unused_columns=False,
             logging_strategy="no",
         )
         data = Dataset.from_list([{"input_ids": source, "labels": target} for source, target in rows])

@@ -10,6 +10,7 @@ from torch import Tensor
 from attnpred.explain.base import evidence_parts, own_parts
 from attnpred.explain.study import Explained
 from attnpred.modalities.reader import Describe, Reader
+from attnpred.tasks.answer_words import by_word
 from attnpred.tasks.base import Summary, Task
 
 OF_AN_ANSWER = ("label", "predicted", "explained", "wrong", "confidence", "probabilities", "maps", "scores")
@@ -63,8 +64,7 @@ def _aligned(explained: Explained, shown: Callable[[Tensor], list[list[float]]])
 
 def _alignment(summary: Summary, steps: list[list[float]]) -> dict[str, Any]:
     made = summary.described["made"]  # of each word the steps that made it
-    rows = [[sum(column) / len(own) for column in zip(*(steps[i] for i in own), strict=True)] for _, own in made]
-    return {"alignment": {"words": [word for word, _ in made], "rows": rows}}
+    return {"alignment": {"words": [one["word"] for one in made], "rows": by_word(steps, made)}}
 
 
 def merged(of_each: Mapping[str, list[dict[str, Any]]]) -> list[dict[str, Any]]:

@@ -12,6 +12,7 @@ from attnpred.errors import UserError
 from attnpred.explain.alignment import Links, error_rate, links_of, read_links
 from attnpred.machine.device import choose
 from attnpred.runs.run import Run
+from attnpred.tasks.answer_words import by_word
 from attnpred.tasks.base import Task
 
 
@@ -53,8 +54,5 @@ def _found(run: Run, config: Config, split: Any, task: Any) -> Iterator[tuple[in
         assert output.attention.steps is not None
         steps = [list(describe(Attention(one))) for one in output.attention.steps.cpu().unbind(1)]
         for row, described in enumerate(task.describe(output)):
-            rows = [
-                [sum(column) / len(own) for column in zip(*(steps[i][row]["attention"] for i in own), strict=True)]
-                for _, own in described["made"]
-            ]
+            rows = by_word([step[row]["attention"] for step in steps], described["made"])
             yield int(batch.ids[row]), links_of(rows)

@@ -11,6 +11,7 @@ from attnpred.config import compose
 from attnpred.errors import UserError
 from attnpred.inference.predict import Predictor
 from attnpred.modalities.reader import Reader
+from attnpred.pages import alignments
 from attnpred.pages.pictures import Caption
 from attnpred.runs.run import Run
 from attnpred.tasks.base import Task
@@ -129,7 +130,7 @@ class Answers(list[dict[str, Any]]):
         head = f"<b>{html.escape(said)}</b>" + ("" if sure is None else f" {sure:.0%}")
         shown = bool({"attention", "texts", "inputs"} & answer.keys())
         caption = Caption(None, said, sure, wrong=False)
-        body = self._reader.html(answer, caption) if shown else html.escape(str(answer["input"]))
+        body = self._reader.html(answer, caption) + _alignment(answer) if shown else html.escape(str(answer["input"]))
         return f'<p style="line-height:1.9">{head} {body}</p>'
 
 
@@ -176,6 +177,10 @@ class Runs(list[dict[str, Any]]):
 
         names = ("run", "status", "model", "data", "seed")
         return tables.align([names, *([str(one.get(name, "–")) for name in names] for one in self)])
+
+
+def _alignment(answer: Mapping[str, Any]) -> str:
+    return alignments.table(answer) if "alignment" in answer else ""
 
 
 def _each(inputs: Sequence[Any]) -> list[Any]:

@@ -77,12 +77,12 @@ def confusion_matrix(counts: np.ndarray, classes: Sequence[str]) -> np.ndarray:
         draw.text((left - 8, MARGIN + middle), name, INK, font, anchor="rm")
         under = MARGIN + n * cell + 8
         if upright:
-            _upright(picture, name, INK, font, left + middle, under, align="top")
+            upright_text(picture, name, INK, font, left + middle, under, align="top")
         else:
             draw.text((left + middle, under), name, INK, font, anchor="mt")
     title = font_of(size + 2)
     draw.text((left + n * cell // 2, picture.height - MARGIN), "predicted", GREY, title, anchor="mb")
-    _upright(picture, "true", GREY, title, MARGIN + size // 2, MARGIN + n * cell // 2, align="middle")
+    upright_text(picture, "true", GREY, title, MARGIN + size // 2, MARGIN + n * cell // 2, align="middle")
     return np.asarray(picture)
 
 
@@ -250,7 +250,7 @@ def _has(character: str, font: Font) -> bool:
     return shape.size != missing.size or bytes(shape) != bytes(missing)
 
 
-def _upright(picture: Image.Image, text: str, color: Color, font: Font, x: int, y: int, *, align: str) -> None:
+def upright_text(picture: Image.Image, text: str, color: Color, font: Font, x: int, y: int, *, align: str) -> None:
     """Text that reads upwards, centred on column x, and starting or centred at row y."""
     mask = Image.new("L", (math.ceil(font.getlength(text)) + 2, sum(font.getmetrics())))
     ImageDraw.Draw(mask).text((1, 0), text, 255, font)

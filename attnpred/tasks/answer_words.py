@@ -7,23 +7,25 @@ import numpy as np
 
 from attnpred.modalities.text.text_target import Sentences
 
+Made = dict[str, Any]  # a `word` of an answer, and the `steps` that made it
 
-def words_of(tokens: Sequence[int], spec: Sentences) -> list[tuple[str, list[int]]]:
+
+def words_of(tokens: Sequence[int], spec: Sentences) -> list[Made]:
     """Each word of the text that the tokens stand for, and the steps that made it."""
     steps = [step for step, token in enumerate(tokens) if spec.plain([token])]
     ends = [step for step, token in enumerate(tokens) if token == spec.end_id]
     steps = [step for step in steps if not ends or step < ends[0]]
-    made: list[tuple[str, list[int]]] = []
+    made: list[Made] = []
     said = ""
     for count, step in enumerate(steps, 1):
         now = spec.text([tokens[one] for one in steps[:count]])
         new = now[len(said) :] if now.startswith(said) else ""
         if not made or (new[:1].isspace() and new.strip()):
-            made.append((new.strip(), [step]))
+            made.append({"word": new.strip(), "steps": [step]})
         else:  # the same word goes on; where the text before changes, as in letters of several tokens, it is read again
-            word, own = made[-1]
-            whole = now.split()[len(made) - 1 :]
-            made[-1] = (whole[0] if whole else word + new, [*own, step])
+            latest, whole = made[-1], now.split()[len(made) - 1 :]
+            word = whole[0] if whole else latest["word"] + new
+            made[-1] = {"word": word, "steps": [*latest["steps"], step]}
         said = now
     return made
 
@@ -33,6 +35,13 @@ def aligned(answer: dict[str, Any]) -> dict[str, Any]:
     found = {key: value for key, value in answer.items() if key not in ("steps", "made")}
     if "steps" not in answer:
         return found
-    rows = np.array(answer["steps"], np.float64).reshape(len(answer["steps"]), -1)
-    alignment = [{"word": word, "attention": rows[own].mean(0).tolist()} for word, own in answer["made"]]
+    rows = by_word(answer["steps"], answer["made"])
+    pairs = zip(answer["made"], rows, strict=True)
+    alignment = [{"word": one["word"], "attention": row} for one, row in pairs]
     return {**found, "alignment": alignment}
+
+
+def by_word(steps: Sequence[Sequence[float]], made: Sequence[Made]) -> list[list[float]]:
+    """Of each word of an answer what its steps attended, on average."""
+    rows = np.array(steps, np.float64).reshape(len(steps), -1)
+    return [rows[one["steps"]].mean(0).tolist() for one in made]

@@ -10,7 +10,6 @@ import torch
 from attnpred.config.options import Config
 from attnpred.data.splits import Split, source_split
 from attnpred.machine.device import Chosen
-from attnpred.models.views import answered
 from attnpred.runs.run import Run
 
 FILE = "predictions.parquet"  # in the run directory of a fold
@@ -29,7 +28,9 @@ def predictions(run: Run, config: Config, data: Any, chosen: Chosen) -> Iterator
         split, _ = source_split(config.data, part)
         for batch in islice(data.loader(part), config.trainer.limit_batches):
             with torch.inference_mode(), chosen.autocast():
-                output = answered(model, batch.to(chosen.device_type), mirror=config.data.mirrors())
+                output = task.asked(
+                    model, batch.to(chosen.device_type), mirror=config.data.mirrors(), need_attention=False
+                )
             told = zip(task.describe(output), task.kept(output, batch), strict=True)
             rows = zip(batch.ids.tolist(), task.truths(batch), told, strict=True)
             yield [

@@ -1,9 +1,11 @@
 """Alignments: how far they are from people's, and how the page shows them."""
 
+import numpy as np
 import pytest
 
 from attnpred.explain.alignment import error_rate, links_of, read_links
 from attnpred.explain.page import render
+from attnpred.pages.alignments import CELL, below_one_another, matrix, table
 from tests.explain.browser import executable
 from tests.explain.stories import text_example, text_story
 
@@ -34,3 +36,15 @@ def test_a_word_under_the_pointer_lights_up_what_it_attended(opened):
     browser.ask("document.querySelector('.alignment details').open = true")
     browser.settle()
     assert browser.ask("document.querySelectorAll('.matrix td[title]').length") == 4
+
+
+def test_an_alignment_is_drawn_as_a_picture_and_as_a_table():
+    drawn = np.asarray(matrix(["the", "dog"], {"words": ["der", "Hund"], "rows": [[1.0, 0.0], [0.0, 1.0]]}))
+    assert drawn.shape[2] == 3
+    left, top = drawn.shape[1] - 16 - 2 * CELL, drawn.shape[0] - 16 - 2 * CELL
+    corners = [[drawn[top + CELL * row + 2, left + CELL * column + 2].sum() for column in (0, 1)] for row in (0, 1)]
+    assert corners[0][0] == corners[1][1] < corners[0][1] == corners[1][0]
+    assert below_one_another([matrix([], {"words": [], "rows": []})] * 2).shape[2] == 3
+    answer = {"words": ["<b>"], "alignment": [{"word": "&", "attention": [1.0]}]}
+    assert "&lt;b&gt;" in table(answer)
+    assert "&amp;" in table(answer)

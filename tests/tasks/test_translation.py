@@ -20,7 +20,7 @@ GERMAN = {
     "runs": "läuft",
 }
 SMALL = ["model.width=64", "model.depth=1", "model.heads=4", "data.tokenizer.kind=word", "model.dropout=0"]
-QUICK = ["trainer.precision=32-true", "trainer.attention_examples=4", "logger=none", "data.batch_size=32"]
+QUICK = ["trainer.precision=32-true", "trainer.attention_examples=4", "logger=tensorboard", "data.batch_size=32"]
 
 
 def pairs(count, seed=0):
@@ -110,6 +110,11 @@ def test_beams_and_several_answers_are_asked_for_at_the_command(run, capsys):
     }.items():
         assert main(["predict", str(run.path), "the old dog", wrong]) == 2
         assert said in capsys.readouterr().err
+
+
+def test_what_cannot_be_exported_is_told_in_a_line(run, capsys):
+    assert main(["export", str(run.path)]) == 2
+    assert "answers by texts that are made token by token, which no export does" in capsys.readouterr().err
 
 
 def test_evaluating_finds_what_training_found(run, capsys):

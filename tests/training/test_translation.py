@@ -17,7 +17,7 @@ SMALL = [
     *("checkpoint.every_steps=1", "checkpoint.every_minutes=null", "resume=auto", "trainer.max_epochs=2"),
 ]
 CASES = {
-    "a transformer, batches by tokens, average": ["data.token_budget=256", "optimizer.ema=0.9", "model.recompute=true"],
+    "a transformer, batches by tokens, average": ["data.token_budget=200", "optimizer.ema=0.9", "model.recompute=true"],
     "a gru, answers that agree": ["model.cell=gru", "task.consistency=0.5", "data.tokenizer.shared=false"],
 }
 

@@ -100,6 +100,10 @@ class Source:
 
 def export(run: Run, config: Config, directory: Path, asked: Asked) -> dict[str, Any]:
     """Writes the folder and returns what its check.json says; nothing is left where the export is not true."""
+    if config.task.shape == "sequence":
+        raise UserError(
+            f"{run.path}: answers by texts that are made token by token, which no export does; serve the run"
+        )
     onnx_file.require_onnx() if asked.kind == "onnx" else None
     source = Source.of(run, config, asked.examples)
     about = source.described(asked)

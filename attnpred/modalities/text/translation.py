@@ -18,7 +18,7 @@ from attnpred.config.schema import Invalid, option
 from attnpred.console.say import say
 from attnpred.contracts import Batch
 from attnpred.data.base import SPLITS, Loader
-from attnpred.data.batching import BatchLoader, Integers, tokens_at_once
+from attnpred.data.batching import MULTIPLE, BatchLoader, Integers, tokens_at_once
 from attnpred.data.splits import Split, carving, source_split
 from attnpred.errors import UserError
 from attnpred.modalities.text import pair_doubts
@@ -80,9 +80,11 @@ class TranslationDataConfig(DataConfig):
 
     def check(self) -> None:
         super().check()
-        longest = self.max_length + self.max_target_length
+        longest = 2 * max(self.max_length, self.max_target_length) + 16  # with padding
         if self.token_budget is not None and self.token_budget < longest:
-            raise Invalid("token_budget", f"too small for one pair of {longest} tokens; raise it, or lower max_length")
+            raise Invalid(
+                "token_budget", f"too small for a pair of up to {longest} tokens; raise it, or lower max_length"
+            )
         if self.source_column is not None and self.source_column == self.target_column:
             raise Invalid("target_column", "is what is read, too; name the column of the answers")
         if self.evidence_column is not None:
@@ -166,11 +168,15 @@ class TranslationData(TextData):
         return Batch(inputs={self.reader.name: texts}, targets=targets, ids=torch.from_numpy(rows))
 
     def _lengths(self, store: PairStore, rows: NDArray[Any]) -> NDArray[np.int64]:
-        """Tokens of both sides as they stand in a batch."""
+        """What a pair takes in a batch of its like: twice the longer side, padding of the source included.
+
+        Sides of one length come together so. By their sum an eighth more would be padding, and a batch of one long
+        source and one long target could be half as large again as the budget.
+        """
         sources, targets = store.sides(rows)
         special = len(self._sentences.prefix) + 1
         target: NDArray[np.int64] = np.minimum(targets + special, self._sentences.max_length)
-        return self.reader.lengths(sources) + target
+        return 2 * np.maximum(self.reader.lengths(sources), target) + MULTIPLE - 1
 
     @property
     def _sentences(self) -> Sentences:

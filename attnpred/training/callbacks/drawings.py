@@ -9,11 +9,14 @@ from PIL import Image
 from pytorch_lightning import Callback, LightningModule, Trainer
 from pytorch_lightning.trainer.states import TrainerFn
 
-from attnpred.contracts import Batch
+from attnpred.contracts import Attention, Batch
 from attnpred.machine.device import Chosen
 from attnpred.modalities.reader import Reader
+from attnpred.pages.alignments import below_one_another, matrix
 from attnpred.pages.pictures import Caption
 from attnpred.runs import loggers
+from attnpred.tasks.answer_words import by_word
+from attnpred.tasks.base import Summary
 from attnpred.training.learner import Learner
 
 EXAMPLES = 8  # of each split
@@ -68,16 +71,17 @@ class Drawings(Callback):
         writer = loggers.tensorboard(trainer.loggers) if trainer.is_global_zero else None
         if writer is None or not isinstance(learner, Learner):
             return
-        drawn = {**drawn, "examples": self._examples(learner, self.batches[split])}
+        drawn = {**drawn, **self._examples(learner, self.batches[split])}
         for name, picture in drawn.items():
             writer.add_image(f"{split}/{name}", picture, trainer.global_step, dataformats="HWC")
 
-    def _examples(self, learner: Learner, batches: list[Batch]) -> Any:
+    def _examples(self, learner: Learner, batches: list[Batch]) -> dict[str, Any]:
         model, training = learner.model, learner.training
         model.eval()
         shown: list[dict[str, Any]] = []
         maps: list[Any] = []
         captions: list[Caption] = []
+        matrices: list[Image.Image] = []
         for held in batches:
             batch = held.to(learner.device)
             with torch.inference_mode(), self.chosen.autocast():
@@ -88,5 +92,23 @@ class Drawings(Callback):
             shown += self.reader.shown(self.reader.of(batch), output.attention, describe)
             importance = output.attention.importance.float().cpu()
             maps += self.reader.maps(self.reader.of(batch), importance, output.attention, describe)
+            if output.attention.steps is not None:
+                matrices += self._matrices(output.attention, batch, found, shown[-len(batch) :])
         model.train(training)
-        return self.reader.draw(shown, maps, captions)
+        pictures = {"examples": self.reader.draw(shown, maps, captions)}
+        return {**pictures, "alignment": below_one_another(matrices)} if matrices else pictures
+
+    def _matrices(
+        self, attention: Attention, batch: Batch, found: list[Summary], shown: list[dict[str, Any]]
+    ) -> list[Image.Image]:
+        """Of answers that are texts, each one's alignment."""
+        assert attention.steps is not None
+        read = self.reader.of(batch)
+        describe = self.reader.describe(read)
+        steps = [self.reader.maps(read, one, attention, describe) for one in attention.steps.cpu().unbind(1)]
+        drawn = []
+        for row, one in enumerate(found):
+            made = one.described["made"]
+            rows = by_word([step[row] for step in steps], made)
+            drawn.append(matrix(shown[row]["words"], {"words": [each["word"] for each in made], "rows": rows}))
+        return drawn
