@@ -9,7 +9,7 @@ from attnpred.data import cache
 
 def without_places(config: Config) -> Config:
     data, model = config.data, replace(config.model, init_from=None, teacher=None)
-    if hasattr(model, "source"):
+    if getattr(model, "source", None) is not None:
         model = replace(model, source=_named(model.source))  # type: ignore[call-arg]
     data = replace(data, cache_dir=cache.USUAL, source=_named(data.source))
     return replace(config, output_dir="outputs", continue_from=None, data=data, model=model)
