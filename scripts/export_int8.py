@@ -32,7 +32,7 @@ def main() -> None:
     parser.add_argument("--measured", type=int, default=1_000)
     parser.add_argument("--busy", action="store_true", help="other work ran meanwhile: show no speeds")
     parser.add_argument("overrides", nargs="*")
-    args = parser.parse_args()
+    args = parser.parse_intermixed_args()
     found = {kind: export(args.run, kind, args.measured, args.overrides) for kind in args.kinds}
     known = read_json(RESULTS) if RESULTS.is_file() else {}
     kept = dict(sorted({**known, args.name: {**origin(), "busy": args.busy, "kinds": found}}.items()))

@@ -34,7 +34,7 @@ def main() -> None:
     parser.add_argument("--output-dir", default="outputs/slim")
     parser.add_argument("--busy", action="store_true", help="other work ran meanwhile: show no speeds")
     parser.add_argument("overrides", nargs="*")
-    args = parser.parse_args()
+    args = parser.parse_intermixed_args()
     found = [{"how": "the run itself", **measured(args.run, args.run, args.limit)}]
     asked = [("--parameters", share) for share in args.shares] + [
         ("--unstructured", share) for share in args.unstructured

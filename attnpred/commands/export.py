@@ -1,7 +1,7 @@
 """Make a file of a run that answers without attnpred, attention included, checked against the run.
 
-The folder holds the model as ONNX or as a program of torch.export, what reads its input, an example that runs it, a
-model card, and check.json, which says how near its answers and its attention are to the run's.
+The folder holds the model as ONNX or as a program of torch.export, and what reads its input. An example runs it, and a
+model card describes it. Of answers and attention check.json says how near they are to the run's.
 """
 
 import argparse

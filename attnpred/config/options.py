@@ -66,8 +66,8 @@ class ModelConfig:
         default=2.0,
     )
     slim: dict[str, str] = option(
-        "Which attention heads, MLP units and channels are left, by the names of their modules, a bit each in "
-        "hexadecimal digits; none named leaves all. attnpred slim finds them.",
+        "Which attention heads, MLP units and channels are left, by the names of their modules. Each has a bit in "
+        "hexadecimal digits; what is not named stays whole. attnpred slim finds them.",
         default={},
     )
     sparsity: float = option(

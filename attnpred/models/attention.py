@@ -175,7 +175,7 @@ def of_chosen(each: Tensor, spec: AnswerSpec, answer: Tensor, choice: Tensor | N
     if each.ndim == 2:
         return each
     which = spec.which(spec.choose(answer) if choice is None else choice)
-    return each[torch.arange(len(each), device=each.device), which]
+    return each[torch.arange(each.shape[0], device=each.device), which]
 
 
 def normalise(scores: Tensor, own: Tensor | None) -> Tensor:

@@ -124,7 +124,7 @@ class Crossmodal(Model):
     ) -> ModelOutput:
         given = self._given(batch)  # (batch, inputs)
         encoders = self._each()
-        each = [encoders[name](one) for name, one in batch.inputs.items()]  # (batch, parts, width)
+        each = [encoders[name](one, batch.ids) for name, one in batch.inputs.items()]  # (batch, parts, width)
         own = [_own(one, x, given[:, i]) for i, (one, x) in enumerate(zip(batch.inputs.values(), each, strict=True))]
         entered = torch.cat(each, dim=1)
         x = entered
@@ -148,7 +148,7 @@ class Crossmodal(Model):
     def _given(self, batch: Batch) -> Tensor:
         """Which inputs each example has, (batch, inputs) bool; in training some are left out."""
         device, count = batch.ids.device, len(batch.inputs)
-        given = torch.ones(len(batch), count, dtype=torch.bool, device=device)
+        given = torch.ones(batch.ids.shape[0], count, dtype=torch.bool, device=device)
         for i, one in enumerate(batch.inputs.values()):
             if one.given is not None:
                 given[:, i] = one.given
@@ -163,7 +163,7 @@ class Crossmodal(Model):
         """What the learned tokens and the parts have heard of one another, (batch, positions, width), and the layers'
         weights where asked.
         """
-        count, size = len(each), len(each[0])
+        count, size = len(each), each[0].shape[0]
         tokens = self.tokens.to(each[0].dtype).expand(size, -1, -1)  # (batch, inputs, width)
         x = self.dropout(torch.cat((tokens, *each), dim=1))
         place = [torch.arange(count), *(torch.full((one.shape[1],), i) for i, one in enumerate(each))]
@@ -248,9 +248,8 @@ class Encoder(nn.Module):
         grid: Grid = attention.grids[0]
         return grid
 
-    def forward(self, one: Input) -> Tensor:
+    def forward(self, one: Input, ids: Tensor) -> Tensor:
         """-> (batch, parts, width)"""
-        ids = torch.arange(len(one))
         self.network(Batch(inputs={self.name: one}, targets={}, ids=ids))
         x: Tensor = self.project(self.norm(self.keep.taken()))
         return x if self.places is None else x + self.places

@@ -82,7 +82,7 @@ class GeneratingModel(Model):
         if choice is None:
             choice = self.spec.answer.choose(answer, output.answered)
         step, _ = self.spec.answer.place(choice)
-        read = alignment[torch.arange(len(step), device=step.device), step]  # (batch, source)
+        read = alignment[torch.arange(step.shape[0], device=step.device), step]  # (batch, source)
         own = batch.input.own()
         every = None if own is None else own[:, None].expand(alignment.shape)
         steps = normalise(alignment, every)

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from attnpred.config.options import Config
 from attnpred.data import cache
@@ -9,8 +10,9 @@ from attnpred.data import cache
 
 def without_places(config: Config) -> Config:
     data, model = config.data, replace(config.model, init_from=None, teacher=None)
-    if hasattr(model, "source"):
-        model = replace(model, source=_named(model.source))  # type: ignore[call-arg]
+    if (source := getattr(model, "source", None)) is not None:
+        named: Any = {"source": _named(source)}
+        model = replace(model, **named)
     data = replace(data, cache_dir=cache.USUAL, source=_named(data.source))
     return replace(config, output_dir="outputs", continue_from=None, data=data, model=model)
 

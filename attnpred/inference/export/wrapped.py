@@ -32,6 +32,8 @@ class Wrapped(nn.Module):
             own[name][field] = tensors[known]
         inputs = {name: replace(one, **own[name]) for name, one in self.like.inputs.items()}
         first = next(iter(tensors.values()))
+        for value in tensors.values():
+            torch._check(value.shape[0] == first.shape[0])  # all are of as many examples
         batch = Batch(
             inputs=inputs,
             targets={},
