@@ -40,6 +40,7 @@ class Predictor:
     """A run's model, loaded and ready to answer."""
 
     watch: Watch | None = None
+    exact: Any = None  # the model for explainers, where `model` itself is kept in half the digits
 
     def __init__(self, run: Run, config: Config) -> None:
         self.reader: Any = run.reader()
@@ -139,7 +140,7 @@ class Predictor:
         if explainer is not None:
             task = self.task if view is None else self.task.views()[view]
             if (explainer, view) not in self.explainers:
-                self.explainers[explainer, view] = make(explainer, self.model, task)
+                self.explainers[explainer, view] = make(explainer, self.exact or self.model, task)
             chosen = self.explainers[explainer, view]
             batch = task.held(output, batch)
             # in float32: gradients and small differences vanish in bf16

@@ -20,6 +20,7 @@ from attnpred.inference.monitoring.log import Log
 from attnpred.inference.monitoring.observer import Observer
 from attnpred.inference.predict import Predictor
 from attnpred.inference.serving.batcher import Batcher
+from attnpred.inference.serving.halves import ready
 from attnpred.inference.serving.options import Limits, Precision, Served
 from attnpred.inference.tables import input_names
 from attnpred.inference.weights import digest_of
@@ -104,7 +105,9 @@ def _of_run(path: Path, precision: Precision) -> Predictor:
     config = run.config()
     if precision != "auto":
         config = replace(config, trainer=replace(config.trainer, precision=TRAINED_AS[precision]))
-    return Predictor(run, config)
+    found = Predictor(run, config)
+    ready(found)
+    return found
 
 
 def export_of(path: Path, precision: Precision) -> Path | None:

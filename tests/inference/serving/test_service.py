@@ -290,3 +290,17 @@ def test_an_export_is_served_like_its_run(client, text_model, text_run, capsys):
     assert post(own, input="a", model="exported", explainer="integrated_gradients").status_code == 422
     with pytest.raises(UserError, match="attnpred export"):
         Model(Served(name="a", version="1", path=text_run.path), "int8")
+
+
+def test_weights_in_half_the_digits_answer_as_before_and_explain_exactly(client, text_run):
+    import torch
+
+    served = Served(name="films", version="1", path=text_run.path)
+    half, exact = Model(served, "bf16"), Model(served, "float32")
+    inside = [p.dtype for layer in half.predictor.model.layers for p in layer.attention.parameters()]
+    assert torch.bfloat16 in inside
+    assert {p.dtype for p in half.predictor.exact.parameters()} == {torch.float32}
+    texts = ["a lovely film", "dull"]
+    for ours, theirs in zip(*(one.work(texts, "integrated_gradients", True) for one in (half, exact)), strict=True):
+        assert ours["probabilities"] == pytest.approx(theirs["probabilities"], abs=0.02)
+        assert ours["attention"] == pytest.approx(theirs["attention"], abs=1e-4)
