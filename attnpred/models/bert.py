@@ -67,7 +67,7 @@ class Bert(Model):
             encoders.recompute(self.encoder)
         self.typed = encoders.token_types(self.encoder) >= max(len(spec.input.names), 2)
         width = self.encoder.config.hidden_size
-        self.pool = self._ending(width)
+        self.pool = self._ending(config, width)
         self.dropout = Dropout(encoders.dropout_of(self.encoder) if config.dropout is None else config.dropout)
         self.head: nn.Module = nn.Identity()  # of hidden parts, which are compared with the tokens' own vectors
         if not isinstance(self.pool, Hidden):
@@ -77,10 +77,9 @@ class Bert(Model):
         widths = (self.encoder.get_input_embeddings().embedding_dim, width)
         self.predicted = PredictedAttention.where_asked(config, widths, width, spec.answer)
 
-    def _ending(self, width: int) -> Pool | Parts | Hidden:
+    def _ending(self, config: BertConfig, width: int) -> Pool | Parts | Hidden:
         """What makes the answer of the last layer's features."""
         if self.spec.answer.shape == "whole":
-            config: Any = self.config
             return Pool(width, config.pooling, answers=len(self.spec.answer.answers))
         if self.spec.answer.shape == "parts":
             return Parts(width, self.spec.answer)

@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from attnpred.cli import main
 from attnpred.runs.run import Run
@@ -86,6 +87,24 @@ def test_it_goes_on_to_the_last_bit_and_is_evaluated_alike(case, whole, tmp_path
     scores = {key: value for key, value in found.items() if isinstance(value, float)}
     assert scores == pytest.approx({key: known["test"][key] for key in scores}, rel=1e-4)
     assert {"comprehensiveness", "sufficiency"} <= known["attention"]["scores"]["attention"].keys()
+
+
+def test_a_new_image_and_a_new_series_have_patches_hidden(case, whole, tmp_path, capsys):
+    new = {"images": tmp_path / "one.png", "series": tmp_path / "one.csv"}
+    if case[0] not in new:
+        pytest.skip("a text says itself what is hidden")
+    Image.fromarray(np.arange(64, dtype=np.uint8).reshape(8, 8)).save(new["images"])
+    lines = [f"{i},{np.sin(i / 2):.4f},{np.cos(i / 3):.4f}" for i in range(16)]
+    new["series"].write_text("\n".join(["hour,a,b", *lines]) + "\n")
+    capsys.readouterr()
+    assert main(["predict", str(whole.path), str(new[case[0]])]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert len(found["hidden"]) == (2 if case[0] == "images" else 6)  # half of the patches
+    assert all(np.isfinite(one["values"]).all() for one in found["hidden"])
+    assert found["explained"]["what"].startswith("value ")
+    assert main(["export", str(whole.path), "--out", str(tmp_path / "file")]) == 2
+    assert "finds what is hidden, which is pre-training" in capsys.readouterr().err
+    assert not (tmp_path / "file").exists()
 
 
 def test_hidden_words_are_found_and_explained(taught, files, tmp_path, capsys):

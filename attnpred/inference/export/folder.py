@@ -58,6 +58,10 @@ class Source:
     @classmethod
     def of(cls, run: Run, config: Config, examples: int) -> "Source":
         task = run.task()
+        if task.answer.shape == "hidden":
+            raise UserError(
+                f"{run.path}: finds what is hidden, which is pre-training; fine-tune from it and export that run"
+            )
         sample = [task.posed(batch) for batch in run.data(config).loader("val").sample(examples)]
         if not sample:
             raise UserError(f"{run.path}: its validation split is empty, so that nothing can be compared; give data.…")
