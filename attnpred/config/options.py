@@ -237,8 +237,6 @@ class Config:
             raise Invalid(
                 "data.augment.small_share", "this model reads images of one size; set it to 0, and small_side to null"
             )
-        if self.continue_from is None and self.continual.any():
-            raise Invalid("continue_from", "what continual.… keeps is of a run to go on from; name one")
         if self.continue_from is not None and self.model.init_from is not None:
             raise Invalid("model.init_from", "continue_from names the run to begin with; leave this at null")
 
@@ -251,11 +249,6 @@ class Config:
         name = "consistency" if asked.teacher is None else "teacher"
         if data.streams():
             raise Invalid(f"self_training.{name}", "draws prepared rows; set data.stream=false")
-        if data.labelled is None and data.on_bad_row == "fail":
-            raise Invalid(
-                f"self_training.{name}",
-                "every row has a label; set data.labelled=1000, or data.on_bad_row=skip where some have none",
-            )
         changes = getattr(data, "augment", None)
         if asked.consistency and (getattr(changes, "mixup", 0) or getattr(changes, "cutmix", 0)):
             raise Invalid("self_training.consistency", "mixed images have no two views; set data.augment.mixup=0")

@@ -57,6 +57,10 @@ class FewLabels:
         """The rows of train and their targets, from those that have labels."""
         if self._pooled:
             pool = self._pool(rows)
+            if not len(pool):
+                raise UserError(
+                    "data.labelled: every row of train has a label, and none is left without; ask for fewer"
+                )
             return pool, np.repeat(values[:1], len(pool), axis=0)
         if self._added is None:
             return rows, values

@@ -4,8 +4,8 @@ What is moved is what the model's entrance makes of the input: vectors of tokens
 mechanism so holds for texts, images and series.
 """
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import torch
 from torch import Tensor
@@ -24,39 +24,46 @@ class Adversary:
     def loss(self, loss: Tensor, model: Model, batch: Batch, measure: Callable[[ModelOutput, Batch], Tensor]) -> Tensor:
         """The loss that is trained on: `loss`, that of the examples, and that of the same ones moved."""
         moves = self._moves(model, batch, measure)
-        with _Hook(model, lambda made: made + moves.to(made.dtype)):
+        with _hooked(model, lambda place, made: made + moves[place].to(made.dtype)):
             moved = measure(model(batch), batch)
         return (1 - self._options.share) * loss + self._options.share * moved
 
-    def _moves(self, model: Model, batch: Batch, measure: Callable[[ModelOutput, Batch], Tensor]) -> Tensor:
-        """How far to move what the entrance makes, (batch, …): up the loss, as a share of an example's length."""
-        made: list[Tensor] = []
+    def _moves(self, model: Model, batch: Batch, measure: Callable[[ModelOutput, Batch], Tensor]) -> list[Tensor]:
+        """How far to move what each entrance makes, (batch, …): up the loss, as a share of an example's length."""
+        made: dict[int, Tensor] = {}
 
-        def leaf(features: Tensor) -> Tensor:
-            made.append(features.detach().requires_grad_())
-            return made[0]
+        def leaf(place: int, features: Tensor) -> Tensor:
+            made[place] = features.detach().requires_grad_()
+            return made[place]
 
-        with torch.enable_grad(), _Hook(model, leaf):
-            [slope] = torch.autograd.grad(measure(model(batch), batch), made[0])
-        own, up = (one.float().flatten(1).norm(dim=1) for one in (made[0], slope))  # (batch,)
-        step = self._options.size * own / up.clamp(min=LEAST)
-        return slope.float() * step.view(-1, *[1] * (slope.ndim - 1))
+        with torch.enable_grad(), _hooked(model, leaf):
+            loss = measure(model(batch), batch)
+        each = [made[place] for place in sorted(made)]
+        slopes = torch.autograd.grad(loss, each)
+        steps = [
+            self._options.size * _lengths(own) / _lengths(up).clamp(min=LEAST)
+            for own, up in zip(each, slopes, strict=True)
+        ]
+        return [up.float() * step.view(-1, *[1] * (up.ndim - 1)) for up, step in zip(slopes, steps, strict=True)]
 
 
-class _Hook:
-    """While it lasts, the model goes on with what `change` makes of its entrance's features."""
+def _lengths(features: Tensor) -> Tensor:
+    """(batch, …) -> (batch,)"""
+    return features.float().flatten(1).norm(dim=1)
 
-    def __init__(self, model: Model, change: Callable[[Tensor], Tensor]) -> None:
-        self._model, self._change = model, change
 
-    def __enter__(self) -> None:
-        def hook(module: Any, given: Any, made: Tensor) -> Tensor:
-            return self._change(made)
-
-        self._handle = self._model.entrance().register_forward_hook(hook)
-
-    def __exit__(self, *error: object) -> None:
-        self._handle.remove()
+@contextmanager
+def _hooked(model: Model, change: Callable[[int, Tensor], Tensor]) -> Iterator[None]:
+    """While it lasts, the model goes on with what `change` makes of its entrances' features, by their number."""
+    handles = [
+        entrance.register_forward_hook(lambda module, given, made, place=place: change(place, made))
+        for place, entrance in enumerate(model.entrances())
+    ]
+    try:
+        yield
+    finally:
+        for handle in handles:
+            handle.remove()
 
 
 def adversary(options: AdversarialConfig) -> Adversary | None:

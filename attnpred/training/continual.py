@@ -108,7 +108,11 @@ class Earlier:
 
     @classmethod
     def of(cls, config: Config) -> Self | None:
-        return None if config.continue_from is None else cls(Run.find(config.continue_from), config)
+        if config.continue_from is not None:
+            return cls(Run.find(config.continue_from), config)
+        if config.continual.any():
+            raise UserError("continue_from=null: what continual.… keeps is of a run to go on from; name one")
+        return None
 
     @property
     def _place(self) -> str:

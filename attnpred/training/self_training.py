@@ -148,5 +148,9 @@ def consistency(config: Config, data: Any, task: Task, augment: Any) -> Consiste
 
 def unlabelled_loader(data: Any) -> BatchLoader:
     """Of the rows of train without labels, of which there must be some."""
+    if data.config.labelled is None and data.config.on_bad_row == "fail":
+        raise UserError(
+            "self_training: every row has a label; set data.labelled=1000, or data.on_bad_row=skip where some have none"
+        )
     found: BatchLoader = data.unlabelled().loader("train")
     return found

@@ -52,6 +52,8 @@ def test_the_pool_is_what_has_no_labels():
     assert list(pool) == [0, 2, 3, 5, 6, 8]
     assert len(said) == 6
     assert list(Few("skip").unlabelled()._with_unlabelled(kept, values)[0]) == [0, 2, 3, 5, 6, 8, 9]
+    with pytest.raises(UserError, match="none is left without"):
+        Few("fail").unlabelled()._with_unlabelled(np.arange(9, dtype=np.uint32), np.zeros(9, np.int32))
     more = Few("fail")
     more.add(np.array([0, 9], np.uint32), np.array([1, 1]))
     rows, said = more._with_unlabelled(kept, values)

@@ -15,8 +15,8 @@ class Small(nn.Module):
         super().__init__()
         self.first, self.last = nn.Linear(3, 4), nn.Linear(4, 2)
 
-    def entrance(self):
-        return self.first
+    def entrances(self):
+        return [self.first]
 
     def forward(self, batch):
         return ModelOutput(self.last(self.first(batch.targets["features"])))
@@ -34,7 +34,7 @@ def made():
 def test_examples_are_moved_up_the_loss_by_a_share_of_their_length():
     model, batch = Small(), made()
     adversary = Adversary(AdversarialConfig(size=0.2, share=0.25))
-    moves = adversary._moves(model, batch, measure)
+    (moves,) = adversary._moves(model, batch, measure)
     features = model.first(batch.targets["features"])
     torch.testing.assert_close(moves.norm(dim=1), 0.2 * features.norm(dim=1))
     clean = measure(model(batch), batch)
