@@ -36,6 +36,7 @@ SCORES = {
     "rank_correlation": "leave-one-out ↑",
     "agreement": "two seeds ↑",
     "pointing": "pointing % ↑",
+    "pointing_game": "pointing game ↑",
 }
 
 
