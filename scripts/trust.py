@@ -2,8 +2,8 @@
 
     python -m scripts.trust --only sst2 --seeds 0 1 2
 
-Each model is asked by `attnpred explain --protocol` about examples of its test split, by every explainer beside chance,
-and held against the same model of the next seed. FastSHAP is trained on each run first. The results are kept in
+Each model is asked by `attnpred explain --protocol` about examples of its test split, by every explainer beside chance.
+It is held against the same model of the next seed. FastSHAP is trained on each run first. The results are kept in
 scripts/trust.json and shown in docs/benchmarks.md. Data comes from the hub, or from below ATTNPRED_DATA.
 """
 
