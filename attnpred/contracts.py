@@ -1,7 +1,7 @@
 """What the rooms hand one another: batches, specifications of inputs and answers, and a model's output."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from typing import Any, ClassVar, Literal, Self, get_args, get_origin, get_type_hints
 
@@ -16,6 +16,8 @@ Shape = Literal["whole", "parts", "hidden", "sequence"]
 @dataclass(frozen=True, kw_only=True)
 class Input(ABC):
     """One input of a batch's examples. Every modality has its own subclass; its tensors' first axis is the batch."""
+
+    company: ClassVar[int] = 0  # how many others `among` takes; none where inputs cannot be put together
 
     evidence: Tensor | None = None  # which tokens or pixels decided the answer, where the data says it
     given: Tensor | None = None  # (batch,) bool: of several inputs, which examples have this one; None where all do
@@ -61,6 +63,13 @@ class Input(ABC):
         (batch, parts) int64, rising from 0.
         """
         return None
+
+    def among(self, others: Sequence[Self], turns: Tensor, spec: Any) -> Self:
+        """Each example put together with one of each of the `others`, and marked as evidence itself.
+
+        `turns`, (batch,), says at which place it stands among them, counted round and round.
+        """
+        raise NotImplementedError
 
     def trimmed(self) -> Self:
         """The same without padding that none of the examples needs."""

@@ -2,8 +2,8 @@
 
     python -m scripts.trust --only sst2 --seeds 0 1 2
 
-Each model is asked by `attnpred explain --protocol` about examples of its test split, by every explainer beside chance,
-and held against the same model of the next seed. FastSHAP is trained on each run first. The results are kept in
+Each model is asked by `attnpred explain --protocol` about examples of its test split, by every explainer beside chance.
+It is held against the same model of the next seed. FastSHAP is trained on each run first. The results are kept in
 scripts/trust.json and shown in docs/benchmarks.md. Data comes from the hub, or from below ATTNPRED_DATA.
 """
 
@@ -36,6 +36,7 @@ SCORES = {
     "rank_correlation": "leave-one-out ↑",
     "agreement": "two seeds ↑",
     "pointing": "pointing % ↑",
+    "pointing_game": "pointing game ↑",
 }
 
 
@@ -51,12 +52,19 @@ MASKED = "task.seen_masked=0.5"
 FAITHFUL = ("model.attention_loss=faithful", "model.attention_weight=0.5")
 SETUPS = {
     "sst2": Setup(("experiment=sst2_transformer", MASKED), FAITHFUL),
+    # for a shared machine: a short training, seed 0, asked with --seeds 0 --limit 100
+    "sst2_short": Setup(
+        ("experiment=sst2_transformer", MASKED, "optimizer.epochs=1", "trainer.max_steps=700"),
+        FAITHFUL,
+        ("attention", "fastshap", "occlusion", "integrated_gradients"),
+        ("explainer.max_steps=200",),
+    ),
     "sst2_minilm": Setup(("experiment=sst2_minilm", MASKED), FAITHFUL, fastshap=("explainer.epochs=1",)),
     "imdb": Setup(("experiment=imdb_transformer", MASKED), FAITHFUL),
     "imdb_minilm": Setup(("experiment=imdb_minilm", MASKED), FAITHFUL, fastshap=("explainer.epochs=1",)),
     "cifar10": Setup(("experiment=cifar10_resnet", MASKED), FAITHFUL, PICTURES),
     "cifar10_vit": Setup(("experiment=cifar10_vit", MASKED), FAITHFUL, (*PICTURES[:-1], "grad_attention")),
-    "evidence_text": Setup(("model=transformer", "model.depth=2", "data=evidence_text", MASKED), FAITHFUL),
+    "evidence_text": Setup(("experiment=evidence_text", "model.attention_loss=null"), FAITHFUL),
     "evidence_image": Setup(("model=resnet_attention", "data=evidence_image", MASKED), FAITHFUL, PICTURES),
 }
 
@@ -148,10 +156,9 @@ def asked(runs: list[dict[str, Any]]) -> list[str]:
 
 def note(name: str, measured: dict[str, Any]) -> str:
     share = max(run["measuring"] for run in measured["trained"])
-    return (
-        f"`{name}`: `{measured['setup']}`; seeds {', '.join(map(str, measured['seeds']))}; measuring its attention "
-        f"took {share:.1%} of the training time at most; {measured['machine']}, {measured['date']}."
-    )
+    cost = f"measuring its attention took {share:.1%} of the training time at most; " if share else ""
+    seeds = ", ".join(map(str, measured["seeds"]))
+    return f"`{name}`: `{measured['setup']}`; seeds {seeds}; {cost}{measured['machine']}, {measured['date']}."
 
 
 def row(name: str, how: str, runs: list[dict[str, Any]], explainer: str, scores: list[str], *, first: bool) -> str:

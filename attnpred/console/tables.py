@@ -27,7 +27,7 @@ COUNTS = ("examples", "epoch", "step")
 # whether more or less of a measure of explanations is better
 HIGHER = (
     *("comprehensiveness", "insertion", "racu", "racu_second", "f_fidelity", "rank_correlation", "agreement"),
-    *("pointing", "precision_recall", "overlap"),
+    *("pointing", "pointing_game", "precision_recall", "overlap"),
 )
 DIRECTIONS = {**dict.fromkeys(HIGHER, " ↑"), **dict.fromkeys(("sufficiency", "deletion"), " ↓")}
 

@@ -214,9 +214,8 @@ class Data(FewLabels, ABC, Generic[C, R, S]):
         kept: dict[int, list[Any]] = {}
         places, start = set(wanted.tolist()), 0
         for chunk in self.source.chunks(name, option, self._columns(), CHUNK):
-            count = len(chunk[0])
-            kept |= {row: [c[row - start] for c in chunk] for row in range(start, start + count) if row in places}
-            start += count
+            kept |= {row: list(one) for row, one in enumerate(zip(*chunk, strict=True), start) if row in places}
+            start += len(chunk[0])
         return (kept[row] for row in wanted.tolist())
 
     def _arrangement(self, name: str, option: str) -> Arrangement:

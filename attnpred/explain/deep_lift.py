@@ -1,7 +1,7 @@
 """DeepLIFT (Shrikumar et al. 2017), by its rescale rule: differences from an input without content, handed back.
 
-Captum has it for models whose activations are modules. Here they are functions, so the rule is kept where they are
-called: an activation passes its change over its input's change, in place of its slope.
+Captum has it for models whose activations are modules. Here they are functions, and the rule is kept where they are
+called. In place of its slope, an activation passes its change over its input's change.
 """
 
 from collections.abc import Callable, Sequence

@@ -80,8 +80,8 @@ class Removing:
     ) -> Tensor:
         """Of what was chosen, with each of the sets of parts taken away: (times, batch).
 
-        Short examples are asked together, without the padding of long ones, and none twice for the same parts: that
-        takes a third of the time for texts, and no more memory than the batch at once.
+        Short examples are asked together, without the padding of long ones, and none twice for the same parts. It
+        takes no more memory than the batch at once.
         """
         if len(gone) == 1:
             return self._asked(batch, choice, gone[0], grids)[None]

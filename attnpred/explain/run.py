@@ -12,6 +12,7 @@ from attnpred.explain import story
 from attnpred.explain.cascade import cascade
 from attnpred.explain.extra import Extra, like_of
 from attnpred.explain.overview import overview
+from attnpred.explain.pointing_game import game
 from attnpred.explain.study import Explained, Study, sanity
 from attnpred.machine.device import choose
 from attnpred.modalities.reader import Describe
@@ -125,7 +126,11 @@ def _measured(study: Study, names: Sequence[str], few: Sequence[Any], *, protoco
     """What was measured of an answer's explanations, and how far they hang on what was learned."""
     model, task = study.model, study.task
     found = {**study.result(), "scored": task.scored, "sanity": sanity(model, task, names, few)}
-    return {**found, "cascade": cascade(model, task, names, few)} if protocol else found
+    if not protocol:
+        return found
+    for name, told in game(model, task, study.explainers, few).items():
+        found["scores"][name]["pointing_game"] = list(told)
+    return {**found, "cascade": cascade(model, task, names, few)}
 
 
 def _scored(examples: list[dict[str, Any]], study: Study, explained: Explained, inputs: Any) -> list[dict[str, Any]]:

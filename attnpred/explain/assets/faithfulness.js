@@ -48,6 +48,11 @@ const MEASURES = {
     higher: true,
     says: "How often the most important part is one that is known to decide the label",
   },
+  pointing_game: {
+    title: "Pointing game",
+    higher: true,
+    says: "How much of what speaks for a class lies in its example, which was put among examples of other classes",
+  },
   precision_recall: {
     title: "Precision and recall",
     higher: true,

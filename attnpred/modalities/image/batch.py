@@ -1,5 +1,6 @@
 """Images in a batch, and what a model must know of them."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Self
 
@@ -34,6 +35,8 @@ class ImageSpec(InputSpec):
 @dataclass(frozen=True, kw_only=True)
 class ImageInput(Input):
     """Pixels as stored, 0 to 255; the model normalises them."""
+
+    company: ClassVar[int] = 3
 
     pixels: Tensor  # (batch, channels, height, width) uint8, or float after mixing
     hidden: Tensor | None = None  # (batch, parts) bool: regions that were taken out of sight, to be found
@@ -91,6 +94,18 @@ class ImageInput(Input):
         regions = gone.unflatten(1, (1, *grid)).float()
         hidden = F.interpolate(regions, self.pixels.shape[2:], mode="nearest").bool()  # (batch, 1, height, width)
         return replace(self, pixels=torch.where(hidden, self._instead(how, spec), self.pixels.float()))
+
+    def among(self, others: Sequence[Self], turns: Tensor, spec: ImageSpec) -> Self:
+        """Four images in two rows, each at half its side."""
+        height, width = self.pixels.shape[2:]
+        halves = [F.adaptive_avg_pool2d(one.pixels.float(), (height // 2, width // 2)) for one in (self, *others)]
+        order = (torch.arange(4, device=turns.device) - turns[:, None]) % 4  # (batch, 4): who stands at each place
+        stacked = torch.stack(halves, dim=1)  # (batch, 4, channels, rows, columns)
+        placed = stacked.gather(1, order[:, :, None, None, None].expand_as(stacked))
+        rows = [torch.cat(list(placed[:, start : start + 2].unbind(1)), dim=3) for start in (0, 2)]
+        whole = F.pad(torch.cat(rows, dim=2), (0, width % 2, 0, height % 2), mode="replicate")
+        tiles = (order == 0).view(-1, 2, 2).repeat_interleave(height // 2, 1).repeat_interleave(width // 2, 2)
+        return replace(self, pixels=whole, evidence=F.pad(tiles, (0, width % 2, 0, height % 2)))
 
     def _instead(self, how: str, spec: ImageSpec) -> Tensor:
         """What is seen where a region is gone, of the pixels' shape or broadcast to it."""

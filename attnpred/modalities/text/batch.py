@@ -1,6 +1,6 @@
 """Texts in a batch, and what a model must know of them."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, Self
 
@@ -72,6 +72,10 @@ class TextInput(Input):
             return None
         return torch.arange(self.tokens.shape[1], device=self.tokens.device) < self.lengths[:, None]
 
+    @property
+    def company(self) -> int:  # type: ignore[override]
+        return 0 if self.segments is not None else 1
+
     def own(self) -> Tensor | None:
         """Which positions hold the text's own tokens, (batch, length) bool; None where all do.
 
@@ -118,6 +122,17 @@ class TextInput(Input):
         begins = F.pad(ends[:, :-1], (1, 0)) & ~ends
         return begins.cumsum(1)
 
+    def among(self, others: Sequence[Self], turns: Tensor, spec: TextSpec) -> Self:
+        """Two texts one behind the other, each cut to half of the room."""
+        [other] = others
+        rows = [_joined(self, other, row, int(turn) % 2, spec) for row, turn in enumerate(turns)]
+        lengths = torch.tensor([len(tokens) for tokens, _ in rows], device=self.tokens.device)
+        tokens = torch.full((len(rows), int(lengths.max())), spec.pad_id, device=self.tokens.device)
+        evidence = torch.zeros_like(tokens, dtype=torch.bool)
+        for row, (found, marks) in enumerate(rows):
+            tokens[row, : len(found)], evidence[row, : len(found)] = found, marks
+        return replace(self, tokens=tokens, lengths=lengths, padded=True, evidence=evidence)
+
     def trimmed(self) -> Self:
         longest = int(self.lengths.max())
         return self._changed(lambda value: value if value.ndim == 1 else value[:, :longest]) if self.padded else self
@@ -160,3 +175,19 @@ class TextInput(Input):
         tokens = torch.where(inside, tokens.gather(1, order), spec.pad_id)
         segments = None if self.segments is None else torch.where(inside, self.segments.gather(1, order), -1)
         return replace(self, tokens=tokens, lengths=lengths, padded=True, segments=segments)
+
+
+def _joined(one: TextInput, other: TextInput, row: int, turn: int, spec: TextSpec) -> tuple[Tensor, Tensor]:
+    """The tokens of two texts, the first of which stands first or second, and which are the first's: (length,) each."""
+    room = spec.room // 2
+    texts = []
+    for text in (one, other):
+        own = text.own()
+        tokens = text.tokens[row] if own is None else text.tokens[row][own[row]]
+        texts.append(tokens[:room])
+    marks = [torch.full_like(tokens, not number, dtype=torch.bool) for number, tokens in enumerate(texts)]
+    if turn:
+        texts, marks = texts[::-1], marks[::-1]
+    around = [one.tokens.new_tensor(ids) for ids in (spec.prefix, spec.suffix)]
+    nothing = [torch.zeros_like(ids, dtype=torch.bool) for ids in around]
+    return torch.cat([around[0], *texts, around[1]]), torch.cat([nothing[0], *marks, nothing[1]])

@@ -28,6 +28,10 @@ class WordsInput(TextInput):
     def varying(self) -> Mapping[str, tuple[int, ...]]:
         return {**super().varying(), "words": (1,)}
 
+    @property
+    def company(self) -> int:  # type: ignore[override]
+        return 0  # words that are answered for stay at their places
+
     def answered(self) -> Tensor:
         """A word's number at its first token, or at the first one that was not cut away; -1 elsewhere."""
         before = F.pad(self.words[:, :-1], (1, 0), value=-1)
