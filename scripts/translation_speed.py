@@ -41,7 +41,7 @@ def marian(spec: Any, dropout: float) -> Any:
     from transformers import MarianConfig, MarianMTModel
 
     hidden = round(SIZES["width"] * SIZES["mlp_ratio"])
-    sides: dict[str, int] = {}
+    sides: dict[str, Any] = {}
     for side in ("encoder", "decoder"):
         sides |= {f"{side}_layers": SIZES["depth"], f"{side}_attention_heads": SIZES["heads"]}
         sides |= {f"{side}_ffn_dim": hidden}
