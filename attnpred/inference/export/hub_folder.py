@@ -13,7 +13,8 @@ from attnpred.files import read_json, write_json, write_text
 from attnpred.inference.export import card
 from attnpred.inference.export.plain import without_places
 from attnpred.modalities.reader import save_reader
-from attnpred.runs import shared_weights
+from attnpred.runs import calibration, shared_weights
+from attnpred.runs.checkpoint_files import TASK, load
 from attnpred.runs.run import Run
 from attnpred.version import __version__
 
@@ -31,12 +32,13 @@ def write(run: Run, config: Config, directory: Path) -> None:
         draft.mkdir(parents=True)
         save_reader(draft, run.reader(), task.spec)
         model.save_assets(draft)
-        shared_weights.save(draft, run.weights(), task.state())
+        shared_weights.save(draft, run.weights(), load(run.checkpoint()).get(TASK, {}))
         write_text(draft / "config.yaml", compose.as_yaml(without_places(config)))
         write_json(draft / "config.json", _described(config, task.names()))
         write_json(draft / "run.json", {**_about(run), "overrides": []})
-        if (run.path / "metrics.json").is_file():
-            write_json(draft / "metrics.json", read_json(run.path / "metrics.json"))
+        for name in ("metrics.json", calibration.FILE):
+            if (run.path / name).is_file():
+                write_json(draft / name, read_json(run.path / name))
         write_text(draft / "README.md", card.text(run, config, None, {}))
         draft.replace(directory)
     finally:

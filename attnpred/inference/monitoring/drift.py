@@ -17,7 +17,7 @@ from attnpred.inference.monitoring.rows import CONFIDENCE, WRONG, Rows, Vector
 from attnpred.statistics import holm
 
 LEVEL = 0.01  # chance of a false alarm by all tests together
-# Differences below which nothing is told; chosen on halves of validation splits, none of which reaches them
+# Differences below which nothing is told, set by judgement; how often windows of test data pass them is measured
 LEAST = {"KS": 0.12, "shares": 0.12, "MMD": 0.15, "classifier": 0.12, "calibration": 0.08}
 COMPARED = 500  # vectors of each side
 PERMUTATIONS = 2000

@@ -1,6 +1,7 @@
 """A run in the hub's layout is read again by `hub:` and answers alike; strangers' folders do no harm."""
 
 import json
+import shutil
 
 import pytest
 import safetensors.torch
@@ -48,9 +49,20 @@ def test_the_folder_has_the_hubs_layout_and_no_place_of_this_machine(run, root):
     assert all(torch.equal(weights[name], value) for name, value in run.weights().items())
 
 
-def test_weights_that_are_none_are_told(root, tmp_path, monkeypatch):
-    import shutil
+def test_a_calibrated_run_answers_there_as_it_does_here(run, tmp_path, monkeypatch):
+    calibrated = tmp_path / "calibrated"
+    shutil.copytree(run.path, calibrated)
+    (calibrated / "calibration.json").write_text(json.dumps({"temperature": 2.0}))
+    given = ["push", str(calibrated), "org/liked", "--folder-only", "--out", str(tmp_path / "org" / "liked")]
+    assert main(given) == 0
+    monkeypatch.setenv("ATTNPRED_DATA", str(tmp_path))
+    here = Run(calibrated)
+    answers = attnpred.load("hub:org/liked").predict(TEXTS)
+    assert answers == list(predict(here, here.config(), TEXTS))
+    assert answers != list(predict(run, run.config(), TEXTS))
 
+
+def test_weights_that_are_none_are_told(root, tmp_path, monkeypatch):
     shutil.copytree(root / "org", tmp_path / "org")
     monkeypatch.setenv("ATTNPRED_DATA", str(tmp_path))
     (tmp_path / "org" / "liked" / "model.safetensors").write_bytes(b"\x80\x04pickle")
