@@ -20,7 +20,7 @@ train: .venv/ready ## train the default experiment; ARGS="model=transformer data
 	$(BIN)/python train.py $(ARGS)
 
 test: .venv/ready ## run the tests, but for the slow ones
-	$(BIN)/python -m pytest -n 4 --dist worksteal -m "not slow" $(ARGS)
+	$(BIN)/python -m pytest -n 4 --dist worksteal -m "not slow and not long" $(ARGS)
 
 test-all: .venv/ready ## run all tests, but for those that take minutes
 	$(BIN)/python -m pytest -n 4 --dist worksteal -m "not long" $(ARGS)

@@ -17,7 +17,7 @@ from attnpred.runs.run import Run
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("run", metavar="RUN", help="run directory")
     parser.add_argument("overrides", nargs="*", metavar="override", help="data.…, optimizer.… or trainer.… options")
-    target = parser.add_mutually_exclusive_group(required=True)
+    target = parser.add_mutually_exclusive_group()
     target.add_argument("--parameters", type=float, metavar="SHARE", help="of the weights that stay, tables left out")
     target.add_argument("--latency", type=float, metavar="SHARE", help="of the time that a forward pass takes here")
     target.add_argument("--unstructured", type=float, metavar="SHARE", help="of each matrix's weights, that become 0")
@@ -28,8 +28,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def main(args: argparse.Namespace) -> int:
     run = Run.find(args.run)
-    for name in ("parameters", "latency", "unstructured"):
-        share = getattr(args, name)
+    shares = {name: getattr(args, name) for name in ("parameters", "latency", "unstructured")}
+    if not any(share is not None for share in shares.values()):
+        raise UserError("attnpred slim: give --parameters, --latency or --unstructured, a share between 0 and 1")
+    for name, share in shares.items():
         if share is not None and not 0 < share < 1:
             raise UserError(f"--{name} {share:g}: must lie between 0 and 1")
     for name in ("epochs", "examples"):

@@ -77,8 +77,8 @@ class ModelConfig:
         default=0.0,
     )
     attention_target: AttentionTarget = option(
-        "What attention_loss=faithful learns. It is what each part costs beside all or half of the others "
-        "(leave_one_out), the order of that (ranking), or its share in what sets of any size say (shapley).",
+        "What attention_loss=faithful learns: the cost of leaving out each part, beside all or half of the others; "
+        "the order of these costs; or Shapley values.",
         default="leave_one_out",
     )
     recompute: bool = option(

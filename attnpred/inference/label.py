@@ -1,7 +1,7 @@
 """Which rows of a table a person should label next: those of which a run is least sure, and that it reads differently.
 
-Uncertainty is the entropy of an answer's chances. Alike are rows whose attention lies on the same: on the same words of
-a text, or on the same places of an image or series.
+Uncertainty is the entropy of an answer's chances. Rows are alike whose attention lies on the same words
+of a text, or on the same places of an image or series.
 """
 
 import heapq

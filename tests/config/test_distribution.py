@@ -12,7 +12,7 @@ import torch
 
 from tests.config.distribution_made import NAME, VERSION, make_wheel
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.long
 REPOSITORY = Path(__file__).parents[2]
 CHOSEN = ["model=lstm", "data=piped", "task=margin", "callbacks=count"]
 SMALL = ["trainer=cpu", "trainer.precision=32-true", "trainer.max_epochs=2", "trainer.attention_examples=8"]

@@ -133,7 +133,8 @@ def test_a_branch_of_the_hub_is_asked_for_once(tmp_path, hub_calls, monkeypatch)
         ("./no/such", r"data\.source=\./no/such: no such directory"),
         (
             "builtin:digit",
-            r"data\.source=builtin:digit: no such built-in dataset; there is digits, evidence_image, evidence_text; "
+            r"data\.source=builtin:digit: no such built-in dataset; there is digits, easy_vqa, evidence_image, "
+            r"evidence_pair, evidence_text; "
             "did you mean builtin:digits",
         ),
     ],

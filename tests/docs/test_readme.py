@@ -45,7 +45,7 @@ def test_the_readme_shows_commands():
     assert any(command.answer for command in LAUNCHES)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_commands_run_as_written(home):
     """In their order; RUN is the run that the one before printed."""
     trained = "RUN"

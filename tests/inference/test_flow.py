@@ -49,10 +49,10 @@ def schema(value):
 
 
 NOTE_RATES = """
-import atexit, os
+import atexit, gc, os
 
 def note():
-    import gc, sys
+    import sys
     torch = sys.modules.get("torch")
     for thing in gc.get_objects() if torch and "RANK" in os.environ else []:
         if issubclass(type(thing), torch.optim.Optimizer):
@@ -60,11 +60,12 @@ def note():
             with open(os.environ["ATTNPRED_RATES"], "a") as stream:
                 print(sys.argv[-1], os.environ["RANK"], rate, file=stream)
 
+gc.disable()  # what is in a circle with the optimizer stays until the end
 atexit.register(note)
 """
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_every_job_of_a_sweep_has_a_directory_and_processes_that_train_with_its_options(
     place, tmp_path, capfd, monkeypatch
 ):
@@ -139,7 +140,7 @@ def test_a_mistake_in_any_job_stops_the_sweep_before_it_starts(place, tmp_path, 
     assert not (tmp_path / "outputs").exists()
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_failed_job_is_named_and_the_others_run(place, tmp_path, capfd):
     assert main(["train", "-m", *place, *QUICK, "data.augment.cutout=0,8"]) == 1
     errors = capfd.readouterr().err

@@ -124,7 +124,7 @@ def test_a_run_of_two_machines_says_so(pair, capsys):
     assert main(["evaluate", str(pair)]) == 0  # which needs one machine
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_what_was_interrupted_goes_on_by_the_same_command(pair, tmp_path):
     requeued = [*SMALL, *TWO, "resume=auto"]
     machines = Machines(tmp_path, requeued)
@@ -188,9 +188,9 @@ def network():
             ip("netns", "del", name)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.skipif(shutil.which("ip") is None or os.geteuid() != 0, reason="network namespaces need root and ip")
-@pytest.mark.slow
+@pytest.mark.long
 def test_two_networks_make_one_run(pair, tmp_path):
     with network() as (names, cable, addresses):
         prefix = [

@@ -252,14 +252,14 @@ def test_made_up_questions_are_answered_by_what_is_marked():
     assert shares.min() > 0.05
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_two_processes_train_on_pairs(options, tmp_path):
     two = ["trainer=ddp_cpu", "trainer.devices=2", "trainer.attention_examples=0"]
     run = train(tmp_path / "outputs", [*options, *two])
     assert json.loads((run.path / "metrics.json").read_text())["test"]["examples"] == 12
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_sweep_goes_over_fusions(options, tmp_path):
     swept = ["model.fusion=cross,concat,late", "trainer.max_steps=2", "trainer.attention_examples=0", "resume=null"]
     assert main(["train", "-m", *options, *swept, "hydra.launcher.n_jobs=1", f"output_dir={tmp_path}"]) == 0

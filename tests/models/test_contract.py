@@ -239,7 +239,9 @@ def test_the_entrance_sees_every_part(name, modality, changes):
 
 def test_every_model_of_the_configuration_is_held_to_this():
     assert {case[:2] for case in CASES} == set(MODELS)
-    assert {name for name, _ in MODELS} == {file.stem for file in CONF.glob("*.yaml")}
+    # what joins inputs, and what answers by texts, have tests of their own
+    apart = {"crossmodal", "seq2seq"}
+    assert {name for name, _ in MODELS} == {file.stem for file in CONF.glob("*.yaml")} - apart
 
 
 ANSWERS = {

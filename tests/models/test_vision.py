@@ -178,7 +178,7 @@ def test_recomputing_changes_no_gradient(name, place):
         torch.testing.assert_close(grads[1][key], grad, msg=key)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_pooling_over_a_fixed_random_backbone_learns(tmp_path, capsys):
     place = [f"output_dir={tmp_path / 'outputs'}", f"data.cache_dir={tmp_path / 'cache'}", "logger=none"]
     fixed = [

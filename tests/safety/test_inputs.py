@@ -95,7 +95,7 @@ def test_nothing_given_nothing_answered(kind, runs, predicted):
 
 
 def test_no_input_at_all_is_refused(runs, refused):
-    assert "INPUT" in refused("predict", runs.text)
+    assert "give inputs" in refused("predict", runs.text)
 
 
 def test_a_name_that_is_no_utf8_is_answered_in_json(runs, predicted):

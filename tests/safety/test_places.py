@@ -54,5 +54,5 @@ def test_files_lie_within_the_directory(way, folder, given, tmp_path):
         (place / "experiment" / "theirs.yaml").unlink()
         (place / "experiment" / "theirs.yaml").symlink_to(outside / "evil.yaml")
     line = given(place)
-    assert "lies outside" in line or "must be one of checkpoint, data, debug" in line
+    assert "lies outside" in line or "must be one of adversarial, checkpoint, " in line
     assert "seed" not in line

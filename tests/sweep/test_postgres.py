@@ -88,7 +88,7 @@ def clean(server):
     return server
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_two_workers_share_a_study_though_one_is_killed(sweeps, clean):
     sweeps.tell(seconds=0.5)
     search = [*SEARCH, f"hydra.sweeper.storage={clean}", "hydra.sweeper.n_trials=16", "hydra.launcher.n_jobs=2"]

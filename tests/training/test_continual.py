@@ -182,7 +182,7 @@ def test_a_run_that_keeps_goes_on_to_the_same_bits(place, files, first, tmp_path
     died.check_same(run, whole)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_two_processes_go_on_together(train, first):
     two = ["trainer=ddp_cpu", "trainer.devices=2", "trainer.precision=32-true", "data.batch_size=4"]
     run = train("b", f"continue_from={first}", *KEEPING, *two)

@@ -162,7 +162,7 @@ def test_options_that_do_not_go_together_are_refused(files, tmp_path, capsys):
     assert not (tmp_path / "no").exists()
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_two_processes_pre_train_together(files, tmp_path, capsys):
     two = ["trainer=ddp_cpu", "trainer.devices=2", "trainer.attention_examples=0", "trainer.max_epochs=1"]
     line = [word for word in command("packed", files) if not word.startswith("trainer.max")]

@@ -15,7 +15,7 @@ SMALL = [
 PROCESSES = {"one": ["trainer.accelerator=cpu"], "two": ["trainer=ddp_cpu", "trainer.devices=2"]}
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("processes", PROCESSES)
 def test_every_row_is_kept_once(processes, place, tmp_path, capsys):
     texts, labels = text_rows(91)

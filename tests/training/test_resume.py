@@ -251,7 +251,7 @@ def test_a_full_disk_leaves_the_last_checkpoint_whole(quick, tmp_path, monkeypat
     assert weights(run)["global_step"] == 6
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_two_processes_go_on_too(tmp_path):
     directory = tmp_path / "died"
     whole = finished(tmp_path / "whole")

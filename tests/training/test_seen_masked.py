@@ -92,7 +92,7 @@ def test_it_is_learned_from_and_measured_without(overrides, tmp_path):
     assert cli.main(["evaluate", str(half.path), "--split", "test"]) == 0
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_several_processes_each_draw_their_own(overrides, tmp_path):
     two = ["trainer=ddp_cpu", "trainer.devices=2", "trainer.attention_examples=0"]
     run = train(tmp_path / "two", [*overrides, *two, "task.seen_masked=0.5"])

@@ -113,7 +113,7 @@ def test_two_processes_keep_the_same_weights_of_losses(options, tmp_path, capsys
     assert len(set(weights(run)[TASK]["balance"]["logs"])) == 2
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_sweep_goes_over_the_weights_of_a_task(options, tmp_path, capsys):
     members = (
         "task.members={a: {task: {_target_: attnpred.tasks.regression.Regression, loss: mse}, column: score}, "

@@ -149,7 +149,7 @@ def test_it_goes_on_to_the_last_bit(case, whole, tmp_path, monkeypatch):
     check_same(the_run(tmp_path / "died"), whole)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_two_processes_measure_all_rows_together(case, tmp_path, capsys):
     two = ["trainer=ddp_cpu", "trainer.devices=2", "trainer.attention_examples=0", "trainer.max_epochs=2"]
     run = train(tmp_path / "outputs", [*(word for word in case[1] if not word.startswith("trainer.max")), *two])

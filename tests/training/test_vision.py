@@ -66,7 +66,7 @@ def test_a_run_is_evaluated_as_it_was_tested_and_answers(case, whole, capsys):
     assert torch.tensor(answer["attention"]).shape == (32, 32)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_every_explainer_is_measured(case, whole, capsys):
     capsys.readouterr()
     flags = [flag for name in case[1] for flag in ("--explainer", name)]
@@ -91,7 +91,7 @@ def test_it_goes_on_to_the_last_bit(case, whole, tmp_path, monkeypatch):
     check_same(the_run(tmp_path / "died"), whole)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_two_processes_measure_all_images_together(case, tmp_path, capsys):
     two = ["trainer=ddp_cpu", "trainer.devices=2", "trainer.attention_examples=0", "trainer.max_epochs=1"]
     options = [word for word in case[0] if not word.startswith(("trainer.acc", "trainer.max"))]

@@ -222,7 +222,7 @@ def test_it_goes_on_to_the_last_bit(home, tmp_path, monkeypatch):
     assert curves(run) == curves(whole)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_two_processes_measure_what_one_does(home, tmp_path, capfd):
     where = [f"output_dir={tmp_path / 'outputs'}", f"data.cache_dir={home / 'cache'}"]
     two = ["trainer=ddp_cpu", "trainer.devices=2", f"data.source={home / 'waves.csv'}", "trainer.max_epochs=1"]
