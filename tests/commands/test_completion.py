@@ -169,7 +169,7 @@ SHELL = {
 }
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("shell", SHELLS)
 def test_the_shell_completes(shell, place):
     command, loaded = SHELL[shell]

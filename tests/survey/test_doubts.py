@@ -77,7 +77,7 @@ def doubts_in(lines):
     return lines[start + 2 :]
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_wrong_label_is_found_over_folds(folds, tmp_path, capsys):
     texts, labels = text_rows(240)
     names = ["good" if label else "bad" for label in labels]
@@ -91,7 +91,7 @@ def test_a_wrong_label_is_found_over_folds(folds, tmp_path, capsys):
     assert any(line.startswith("row 17 of train") and names[17] in line for line in doubts_in(out))
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("task", ["multilabel", "regression"])
 def test_wrong_labels_and_numbers_are_found_over_folds(task, folds, tmp_path):
     texts, labels = text_rows(240)
@@ -104,7 +104,7 @@ def test_wrong_labels_and_numbers_are_found_over_folds(task, folds, tmp_path):
     assert out[0].startswith("row 17 of train")
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_wrong_tag_is_found_over_folds(folds, tmp_path):
     rows = list(tagged(200, "bio"))
     number, (words, tags) = next((i, row) for i, row in enumerate(rows) if "B-loc" in row[1])

@@ -207,7 +207,7 @@ def test_a_torn_line_of_a_journal_is_cut(tmp_path):
     assert [trial.value for trial in optuna.load_study(study_name="s", storage=place.open()).trials] == [1.0, 2.0]
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_two_workers_share_a_study_in_a_file(sweeps):
     sweeps.tell(seconds=0.2)
     codes, told = workers(sweeps, "sqlite:///study.db", n_trials=8)

@@ -153,7 +153,7 @@ def test_a_run_that_is_done_is_left_alone(quick, tmp_path, capsys):
     assert len(list(tmp_path.rglob("run.json"))) == 2
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize(("method", "call"), [("find", 1), ("_keep", 1), ("find_rate", 1)])
 def test_a_search_that_was_killed_begins_again(method, call, quick, tmp_path, monkeypatch):
     overrides = [*quick, "trainer.find=lr", "trainer.max_epochs=1", "resume=auto"]

@@ -101,7 +101,7 @@ def test_it_goes_on_to_the_last_bit(options, whole, tmp_path, monkeypatch):
         assert weights(run, name)[TASK] == weights(whole, name)[TASK]
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_two_processes_keep_the_same_weights_of_losses(options, tmp_path, capsys):
     two = ["trainer=ddp_cpu", "trainer.devices=2", "trainer.attention_examples=0", "task.weighting=gradient_norms"]
     run = train(tmp_path / "outputs", [*options, *two])

@@ -16,7 +16,7 @@ def weights(run: Path, file: str = "last.ckpt") -> dict[str, torch.Tensor]:
     return torch.load(run / "checkpoints" / file, weights_only=True)["state_dict"]
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_overfitting_learns_a_few_batches_by_heart(train):  # noqa: F811
     run = train("debug=overfit", "trainer.max_epochs=30", "trainer.limit_batches=null", "model.width=16")
     measured = [line for line in lines(run) if "val/loss" in line]
@@ -66,7 +66,7 @@ def test_attention_that_is_predicted_costs_the_answer_nothing(train):  # noqa: F
     assert all(torch.equal(value, told[name]) for name, value in plain.items())
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_profile_lies_in_the_run_directory(train):  # noqa: F811
     run = train("debug=profile", "trainer.max_steps=20", "trainer.limit_batches=20")
     assert "aten::" in (run / "profile" / "operations.txt").read_text()

@@ -48,7 +48,7 @@ def test_it_goes_on_to_the_last_bit(case, words, tmp_path, monkeypatch):
     assert (died.path / "answers.jsonl").read_text() == (whole.path / "answers.jsonl").read_text()
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_two_processes_answer_all_texts_together(words, tmp_path, capsys):
     two = ["trainer=ddp_cpu", "trainer.devices=2", "trainer.attention_examples=0", "trainer.precision=32-true"]
     run = train(tmp_path, [*words, *two])

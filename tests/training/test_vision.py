@@ -81,7 +81,7 @@ def test_every_explainer_is_measured(case, whole, capsys):
     assert all(math.isfinite(number) for found in scores.values() for numbers in found.values() for number in numbers)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_it_goes_on_to_the_last_bit(case, whole, tmp_path, monkeypatch):
     with monkeypatch.context() as patched:
         dies_at(patched, Learner, "training_step", 5)
@@ -103,7 +103,7 @@ def test_two_processes_measure_all_images_together(case, tmp_path, capsys):
     assert json.loads(capsys.readouterr().out)["loss"] == pytest.approx(known["test"]["loss"], rel=1e-3)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.long
 def test_a_sweep_tries_poolings_and_frozen_levels(case, tmp_path, capsys):
     swept = ["model.pooling=attention,mean", "model.frozen=[backbone]", "trainer.max_epochs=1", "resume=never"]
