@@ -13,7 +13,7 @@ from attnpred.runs.run import Run
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("run", metavar="RUN", help="run directory")
-    parser.add_argument("file", metavar="FILE", help="table of inputs: CSV, JSON lines, Parquet, Arrow")
+    parser.add_argument("file", metavar="FILE", nargs="?", help="table of inputs: CSV, JSON lines, Parquet, Arrow")
     parser.add_argument("--most-uncertain", type=int, default=100, metavar="N", help="how many rows (default: 100)")
     parser.add_argument(
         "--diversity", type=float, default=0.5, metavar="SHARE", help="weight of being different, 0 to 1 (default: 0.5)"
@@ -23,6 +23,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def main(args: argparse.Namespace) -> int:
     run = Run.find(args.run)
+    if args.file is None:
+        raise UserError(f"attnpred label {args.run}: give FILE, a table of inputs")
     if args.most_uncertain < 1:
         raise UserError(f"--most-uncertain {args.most_uncertain}: asks for no row; give 1 or more")
     if not 0 <= args.diversity <= 1:

@@ -7,13 +7,14 @@ import argparse
 
 from attnpred.console import stdout
 from attnpred.console.say import say
+from attnpred.errors import UserError
 from attnpred.files import path_of
 from attnpred.runs.run import Run
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("run", metavar="RUN", help="run directory")
-    parser.add_argument("name", metavar="ORG/NAME", help="of the repository")
+    parser.add_argument("name", metavar="ORG/NAME", nargs="?", help="of the repository")
     parser.add_argument("--out", metavar="DIR", help="the folder (default: export/hub in the run directory)")
     parser.add_argument("--private", action="store_true", help="for your organisation alone")
     parser.add_argument("--folder-only", action="store_true", help="do not send it")
@@ -21,6 +22,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def main(args: argparse.Namespace) -> int:
     run = Run.find(args.run)
+    if args.name is None:
+        raise UserError(f"attnpred push {args.run}: where to? give ORG/NAME, the repository")
     config = run.config()
 
     from attnpred.inference.export import hub_folder
