@@ -1,5 +1,7 @@
 """Encoders of the `transformers` library: found, loaded quietly, checked, and made to attend with our own function."""
 
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from pickle import UnpicklingError
 from typing import Any, Protocol
@@ -61,15 +63,24 @@ def architecture_of(values: Any) -> Any:
 
 
 def load(config: Wanted) -> Any:
-    """The pretrained encoder: from the disk, else from the hub's cache, else from the hub."""
-    local = hub.locate_model(config.source, place=PLACE)
+    """The pretrained encoder."""
+    return _adapted(pretrained(config.source, AutoModel, "encoder", partial(_set_dropout, config=config)))
+
+
+def pretrained(source: str, auto: Any, what: str, prepare: Callable[[Any], None]) -> Any:
+    """A pretrained network: from the disk, else from the hub's cache, else from the hub.
+
+    `auto` is the class of transformers that makes it, `what` names it in messages, and `prepare` changes its config.
+    """
+    load_from = partial(_load_from, named=source, auto=auto, what=what, prepare=prepare)
+    local = hub.locate_model(source, place=PLACE)
     if local is not None:
-        return _load_from(str(local), config, local_files_only=True)
+        return load_from(str(local), local_files_only=True)
     try:
-        return _load_from(config.source, config, local_files_only=True)
+        return load_from(source, local_files_only=True)
     except NotThereError:
-        hub.require(config.source, None, place=PLACE, kind="model")
-    return _load_from(config.source, config, local_files_only=False)
+        hub.require(source, None, place=PLACE, kind="model")
+    return load_from(source, local_files_only=False)
 
 
 class NotThereError(UserError):
@@ -99,14 +110,16 @@ def _adapted(encoder: Any) -> Any:
     return encoder
 
 
-def _load_from(source: str, config: Wanted, *, local_files_only: bool) -> Any:
+def _load_from(
+    source: str, *, named: str, auto: Any, what: str, prepare: Callable[[Any], None], local_files_only: bool
+) -> Any:
     # A checkpoint's own code is never run, nor asked for on the terminal
     where = {"local_files_only": local_files_only, "trust_remote_code": False}
     try:
         architecture = AutoConfig.from_pretrained(source, **where)
-        _set_dropout(architecture, config)
+        prepare(architecture)
         with hub.quiet_transformers():
-            encoder, report = AutoModel.from_pretrained(
+            network, report = auto.from_pretrained(
                 source,
                 config=architecture,
                 attn_implementation="eager",
@@ -116,16 +129,14 @@ def _load_from(source: str, config: Wanted, *, local_files_only: bool) -> Any:
             )
     except (OSError, ValueError, SafetensorError, UnpicklingError) as error:
         reason = str(error).strip().partition("\n")[0]
-        raise NotThereError(
-            f"{PLACE}={config.source}: no encoder can be loaded from there ({reason}); give another"
-        ) from None
+        raise NotThereError(f"{PLACE}={named}: no {what} can be loaded from there ({reason}); give another") from None
     lost = sorted(name for name in report["missing_keys"] if not name.startswith("pooler."))
     if lost:
         raise UserError(
-            f"{PLACE}={config.source}: its weights lack {len(lost)} of the encoder's tensors (the first: {lost[0]}); "
+            f"{PLACE}={named}: its weights lack {len(lost)} of the {what}'s tensors (the first: {lost[0]}); "
             "give a checkpoint whose weights belong to its config.json"
         )
-    return _adapted(encoder)
+    return network
 
 
 def _set_dropout(architecture: Any, config: Wanted) -> None:

@@ -3,16 +3,13 @@
 import json
 from dataclasses import replace
 from pathlib import Path
-from pickle import UnpicklingError
 from typing import Any, Self
 
 import torch
-from safetensors import SafetensorError
 from torch import Tensor, nn
 
 from attnpred.contracts import Batch, ModelSpec
 from attnpred.errors import UserError
-from attnpred.machine import hub
 from attnpred.modalities.text.batch import TextInput
 from attnpred.models import encoders
 from attnpred.models.decoding import shifted
@@ -134,43 +131,12 @@ def made(architecture: Any) -> Any:
 
 
 def load(config: Any) -> Any:
-    """The pretrained network: from a directory, the hub's cache, or the hub. Its own code is never run."""
-    local = hub.locate_model(config.source, place=PLACE)
-    if local is not None:
-        return _load_from(str(local), config, local_files_only=True)
-    try:
-        return _load_from(config.source, config, local_files_only=True)
-    except encoders.NotThereError:
-        hub.require(config.source, None, place=PLACE, kind="model")
-    return _load_from(config.source, config, local_files_only=False)
+    """The pretrained network. Its own code is never run."""
+    from transformers import AutoModelForSeq2SeqLM
 
-
-def _load_from(source: str, config: Any, *, local_files_only: bool) -> Any:
-    from transformers import AutoConfig, AutoModelForSeq2SeqLM
-
-    where = {"local_files_only": local_files_only, "trust_remote_code": False}
-    try:
-        architecture = AutoConfig.from_pretrained(source, **where)
+    def set_dropout(architecture: Any) -> None:
         for name in DROPOUTS:
             if hasattr(architecture, name):
                 setattr(architecture, name, config.attention_dropout if "attention" in name else config.dropout)
-        with hub.quiet_transformers():
-            network, report = AutoModelForSeq2SeqLM.from_pretrained(
-                source,
-                config=architecture,
-                attn_implementation="eager",
-                dtype=torch.get_default_dtype(),
-                output_loading_info=True,
-                **where,
-            )
-    except (OSError, ValueError, SafetensorError, UnpicklingError) as error:
-        reason = str(error).strip().partition("\n")[0]
-        raise encoders.NotThereError(
-            f"{PLACE}={config.source}: no encoder-decoder can be loaded from there ({reason}); give another"
-        ) from None
-    if lost := sorted(report["missing_keys"]):
-        raise UserError(
-            f"{PLACE}={config.source}: its weights lack {len(lost)} of the network's tensors (the first: {lost[0]}); "
-            "give a checkpoint whose weights belong to its config.json"
-        )
-    return network
+
+    return encoders.pretrained(config.source, AutoModelForSeq2SeqLM, "encoder-decoder", set_dropout)
