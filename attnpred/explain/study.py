@@ -75,9 +75,10 @@ class Study:
 
     def explain(self, batch: Batch) -> Explained:
         with torch.no_grad():
-            output: ModelOutput = self.model(batch)
+            output, attention = look(self.model, batch, layers=True)
             batch, choice = self.task.held(output, batch), self.task.choose(output)
-            output, attention = look(self.model, batch, layers=True, choice=choice)
+            if self.model.spec.answer.answers:  # each has an attention of its own
+                _, attention = look(self.model, batch, layers=True, choice=choice)
         maps = self._maps(batch, choice)
         further = []
         for other in self.task.further(output, choice, batch):
