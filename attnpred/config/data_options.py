@@ -94,6 +94,12 @@ class DataConfig:
     split_seed: int = option(
         "Seed of the carving, apart from `seed` so that every run has the same splits.", ge=0, default=0
     )
+    test_limit: int | None = option(
+        "Rows of the test part that are measured, drawn by `split_seed`, of each class its share; null for all.",
+        ge=1,
+        le=1_000_000_000,
+        default=None,
+    )
     labelled: int | None = option(
         "Rows of the train part that keep their labels, as many of each class as is its share; null for all. What the "
         "others say of the input may be used.",

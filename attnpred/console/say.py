@@ -16,9 +16,13 @@ def say(text: str) -> None:
     sys.stderr.flush()
 
 
-def counted(what: str, chunks: Iterator[list[list[Any]]]) -> Iterator[list[list[Any]]]:
-    """Passes chunks of columns on, and shows the rows so far every few seconds, in place where there is a terminal."""
-    rows, shown, open_line = 0, time.monotonic(), False
+def counted(what: str, chunks: Iterator[list[list[Any]]], total: int | None = None) -> Iterator[list[list[Any]]]:
+    """Passes chunks of columns on, and shows the rows so far every few seconds, in place where there is a terminal.
+
+    With the `total` of rows it shows how long the rest will take.
+    """
+    rows, open_line = 0, False
+    start = shown = time.monotonic()
     try:
         for chunk in chunks:
             yield chunk
@@ -26,7 +30,11 @@ def counted(what: str, chunks: Iterator[list[list[Any]]]) -> Iterator[list[list[
             if time.monotonic() - shown < SECONDS_BETWEEN_LINES:
                 continue
             shown, open_line = time.monotonic(), sys.stderr.isatty()
-            print(f"{what}: {rows:,} rows", end="\r" if open_line else "\n", file=sys.stderr, flush=True)
+            far = f"{rows:,} rows"
+            if total is not None and 0 < rows <= total:
+                left = (shown - start) * (total - rows) / rows
+                far = f"{rows:,} of {total:,} rows, {left:,.0f} s left   "
+            print(f"{what}: {far}", end="\r" if open_line else "\n", file=sys.stderr, flush=True)
     finally:
         if open_line:
             say("")

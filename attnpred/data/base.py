@@ -21,7 +21,7 @@ from attnpred.data.labelled import FewLabels, labelled
 from attnpred.data.oddities import Part
 from attnpred.data.open_source import open_source
 from attnpred.data.sources import Source
-from attnpred.data.splits import ANYHOW, Arrangement, Rows, Split, carving, part_of, source_split, usable_rows
+from attnpred.data.splits import ANYHOW, Arrangement, Rows, Split, carving, measured, part_of, source_split, usable_rows
 from attnpred.data.store import Store
 from attnpred.data.streaming import StreamLoader
 from attnpred.data.targets import Stored, Target
@@ -175,11 +175,13 @@ class Data(FewLabels, ABC, Generic[C, R, S]):
     def _rows_of(self, split: Split) -> tuple[S, Rows, str]:
         """The store that holds `split`, which of its rows, and the option and value that named it.
 
-        Of train those that keep their labels.
+        Of train those that keep their labels, of test those that are measured.
         """
         store, rows, place = self._all_rows_of(split)
         if split == "train" and self.config.labelled is not None:
             rows = labelled(rows, self.target.strata(store.targets, rows), self.config)
+        elif split == "test" and self.config.test_limit is not None:
+            rows = measured(rows, self.target.strata(store.targets, rows), self.config, place, self._told)
         return store, rows, place
 
     def _all_rows_of(self, split: Split) -> tuple[S, Rows, str]:

@@ -14,7 +14,7 @@ from typing import Any
 
 from attnpred.config.options import DataConfig
 from attnpred.data import cache, card
-from attnpred.data.formats import columns_in
+from attnpred.data.formats import columns_in, rows_in
 from attnpred.data.places import Reach, files_digest, within
 from attnpred.data.sources import Source
 from attnpred.data.utf8 import columns_of, not_utf8
@@ -96,6 +96,12 @@ class DatasetSource(Source):
                 )
             row -= rows
         return None
+
+    def _total(self, split: str) -> int | None:
+        if self._local is None:
+            return None
+        files = {str(name): paths for name, paths in (self._builder.config.data_files or {}).items()}.get(split)
+        return None if files is None else rows_in(map(Path, files))
 
     @cached_property
     def _builder(self) -> Any:

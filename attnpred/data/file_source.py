@@ -88,6 +88,9 @@ class FileSource(Source):
         starts = self._starts.get(split, [0])
         return files[max(i for i, start in enumerate(starts) if start <= row)].name
 
+    def _total(self, split: str) -> int | None:
+        return formats.rows_in(self._files[split])
+
     def _all(self) -> list[Path]:
         return [file for files in self._files.values() for file in files]
 

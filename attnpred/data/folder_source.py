@@ -81,6 +81,9 @@ class FolderSource(Source):
     def file_of(self, split: str, row: int) -> str | None:
         return self._places[split][row][1]
 
+    def _total(self, split: str) -> int:
+        return len(self._places[split])
+
     def _chunks(self, split: str, size: int) -> Chunks:
         places = self._places[split]
         for start in range(0, len(places), size):

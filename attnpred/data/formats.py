@@ -3,7 +3,7 @@
 import io
 import json
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -68,6 +68,21 @@ def opened(file: Path) -> Any:
     import pyarrow as pa
 
     return io.BufferedReader(pa.input_stream(str(file), compression=packing))
+
+
+def rows_in(files: Iterable[Path]) -> int | None:
+    """How many rows Parquet files say that they have; None where one is of another kind, or cannot be read."""
+    import pyarrow.parquet as pq
+
+    total = 0
+    for file in files:
+        if kind_of(file) != "parquet":
+            return None
+        try:
+            total += pq.read_metadata(file).num_rows
+        except (OSError, ValueError):  # told by whoever reads the rows
+            return None
+    return total
 
 
 def columns_in(file: Path) -> int:

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from attnpred.config.options import DataConfig
-from attnpred.data.splits import Rows
+from attnpred.data.splits import Rows, drawn
 from attnpred.errors import UserError
 
 
@@ -23,11 +23,7 @@ def labelled(rows: Rows, strata: NDArray[Any] | None, config: DataConfig) -> Row
         return rows
     if count > len(rows):
         raise UserError(f"data.labelled={count}: the train part has {len(rows):,} rows; ask for fewer")
-    order = np.random.default_rng(config.labelled_seed).permutation(len(rows))
-    if strata is not None:  # those of a class one after the other: at even distances each has its share
-        order = order[np.argsort(strata[order], kind="stable")]
-    taken = order[((np.arange(count) + 0.5) * len(rows) / count).astype(np.int64)]
-    return rows[np.sort(taken)]
+    return drawn(rows, strata, count, config.labelled_seed)
 
 
 class FewLabels:

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from attnpred.config.options import DataConfig
+from attnpred.console.say import counted
 from attnpred.data.places import Reach
 from attnpred.errors import UserError
 
@@ -87,6 +88,17 @@ class Source(ABC):
             yield [chunk[column] for column in columns.values()]
         if empty and not start:
             raise UserError(f"{option}={split}: this split of {self.config.source} has no rows; name another split")
+
+    def chunks_told(self, split: str, option: str, columns: dict[str, str], size: int) -> Iterator[list[list[Any]]]:
+        """`chunks`, and how far reading is for whoever waits."""
+        self._require(split, option)
+        totals = [self._total(one) for one in self._several(split)]
+        total = None if None in totals else sum(filter(None, totals))
+        return counted(f"reading {split} of {self.config.source}", self.chunks(split, option, columns, size), total)
+
+    def _total(self, split: str) -> int | None:
+        """How many rows the split has, where that is known without reading them."""
+        return None
 
     def sample(self, split: str, option: str, count: int) -> dict[str, list[Any]]:
         """The first rows of a split, all of their columns; `option` is what named the split."""

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from attnpred.config.options import DataConfig
+from attnpred.console.say import say
 from attnpred.errors import UserError
 
 Split = Literal["train", "val", "test"]
@@ -71,6 +72,27 @@ def part_of(good: Rows, config: DataConfig, split: Split, strata: NDArray[Any] |
     """The `good` rows of a source's split that make up `split`; `strata` are theirs, None where they have no class."""
     classes = np.zeros(len(good), np.uint8) if strata is None else strata
     return good[rows_of(config, split, classes, bound.at(good))]
+
+
+def drawn(rows: Rows, strata: NDArray[Any] | None, count: int, seed: int) -> Rows:
+    """So many of these rows, in their order, of each class its share; `strata` are theirs, None without classes."""
+    order = np.random.default_rng(seed).permutation(len(rows))
+    if strata is not None:  # those of a class one after the other: at even distances each has its share
+        order = order[np.argsort(strata[order], kind="stable")]
+    taken = order[((np.arange(count) + 0.5) * len(rows) / count).astype(np.int64)]
+    return rows[np.sort(taken)]
+
+
+def measured(rows: Rows, strata: NDArray[Any] | None, config: DataConfig, place: str, told: set[str]) -> Rows:
+    """As many rows of the test part as data.test_limit allows; says so once, which `told` remembers."""
+    limit = config.test_limit
+    if limit is None or limit >= len(rows):
+        return rows
+    line = f"{place}: tests on {limit:,} of {len(rows):,} rows, as data.test_limit says"
+    if line not in told:
+        told.add(line)
+        say(line)
+    return drawn(rows, strata, limit, config.split_seed)
 
 
 def rows_of(config: DataConfig, split: Split, strata: NDArray[Any], bound: Arrangement = ANYHOW) -> Rows:

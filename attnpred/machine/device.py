@@ -11,6 +11,8 @@ from attnpred.machine.ranks import Crew
 
 LEAST_CPU = 2  # processes that may share a CPU of a single core, to try several out
 BF16_UNITS = ("amx_bf16", "avx512_bf16")  # a CPU's, as torch names them
+HELD = "ONEDNN_MAX_CPU_ISA"  # by which oneDNN is told to use no newer instructions
+WITHOUT_BF16 = ("SSE41", "AVX", "AVX2", "AVX2_VNNI", "AVX512_CORE", "AVX512_CORE_VNNI")
 
 
 @dataclass(frozen=True)
@@ -111,6 +113,8 @@ def number_format(x: torch.Tensor) -> torch.dtype:
 def bf16_unit(device_type: str) -> str | None:
     """What multiplies in bf16 on cpu, cuda or mps; None where that is emulated, many times slower than float32."""
     if device_type == "cpu":
+        if os.environ.get(HELD, "").upper() in WITHOUT_BF16:
+            return None
         able = torch.cpu.get_capabilities()
         return next((unit for unit in BF16_UNITS if able.get(unit)), None)
     if device_type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False):

@@ -22,7 +22,7 @@ from attnpred.runs import checkpoint_files, loggers
 from attnpred.runs.checkpoint_files import CheckpointFiles
 from attnpred.runs.run import PRUNE, Run
 from attnpred.tasks.base import Task
-from attnpred.training import continual, extras, memory, optimizers, predictions, restored
+from attnpred.training import continual, ddp, extras, memory, optimizers, predictions, restored
 from attnpred.training.adversarial import adversary
 from attnpred.training.begin_from import begin_from, reader_of
 from attnpred.training.callbacks.attention_check import AttentionCheck
@@ -78,7 +78,7 @@ def fit(config: Config, chosen: Chosen, run: Run, data: Any, learner: Learner, r
     """
     monitor = Monitor(config.trainer.log_every_steps, config.checkpoint)
     start = checkpoint_files.newest(run.checkpoints)  # there is none yet, unless the run was begun before
-    trainer = _trainer(config, chosen, run, _callbacks(config, chosen, run, data, monitor, rate))
+    trainer = _trainer(config, chosen, run, learner, _callbacks(config, chosen, run, data, monitor, rate))
     main = trainer.is_global_zero
     if trainer.world_size > 1:  # one start for all, but each its own dropout and augmentation
         lightning.seed_everything(config.seed + trainer.global_rank, workers=True, verbose=False)
@@ -106,6 +106,8 @@ def fit(config: Config, chosen: Chosen, run: Run, data: Any, learner: Learner, r
         trainer.test(learner, loaders["test"], ckpt_path=tested, verbose=False, weights_only=True)
         done = continual.measure(config, chosen, trainer, learner, data, monitor.result["test"])
     if main:
+        if config.data.test_limit is not None:
+            monitor.result["test_limit"] = config.data.test_limit
         if expected is not None:
             monitor.result["estimated_memory_gib"] = expected.peak / size.GIB
         if turns := run.description().get("turns"):
@@ -152,13 +154,15 @@ def _callbacks(config: Config, chosen: Chosen, run: Run, data: Any, monitor: Mon
     return [*callbacks, *extras.make(config.callbacks), StopPruned(run.path / PRUNE), Signals(checkpoints)]
 
 
-def _trainer(config: Config, chosen: Chosen, run: Run, callbacks: list[Callback]) -> lightning.Trainer:
+def _trainer(
+    config: Config, chosen: Chosen, run: Run, learner: Learner, callbacks: list[Callback]
+) -> lightning.Trainer:
     options = config.trainer
     return lightning.Trainer(
         accelerator=chosen.accelerator,
         devices=chosen.devices,
         num_nodes=chosen.nodes,
-        strategy=chosen.strategy,
+        strategy=ddp.strategy(chosen, learner),
         precision=chosen.precision,  # type: ignore[arg-type]
         max_epochs=options.max_epochs,
         max_steps=options.max_steps or -1,

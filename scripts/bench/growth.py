@@ -99,6 +99,10 @@ MEASURES = {
     "processes": Measure(
         ("growth_runs:processes",), lambda s: [{"processes": count, "epochs": s.epochs} for count in s.processes]
     ),
+    "devices": Measure(
+        ("growth_steps:step", "growth_exchange:exchange"),
+        lambda s: [text_step(s), {**IMAGE, "batch": s.images[-1], "seconds": s.seconds}],
+    ),
     "jobs": Measure(("growth_runs:sweep",), lambda s: [{"jobs": jobs} for jobs in s.jobs]),
 }
 

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from scripts.bench import communication
 from scripts.bench.growth_data import Curve, Point, exponent, upper
 from scripts.bench.results import number
 
@@ -217,5 +218,6 @@ def jobs(curve: Curve) -> list[str]:
 OTHERS: dict[str, tuple[str, Callable[[Curve], list[str]]]] = {
     "rows": ("Rows of a dataset", rows),
     "processes": ("Processes on the CPU", processes),
+    "devices": ("Devices that train together", communication.section),
     "jobs": ("Jobs of a sweep", jobs),
 }

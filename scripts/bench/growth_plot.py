@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from scripts.bench import communication
 from scripts.bench.growth_data import Curve, Point
 from scripts.bench.growth_page import MIB, PADDING, STEPS, items
 
@@ -89,6 +90,18 @@ def process_panels(curve: Curve) -> list[Panel]:
     return [Panel("Processes on the CPU: examples/s", "processes", [rate], even=True, few=True)]
 
 
+def device_panels(curve: Curve) -> list[Panel]:
+    panels = []
+    for point in curve.points:
+        step, devices = communication.step_of(point), list(communication.DEVICES)
+        lines = [
+            (one.name.partition(",")[0], devices, [communication.speed(step, count, one) for count in devices])
+            for one in communication.networks(point)
+        ]
+        panels.append(Panel(f"Devices: times the speed of one, {point.at['model']}", "devices", lines))
+    return panels
+
+
 def job_panels(curve: Curve) -> list[Panel]:
     names = {"of a sweep": "job_seconds", "on its own": "single_seconds"}
     lines = [line(curve.points, "jobs", *pair) for pair in names.items()]
@@ -98,5 +111,6 @@ def job_panels(curve: Curve) -> list[Panel]:
 OTHERS: dict[str, Callable[[Curve], list[Panel]]] = {
     "rows": row_panels,
     "processes": process_panels,
+    "devices": device_panels,
     "jobs": job_panels,
 }

@@ -16,6 +16,7 @@ from attnpred.machine.process_setup import settle
 from attnpred.modalities.image.augment import Augment
 from attnpred.modalities.image.batch import ImageInput, ImageSpec
 from attnpred.modalities.text.batch import TextInput, TextSpec
+from attnpred.training import ddp
 from attnpred.training.learner import Learner
 from scripts.bench import growth_peak, timing
 
@@ -74,9 +75,11 @@ def step(
     trainer.fit(learner, Repeated(made(1, SHORTEST), made(batch, length or 0), watch))
     return {
         "seconds": statistics.median(watch.durations),
+        "backward_seconds": statistics.median(watch.backwards[2:]),
         "steps": len(watch.durations),
         "bytes": growth_peak.added(watch.before),
         "parameters": sum(p.numel() for p in learner.parameters()),
+        "bucket_bytes": ddp.bucket_bytes(learner),
     }
 
 
@@ -107,6 +110,7 @@ class Watch(lightning.Callback):
         self.seconds = seconds
         self.before = 0.0
         self.ends: list[float] = []
+        self.backwards: list[float] = []
 
     @property
     def durations(self) -> list[float]:
@@ -116,6 +120,12 @@ class Watch(lightning.Callback):
     def enough(self) -> bool:
         durations = self.durations
         return len(durations) >= FEWEST_STEPS and sum(durations) >= self.seconds
+
+    def on_before_backward(self, *_: Any) -> None:
+        self.backwards.append(-timing.now())
+
+    def on_after_backward(self, *_: Any) -> None:
+        self.backwards[-1] += timing.now()
 
     def on_train_batch_end(self, *_: Any) -> None:
         self.ends.append(timing.now())

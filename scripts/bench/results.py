@@ -9,8 +9,6 @@ from typing import Any
 
 from attnpred.files import write_json
 
-HEAD = "| work | against | ratio: median (range) | ours | peer | target |\n|" + 6 * "---|"
-
 
 @dataclass(frozen=True)
 class Row:
@@ -28,8 +26,17 @@ class Row:
     date: str
 
     @property
-    def key(self) -> tuple[str, str, str]:
+    def kind(self) -> str:
+        """Of machine: without the version of torch, which changes."""
+        return self.machine.partition(", torch ")[0]
+
+    @property
+    def subject(self) -> tuple[str, str, str]:
         return self.benchmark, self.work, self.against
+
+    @property
+    def key(self) -> tuple[str, str, str, str]:
+        return *self.subject, self.kind
 
     @property
     def values(self) -> list[float]:
@@ -67,27 +74,32 @@ def as_json(rows: Iterable[Row]) -> dict[str, Any]:
 
 
 def merged(stored: list[Row], new: list[Row], order: list[str]) -> list[Row]:
-    """The new rows in place of their benchmarks' stored ones, by benchmark in the given order."""
-    measured = {row.benchmark for row in new}
-    rows = [*new, *(row for row in stored if row.benchmark not in measured)]
+    """The new rows in place of what their benchmarks had on that kind of machine, by benchmark in the given order."""
+    measured = {(row.benchmark, row.kind) for row in new}
+    rows = [*new, *(row for row in stored if (row.benchmark, row.kind) not in measured)]
     return sorted((row for row in rows if row.benchmark in order), key=lambda row: order.index(row.benchmark))
 
 
 def falls(stored: list[Row], new: list[Row]) -> list[str]:
-    """A line for everything that is worse than it was by more than the noise."""
+    """A line for everything that is worse than it was on that kind of machine, by more than the noise."""
     last = {row.key: row for row in stored}
     lines = []
     for row in new:
         old = last.get(row.key)
         if old is not None and row.fell_from(old):
-            where = "" if old.machine == row.machine else f" (that was on {old.machine})"
+            where = "" if old.machine == row.machine else f" (that was with {old.machine})"
             name = f"{row.benchmark}: {row.work}, against {row.against}"
             lines.append(f"{name}: {shown(row)}, was {shown(old)} on {old.date}{where}")
     return lines
 
 
 def table(rows: list[Row]) -> str:
-    """Markdown; under it, what each benchmark was measured on, when and how often."""
+    """Markdown, a column each kind of machine; under it, what was measured when, and how often."""
+    kinds = list(dict.fromkeys(row.kind for row in rows))
+    by_subject: dict[tuple[str, str, str], dict[str, Row]] = {}
+    for row in rows:
+        by_subject.setdefault(row.subject, {})[row.kind] = row
+    head = f"| work | against | target | {' | '.join(kinds)} |\n|" + (3 + len(kinds)) * "---|"
     origins: dict[tuple[int, str, str], list[str]] = {}
     for row in rows:
         names = origins.setdefault((len(row.values), row.machine, row.date), [])
@@ -97,15 +109,20 @@ def table(rows: list[Row]) -> str:
         f"{', '.join(f'`{name}`' for name in names)}: {pairs} pairs on {machine}, {date}."
         for (pairs, machine, date), names in origins.items()
     ]
-    return "\n".join([HEAD, *map(line, rows), "", *notes])
+    return "\n".join([head, *(line(found, kinds) for found in by_subject.values()), "", *notes])
 
 
-def line(row: Row) -> str:
-    ours, peer = (f"{number(statistics.median(values))} {row.unit}" for values in (row.ours, row.peer))
+def line(found: dict[str, Row], kinds: list[str]) -> str:
+    """What compares the sides on each kind of machine, and our own side's median."""
+    row = next(iter(found.values()))
     bound = "at most" if row.difference else "at least"
     unit = f" {row.unit}" if row.difference else ""
     target = "" if row.target is None else f"{bound} {row.target:g}{unit}"
-    return f"| {row.work} | {row.against} | {shown(row)} | {ours} | {peer} | {target} |"
+    cells = [
+        f"{shown(found[kind])}; {number(statistics.median(found[kind].ours))} {row.unit}" if kind in found else ""
+        for kind in kinds
+    ]
+    return f"| {row.work} | {row.against} | {target} | {' | '.join(cells)} |"
 
 
 def shown(row: Row) -> str:

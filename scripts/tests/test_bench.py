@@ -62,8 +62,10 @@ def test_a_fall_is_told_with_both_measurements():
     stored = [row([3.0, 3.1, 3.2]), row([3.0], against="another")]
     (line,) = results.falls(stored, [row([2.0, 2.1, 2.2]), row([1.0], work="new work")])
     assert line == "fake_bench: work, against a peer: 2.1 (2 to 2.2), was 3.1 (3 to 3.2) on 2026-01-02"
-    (line,) = results.falls(stored, [row([2.0, 2.1, 2.2], machine="slower")])
-    assert line.endswith("(that was on a machine)")
+    newer = row([2.0, 2.1, 2.2], machine="a machine, torch 9")
+    (line,) = results.falls(stored, [newer])
+    assert line.endswith("(that was with a machine)")
+    assert results.falls(stored, [row([2.0, 2.1, 2.2], machine="slower")]) == []
 
 
 def test_rows_survive_the_file_and_those_of_other_benchmarks_stay(tmp_path):
@@ -71,28 +73,31 @@ def test_rows_survive_the_file_and_those_of_other_benchmarks_stay(tmp_path):
     assert results.load(file) == []
     stored = [row([1.0], benchmark="second"), row([1.0], benchmark="first"), row([1.0], benchmark="gone")]
     new = [row([2.0, 4.0, 3.0], benchmark="first")]
-    results.save(file, results.merged(stored, new, ["first", "second"]))
-    assert results.load(file) == [new[0], stored[0]]
+    elsewhere = row([5.0], benchmark="first", machine="slower, torch 9")
+    results.save(file, results.merged([*stored, elsewhere], new, ["first", "second"]))
+    assert results.load(file) == [new[0], elsewhere, stored[0]]
     described = json.loads(file.read_text())["rows"][0]
     assert (described["pairs"], described["median"], described["range"]) == (3, 3.0, [2.0, 4.0])
     assert (described["machine"], described["date"]) == ("a machine", "2026-01-02")
 
 
-def test_the_table_shows_ratios_differences_and_their_origin():
+def test_the_table_has_a_column_each_kind_of_machine_and_tells_its_origin():
     lines = results.table(
         [
             row([2.0, 4.0, 3.0]),
+            row([2.5], machine="other, torch 9"),
             row([1501.0, 1201.0], difference=True, unit="µs", target=300.0, benchmark="steps"),
-            row([1.0], difference=True, target=None, benchmark="steps", machine="other"),
+            row([1.0], difference=True, target=None, benchmark="more", machine="other, torch 9"),
         ]
     ).splitlines()
-    assert lines[2] == "| work | a peer | 3 (2 to 4) | 3 examples/s | 1 examples/s | at least 2 |"
-    assert lines[3] == "| work | a peer | +1,350 µs (+1,200 to +1,500) | 1,351 µs | 1 µs | at most 300 µs |"
-    assert lines[4].endswith("|  |")
+    assert lines[0] == "| work | against | target | a machine | other |"
+    assert lines[2] == ("| work | a peer | at least 2 | 3 (2 to 4); 3 examples/s | 2.5 (2.5 to 2.5); 2.5 examples/s |")
+    assert lines[3] == "| work | a peer | at most 300 µs | +1,350 µs (+1,200 to +1,500); 1,351 µs |  |"
+    assert lines[4].startswith("| work | a peer |  |  | +0 s")
     assert lines[6:] == [
         "`fake_bench`: 3 pairs on a machine, 2026-01-02.",
+        "`fake_bench`, `more`: 1 pairs on other, torch 9, 2026-01-02.",
         "`steps`: 2 pairs on a machine, 2026-01-02.",
-        "`steps`: 1 pairs on other, 2026-01-02.",
     ]
 
 
@@ -129,7 +134,7 @@ def test_a_benchmarks_own_command_line(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr("sys.argv", ["fake_bench.py", "--pairs", "1"])
     harness.main(fake_bench.BENCHMARK, None)
     shown = capsys.readouterr()
-    assert "| work | a peer | 2.5 (2.5 to 2.5) | 70 examples/s | 28 examples/s | at least 2 |" in shown.err
+    assert "| work | a peer | at least 2 | 2.5 (2.5 to 2.5); 70 examples/s |" in shown.err
     assert [r["ours"] for r in json.loads(shown.out)["rows"]] == [[70.0], [1.0]]
 
     monkeypatch.setattr("sys.argv", ["fake_bench.py", "--pairs", "1", "--json", str(tmp_path / "rows.json")])
@@ -156,7 +161,7 @@ def test_the_suite_keeps_results_and_says_what_became_slower(tmp_path, monkeypat
     measured = [row([3.0, 3.1])]
     monkeypatch.setattr(harness, "measure", lambda benchmark, options: measured)
     assert bench.main([], kept=kept, page=page) == 0
-    assert "| work | a peer | 3.05 (3 to 3.1) |" in page.read_text()
+    assert "| work | a peer | at least 2 | 3.05 (3 to 3.1); " in page.read_text()
     measured = [row([2.0, 2.1])]
     assert bench.main([], kept=kept, page=page) == 1
     assert "slower: fake_bench: work" in capsys.readouterr().err
@@ -164,7 +169,7 @@ def test_the_suite_keeps_results_and_says_what_became_slower(tmp_path, monkeypat
     page.write_text("no markers\n")
     assert bench.main([], kept=kept, page=page) == 0
     shown = capsys.readouterr()
-    assert "| work | a peer | 2.05 (2 to 2.1) |" in shown.out
+    assert "| work | a peer | at least 2 | 2.05 (2 to 2.1); " in shown.out
     assert "has no" in shown.err
     assert page.read_text() == "no markers\n"
 

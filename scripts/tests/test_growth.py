@@ -59,12 +59,19 @@ def by_jobs():
     return curve(*(Point({"jobs": k}, [{"job_seconds": job, "single_seconds": alone}]) for k, job, alone in pairs))
 
 
+def by_devices():
+    step = {"seconds": 0.1, "backward_seconds": 0.06, "bytes": 1.0, "parameters": 6 * 2**20, "bucket_bytes": 2**22}
+    point = Point({**HELD, "batch": 4}, [{**step, "hop_seconds": 1e-4, "exchange_rate": 1e9}])
+    return curve(point)
+
+
 def all_curves():
     return {
         "length": by_length(),
         "batch_image": curve(*(step_point(b / 1e3, size=b * 2**20, batch=b) for b in (32, 64, 128))),
         "rows": by_rows(30.0),
         "processes": by_processes(),
+        "devices": by_devices(),
         "jobs": by_jobs(),
     }
 
@@ -174,7 +181,7 @@ def test_the_page_names_its_origin_and_its_picture():
     assert "(numbers.json)" in page
     assert "](picture.svg)" in page
     assert "Measured once on a machine, 2026-01-02." in page
-    assert page.count("\n## ") == 5
+    assert page.count("\n## ") == len(all_curves())
     assert "![" not in growth_page.page(all_curves(), numbers="numbers.json", picture=None)
     twice = curve(step_point(0.1, 0.2, size=1.0, length=64), step_point(0.2, 0.4, size=2.0, length=128))
     page = growth_page.page({"length": twice}, numbers="n", picture=None)

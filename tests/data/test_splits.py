@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
 
-from attnpred.data.splits import Arrangement, carving, deal, rows_of, source_split
+from attnpred.data.splits import Arrangement, carving, deal, measured, rows_of, source_split
 from attnpred.errors import UserError
-from tests.data.made import text_config
+from tests.data.made import text_config, text_data
 
 LABELS = np.repeat([0, 1, 2], [700, 250, 50])
 
@@ -42,6 +42,29 @@ def test_named_splits_are_whole(tmp_path):
     assert all((part == np.arange(1000)).all() for part in parts(options))
     assert source_split(options, "val") == ("dev", "data.val_split")
     assert source_split(config(tmp_path), "val") == ("train", "data.train_split")
+
+
+def test_a_limit_measures_some_of_the_test_part_of_each_class_its_share(tmp_path, capsys):
+    rows = np.arange(5000, 6000, dtype=np.uint32)
+    told: set[str] = set()
+    few = measured(rows, LABELS, config(tmp_path, test_limit=100), "data.test_split=test", told)
+    assert np.bincount(LABELS[few - 5000]).tolist() == [70, 25, 5]
+    assert (few == measured(rows, LABELS, config(tmp_path, test_limit=100), "data.test_split=test", told)).all()
+    assert capsys.readouterr().err.count("data.test_split=test: tests on 100 of 1,000 rows") == 1
+    assert (few != measured(rows, LABELS, config(tmp_path, test_limit=100, split_seed=1), "", set())).any()
+    for limit in (None, 1000, 5000):
+        assert measured(rows, LABELS, config(tmp_path, test_limit=limit), "", set()) is rows
+
+
+@pytest.mark.parametrize("carved", [None, "test"])
+def test_a_limit_reaches_the_loader(carved, tmp_path, text_source, cache_dir):
+    whole, few = (
+        text_data(text_config(text_source, cache_dir, test_split=carved, test_limit=limit)) for limit in (None, 5)
+    )
+    ids = [[int(i) for batch in data.loader("test") for i in batch.ids] for data in (whole, few)]
+    assert len(ids[1]) == 5
+    assert set(ids[1]) < set(ids[0])
+    assert len(few.loader("val")) == len(whole.loader("val"))
 
 
 def test_too_few_rows_to_carve(tmp_path):

@@ -42,6 +42,13 @@ def test_cpu_takes_bf16_where_it_multiplies_in_it(no_gpu, monkeypatch, capabilit
     assert word in chosen.reason
 
 
+@pytest.mark.parametrize(("held", "precision"), [("AVX2", "32-true"), ("AVX512_CORE_AMX", "bf16-mixed")])
+def test_instructions_that_onednn_may_not_use_are_none_of_the_cpus(no_gpu, monkeypatch, held, precision):
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"amx_bf16": True})
+    monkeypatch.setenv(device.HELD, held)
+    assert device.choose(options()).precision == precision
+
+
 @pytest.mark.parametrize(("native", "precision"), [(True, "bf16-mixed"), (False, "16-mixed")])
 def test_every_gpu_is_taken_in_its_best_format(two_gpus, monkeypatch, native, precision):
     monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation: native)

@@ -13,7 +13,6 @@ import torch
 from attnpred.config.data_options import MOST_EXAMPLES, MOST_FEATURES, AugmentConfig, StreamedDataConfig
 from attnpred.config.options import Modality
 from attnpred.config.schema import Invalid, option
-from attnpred.console.say import counted
 from attnpred.contracts import Batch, InputSpec, TargetSpec
 from attnpred.data.base import Data, Loader
 from attnpred.data.batching import BatchLoader, Integers
@@ -234,7 +233,7 @@ class ImageData(Data[ImageDataConfig, ImageReader, PixelStore | FileStore]):
 
         def build(directory: Path) -> None:
             targets = self._collector(name, option)
-            rows = counted(f"reading {name} of {config.source}", self.source.chunks(name, option, columns, CHUNK))
+            rows = self.source.chunks_told(name, option, columns, CHUNK)
             found: dict[str, Any] = {"reach": self.source.reach, "skip": config.on_bad_row == "skip"}
             place = f"{option}={name}"
             if always:

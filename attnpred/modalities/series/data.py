@@ -16,7 +16,7 @@ from attnpred.data.batching import BatchLoader, Integers
 from attnpred.data.future_target import Future, FutureTarget
 from attnpred.data.itself_target import ItselfTarget
 from attnpred.data.oddities import Part
-from attnpred.data.splits import Split, source_split
+from attnpred.data.splits import Split, measured, source_split
 from attnpred.data.targets import Stored
 from attnpred.errors import UserError
 from attnpred.modalities.series import parts, times
@@ -206,6 +206,8 @@ class SeriesData(Data[SeriesDataConfig, SeriesReader, SeriesStore]):
         found = np.concatenate(list(origins(store.bounds, spans, length - whole, steps or length, stride))) + whole
         if not len(found):
             parts.refuse_short(split, spans, store.bounds, length, steps)
+        if split == "test":
+            return measured(found, None, self.config, "windows of test", self._told)
         return found
 
     def parts(self) -> Iterator[Part]:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from attnpred.config.options import DataConfig, Modality
 from attnpred.config.schema import Invalid, option
-from attnpred.console.say import counted, say
+from attnpred.console.say import say
 from attnpred.contracts import Batch, InputSpec
 from attnpred.data.base import Data
 from attnpred.data.batching import BatchLoader, Integers
@@ -128,10 +128,7 @@ class WholeSeries(Data[WholeSeriesConfig, SeriesReader, WholeStore]):
         def build(directory: Path) -> None:
             targets, kept, count = self._collector(name, option), [], len(self._columns())
             row = 0
-            chunks = counted(
-                f"reading {name} of {self.config.source}", self.source.chunks(name, option, columns, CHUNK)
-            )
-            for chunk in chunks:
+            for chunk in self.source.chunks_told(name, option, columns, CHUNK):
                 usable: list[bool] = []
                 for values in zip(*chunk[:count], strict=True):
                     found = self._row(values, row + len(usable), f"{option}={name}")

@@ -4,7 +4,6 @@ from collections.abc import Iterator
 from typing import Any
 
 from attnpred.config.options import DataConfig
-from attnpred.console.say import counted
 from attnpred.data.sources import Source
 from attnpred.errors import BadRow, UserError
 from attnpred.modalities.text.tokens import clean
@@ -31,10 +30,10 @@ def text_rows(
     name, option = split
     places = [place for place in columns if place.startswith(INPUTS)]
     named = [columns[place] for place in places]
-    chunks = source.chunks(name, option, columns, CHUNK, start or 0)
     if start is None:
-        chunks = counted(f"reading {name} of {config.source}", chunks)
-    start = start or 0
+        chunks, start = source.chunks_told(name, option, columns, CHUNK), 0
+    else:
+        chunks = source.chunks(name, option, columns, CHUNK, start)
     for chunk in chunks:
         given, evidence = chunk[: len(named)], chunk[len(named) + targets :]
         usable = None

@@ -12,7 +12,6 @@ from torch import Tensor
 
 from attnpred.config.options import Modality
 from attnpred.config.schema import Invalid
-from attnpred.console.say import counted
 from attnpred.contracts import Batch
 from attnpred.data.batching import Integers
 from attnpred.errors import BadRow, UserError
@@ -93,8 +92,7 @@ class WordsData(TextData):
         """As of texts, but that each row of the only column is a list of words, as many as it has tags."""
         assert start is None
         start, skips = 0, self.config.on_bad_row == "skip"
-        chunks = self.source.chunks(name, option, columns, CHUNK)
-        for given, *targets in counted(f"reading {name} of {self.config.source}", chunks):
+        for given, *targets in self.source.chunks_told(name, option, columns, CHUNK):
             kept: list[list[str]] = []
             for place, words in enumerate(given):
                 tags = targets[0][place] if self.target.by_word else None
