@@ -93,9 +93,10 @@ def process_panels(curve: Curve) -> list[Panel]:
 def device_panels(curve: Curve) -> list[Panel]:
     panels = []
     for point in curve.points:
-        step, devices = communication.step_of(point), list(communication.DEVICES)
+        step = communication.step_of(point)
+        devices: list[float] = [*communication.DEVICES]
         lines = [
-            (one.name.partition(",")[0], devices, [communication.speed(step, count, one) for count in devices])
+            (one.name.partition(",")[0], devices, [communication.speed(step, int(count), one) for count in devices])
             for one in communication.networks(point)
         ]
         panels.append(Panel(f"Devices: times the speed of one, {point.at['model']}", "devices", lines))

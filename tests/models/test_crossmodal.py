@@ -10,6 +10,7 @@ from attnpred.errors import UserError
 from attnpred.explain import base
 from attnpred.explain.inputs import places, shares
 from attnpred.explain.removal import remove
+from tests.explain.made import EXPLAINERS, FEW, make_explainer
 from tests.models.made import made, make_config, make_model
 
 PAIRS = [("text", "image"), ("text", "series"), ("image", "series")]
@@ -116,16 +117,14 @@ def test_training_leaves_inputs_out_and_never_all_of_an_example():
     assert model._given(many).all()
 
 
-@pytest.mark.parametrize(
-    "name", ["integrated_gradients", "attnlrp", "grad_attention", "rollout", "occlusion", "gradcam"]
-)
+@pytest.mark.parametrize("name", EXPLAINERS)
 def test_every_explainer_has_a_number_for_the_parts_of_each_input(name):
     model, batch = model_and_batch(("text", "image"))
     from tests.models.made import CLASSES
     from tests.tasks.made import classification
 
     task = classification(CLASSES["image"])
-    explainer = base.make(name, model, task)
+    explainer = make_explainer(name, model, task, **FEW.get(name, {}))
     with torch.no_grad():
         output, attention = base.look(model, batch, layers=False)
     found = explainer(batch, task.choose(output))

@@ -9,6 +9,7 @@ import torch
 from attnpred.cli import main
 from attnpred.inference.predict import predict
 from attnpred.runs.run import Run
+from tests.explain.made import EXPLAINERS, FEW
 
 GERMAN = {
     "the": "der",
@@ -127,7 +128,12 @@ def test_evaluating_finds_what_training_found(run, capsys):
 
 
 @pytest.mark.parametrize(
-    "explainer", ["attention", "rollout", "grad_attention", "occlusion", "input_x_gradient", "attnlrp"]
+    "explainer",
+    [
+        pytest.param(name, marks=pytest.mark.long if name in FEW else ())
+        for name in EXPLAINERS
+        if name not in ("random", "gradcam")  # the one is always there, the other needs a convolution
+    ],
 )
 def test_explainers_tell_why_a_token_was_said(run, explainer, capsys):
     arguments = ["explain", str(run.path), "--limit", "4", "--explainer", explainer, "--json"]
