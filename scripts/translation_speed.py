@@ -1,11 +1,11 @@
 """How fast an encoder-decoder learns and answers beside `transformers`: Seq2SeqTrainer, and generate, on Multi30k.
 
 Both have as many layers, widths, heads and entries, the same number format, and batches of the same budget. Ratios are
-of turns that follow one another in one run. Prints JSON; --json keeps it. ATTNPRED_DATA names the folder of the data.
+of turns that follow one another in one run. Writes `scripts/translation_speed.json` and the table of
+`docs/translation.md`. ATTNPRED_DATA names the folder of the data.
 """
 
 import argparse
-import json
 import os
 import statistics
 import tempfile
@@ -18,11 +18,17 @@ from torch import Tensor
 
 from attnpred.config import compose
 from attnpred.contracts import Batch
+from attnpred.files import read_json, write_json
 from attnpred.machine.device import choose
 from attnpred.models.decoding import Decoding
 from attnpred.training import optimizers
 from attnpred.training.train import prepare
-from scripts.machine import machine
+from scripts.kept import origin
+from scripts.tables import DOCS, put
+
+RESULT = Path(__file__).with_suffix(".json")
+PAGE = DOCS / "translation.md"
+SHOWN = {"learning": "training, against `Seq2SeqTrainer`", "answering": "five beams, against `generate`"}
 
 SIZES = {"width": 256, "depth": 4, "heads": 4, "mlp_ratio": 2.0}
 
@@ -180,14 +186,33 @@ def main() -> None:
     parser.add_argument("--turns", type=int, default=3, help="turns of both (default: 3)")
     parser.add_argument("--budget", type=int, default=4096, help="tokens of a batch (default: 4096)")
     parser.add_argument("--beam", type=int, default=5, help="beams (default: 5)")
-    parser.add_argument("--json", metavar="FILE", help="where the result goes")
+    parser.add_argument("--only", nargs="+", choices=WORKS, default=list(WORKS), help="the other's result is kept")
     args = parser.parse_args()
-    with tempfile.TemporaryDirectory() as cache:
-        result = {"machine": machine(), "learning": learning(args, cache), "answering": answering(args, cache)}
-    text = json.dumps(result, indent=1)
-    print(text)
-    if args.json:
-        Path(args.json).write_text(text + "\n", encoding="utf-8")
+    kept = read_json(RESULT) if RESULT.is_file() else {}
+    for name in args.only:
+        with tempfile.TemporaryDirectory() as cache:
+            kept[name] = {**origin(), **WORKS[name](args, cache)}
+        write_json(RESULT, kept)
+    put(table(kept), "translation_speed", PAGE)
+
+
+WORKS = {"learning": learning, "answering": answering}
+
+
+def table(kept: dict[str, Any]) -> str:
+    lines = [
+        "| | ours, target tokens/s | transformers | ratio (range) | turns, machine, date |",
+        "|---|---|---|---|---|",
+    ]
+    for name, what in SHOWN.items():
+        if name in kept:
+            one = kept[name]
+            ours, theirs = (one["tokens_a_second"][side] for side in ("ours", "theirs"))
+            ratios = [a / b for a, b in zip(ours, theirs, strict=True)]
+            speeds = " | ".join(f"{statistics.median(side):,.0f}" for side in (ours, theirs))
+            spread = f"{statistics.median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f})"
+            lines.append(f"| {what} | {speeds} | {spread} | {len(ours)}, {one['machine']}, {one['date']} |")
+    return "\n".join(lines)
 
 
 if __name__ == "__main__":

@@ -84,7 +84,7 @@ def _table(run: Run, config: Config, args: argparse.Namespace) -> int:
     from attnpred.inference.batch_prediction import Asked, predict_table
 
     file, out = path_of(args.file, "--file "), path_of(args.out, "--out ")
-    asked = Asked(file, out, args.column, args.keep, args.explainer, not args.no_attention)
+    asked = Asked(file, out, args.column, args.keep, args.explainer, not args.no_attention, _decoding(args))
     count = predict_table(run, config, asked)
     say(f"answers: {out} ({count:,} rows)")
     return 0

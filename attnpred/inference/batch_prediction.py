@@ -39,6 +39,7 @@ class Asked:
     keep: list[str] = field(default_factory=list)  # that stand in the answers too
     explainer: str | None = None
     attention: bool = True
+    decoding: dict[str, Any] = field(default_factory=dict)  # how answers are looked for that are texts
 
 
 def predict_table(run: Run, config: Config, asked: Asked, shard: int = SHARD) -> int:
@@ -54,7 +55,7 @@ def predict_table(run: Run, config: Config, asked: Asked, shard: int = SHARD) ->
         break
     parts = asked.out.with_name(f"{asked.out.name}.parts")
     done = _begin(parts, run, asked, columns)
-    predictor = Predictor(run, config)
+    predictor = Predictor(run, config, asked.decoding)
     bar = Bar("rows", table.rows, done)
     answered = _answered(predictor, table.chunks(wanted, start=done), columns, asked, done)
     number = len(_shards(parts))
@@ -77,6 +78,7 @@ def _begin(parts: Path, run: Run, asked: Asked, columns: dict[str, str]) -> int:
         "keep": asked.keep,
         "explainer": asked.explainer,
         "attention": asked.attention,
+        "decoding": asked.decoding,
     }
     try:
         parts.mkdir(parents=True, exist_ok=True)

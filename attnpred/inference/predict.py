@@ -30,10 +30,7 @@ def predict(
     decoding: Mapping[str, Any] = {},
 ) -> Iterator[dict[str, Any]]:
     """As `Predictor`, whose model is used once; `decoding` says how answers are looked for that are texts."""
-    predictor = Predictor(run, config)
-    if decoding:
-        predictor.task.decode_by(**decoding)
-    return predictor.answers(inputs, explainer, attention)
+    return Predictor(run, config, decoding).answers(inputs, explainer, attention)
 
 
 class Predictor:
@@ -42,9 +39,11 @@ class Predictor:
     watch: Watch | None = None
     exact: Any = None  # the model for explainers, where `model` itself is kept in half the digits
 
-    def __init__(self, run: Run, config: Config) -> None:
+    def __init__(self, run: Run, config: Config, decoding: Mapping[str, Any] = {}) -> None:
         self.reader: Any = run.reader()
         self.task = run.task()
+        if decoding:
+            self.task.decode_by(**decoding)
         self.chosen = choose(config.trainer)
         self.model = run.load_model().for_inference().to(self.chosen.device_type)
         self.size, self.mirror = config.data.eval_batch_size, config.data.mirrors()

@@ -91,20 +91,22 @@ class MultiHeadAttention(nn.Module):
         need_weights: bool = False,
         cache: KeyValueCache | None = None,
     ) -> tuple[Tensor, Tensor | None]:
-        """With a `cache`, x is one place behind those that it holds, to which it is added."""
+        """With a `cache`, x is one place behind those that it holds, to which it is added; `keep` is the lineage's."""
         batch, length, _ = x.shape
         qkv = self.qkv(x).view(batch, length, 3 * self.heads, self.head_dim)
         turned, value = qkv.split((2 * self.heads, self.heads), dim=2)
         if rotation is not None:
             turned = rotate(turned, *rotation)
         query, key = turned.chunk(2, dim=2)
-        query, key, value = (t.transpose(1, 2) for t in (query, key, value))  # each (batch, heads, length, head_dim)
         dropout = self.dropout if self.training else 0.0
-        if cache is not None:
+        if cache is None:  # each (batch, heads, length, head_dim)
+            query, key, value = (t.transpose(1, 2) for t in (query, key, value))
+        else:
+            query, key, value = map(cache.by_sentence, (query, key, value))
             key, value = cache.extended(key, value)
         causal = self.causal and cache is None
         read, weights = attend(query, key, value, keep=keep, dropout=dropout, need_weights=need_weights, causal=causal)
-        return self.out(read.transpose(1, 2).flatten(2)), weights
+        return self.out(read.transpose(1, 2).flatten(2)).view(x.shape), weights
 
 
 def rotate(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:

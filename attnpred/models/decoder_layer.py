@@ -67,13 +67,15 @@ class DecoderLayer(nn.Module):
         need_weights: bool = False,
         need_own_weights: bool = False,
         cache: KeyValueCache | None = None,
+        lineage: Tensor | None = None,
     ) -> tuple[Tensor, Tensor | None]:
         """-> the same shape, and the weights of the cross-attention, (rows, heads, steps, source), where asked.
 
-        With a `cache` there is one step, and a sentence may have several rows, which follow one another.
+        With a `cache` there is one step, and a sentence may have several rows, which follow one another; `lineage` is
+        what each may attend of what the cache holds.
         """
         normed = self.attention_norm(x)
-        own, _ = self.attention(normed, rotation=rotation, need_weights=need_own_weights, cache=cache)
+        own, _ = self.attention(normed, keep=lineage, rotation=rotation, need_weights=need_own_weights, cache=cache)
         x = x + self.dropout(own)
         # the rows of a sentence ask the same memory, as if they were its steps
         asking = self.cross_norm(x).view(remembered[0].shape[0], -1, x.shape[2])

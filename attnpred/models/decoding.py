@@ -14,6 +14,8 @@ from torch import Tensor
 
 from attnpred.contracts import Generation
 
+PIECE = 64  # of a vocabulary, that is looked through as one
+ROWS = 64  # looked through at once
 LEAST_STEPS, STEPS_A_TOKEN = 10, 3  # an answer has at most so many tokens, and so many more for each of the source's
 
 
@@ -66,6 +68,36 @@ def decode(
     if decoding.beam == 1:
         return _best_of(_one_by_one(begin(1), most, generation, _likeliest), decoding, len(most))
     return _Beams(begin(decoding.beam), most, generation, decoding).run()
+
+
+def likeliest(logits: Tensor, few: int) -> tuple[Tensor, Tensor]:
+    """As `topk` of the last dimension: the few largest lie in the few pieces whose own largest are largest."""
+    whole = logits.shape[-1] // PIECE
+    if whole <= few:
+        return logits.topk(few, dim=-1)
+    pieces = logits[..., : whole * PIECE].unflatten(-1, (whole, PIECE))
+    which = pieces.amax(-1).topk(few, dim=-1).indices  # (…, few)
+    candidates = pieces.gather(-2, which[..., None].expand(*which.shape, PIECE)).flatten(-2)
+    rest = logits[..., whole * PIECE :]
+    values, place = torch.cat((candidates, rest), -1).topk(few, dim=-1)
+    inside = which.gather(-1, (place // PIECE).clamp(max=few - 1)) * PIECE + place % PIECE
+    behind = place - few * PIECE + whole * PIECE  # in what is left after the last piece
+    return values, torch.where(place < few * PIECE, inside, behind)
+
+
+def chances_of_likeliest(logits: Tensor, few: int) -> tuple[Tensor, Tensor]:
+    """Of each row of (rows, vocabulary) the likeliest tokens, and the logarithms of their probabilities: (rows, few).
+
+    Rows go in small parts, which stay in a processor's cache while they are looked through several times.
+    """
+    found = []
+    for part in logits.split(ROWS):
+        wide = part.float()
+        values, tokens = likeliest(wide, few)
+        largest = values[:, :1]
+        found.append((values - largest - (wide - largest).exp_().sum(1, keepdim=True).log(), tokens))
+    chances, tokens = zip(*found, strict=True)
+    return torch.cat(chances), torch.cat(tokens)
 
 
 Choose = Callable[[Tensor], Tensor]  # logits (rows, vocabulary) -> tokens (rows,)
@@ -147,21 +179,23 @@ class _Beams:
     def run(self) -> Hypotheses:
         latest = torch.full((self.sums.numel(),), self.generation.begin, device=self.most.device)
         for step in range(int(self.most.max())):
-            chances = self.steps.step(latest).float().log_softmax(-1)  # (sentences x beam, vocabulary)
-            latest = self._advance(chances.view(*self.sums.shape, -1), step)
+            latest = self._advance(self.steps.step(latest), step)
             if not len(self.active):
                 break
         best = self.decoding.best
         longest = int((self.done >= 0).sum(2).max())
         return Hypotheses(self.done[:, :best, :longest], self.scores[:, :best])
 
-    def _advance(self, chances: Tensor, step: int) -> Tensor:
-        """Takes in a step's logarithms, (sentences, beam, vocabulary); returns the tokens that were chosen."""
-        sentences, beam, vocabulary = chances.shape
+    def _advance(self, logits: Tensor, step: int) -> Tensor:
+        """Takes in a step's logits, (sentences x beam, vocabulary); returns the tokens that were chosen."""
+        sentences, beam = self.sums.shape
         end = self.generation.end
         # twice as many as beams: though each may end in one way, as many as there are beams go on
-        sums, flat = (self.sums[..., None] + chances).flatten(1).topk(min(2 * beam, beam * vocabulary), dim=1)
-        parent, token = flat // vocabulary, flat % vocabulary  # (sentences, 2 beams)
+        few = min(2 * beam, logits.shape[1])
+        chances, tokens = chances_of_likeliest(logits, few)  # of each beam alone, (sentences x beam, few)
+        every = self.sums[..., None] + chances.view(sentences, beam, few)
+        sums, flat = every.flatten(1).topk(min(2 * beam, beam * few), dim=1)
+        parent, token = flat // few, tokens.view(sentences, -1).gather(1, flat)  # (sentences, 2 beams)
         ends = token == end
         last = (step + 1 >= self.most[self.active])[:, None]  # no longer answer may be
         self._finish(sums[:, :beam], parent[:, :beam], token[:, :beam], (ends | last)[:, :beam], step)

@@ -1,10 +1,12 @@
 """Encoder-decoders: a transformer, or recurrent ones with additive or multiplicative attention."""
 
+import copy
 import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -12,15 +14,20 @@ from attnpred.config.data_options import MOST_FEATURES
 from attnpred.config.options import MOST_HEADS, MOST_LAYERS, Modality, ModelConfig, Shape
 from attnpred.config.schema import Invalid, option
 from attnpred.contracts import Batch, ModelSpec
+from attnpred.machine.device import number_format
 from attnpred.modalities.text.batch import TextInput, TextSpec
 from attnpred.models.decoder_layer import DecoderLayer, KeysAndValues
 from attnpred.models.decoding import shifted
 from attnpred.models.dropout import Dropout
 from attnpred.models.generating import GeneratingModel, Memory
-from attnpred.models.key_value_cache import KeyValueCache
+from attnpred.models.halves import halve
+from attnpred.models.key_value_cache import KeyValueCache, Lineage
 from attnpred.models.layer import Layer, initialise
 from attnpred.models.positions import EMBEDDING_DEVIATION, Positions
 from attnpred.models.recurrent_seq2seq import RecurrentSeq2seq
+
+FORGET_EVERY = 8  # steps, after which tokens are let go that no hypothesis has behind it any more
+MOST_HELD = 0.75  # share of the sentences held that are active, at which the others leave
 
 
 @dataclass(kw_only=True)
@@ -171,7 +178,11 @@ class Seq2seq(GeneratingModel):
 
     def logits(self, x: Tensor) -> Tensor:
         """(…, width) -> (…, vocabulary)"""
-        return F.linear(self.norm(x), self.table.weight if self.head is None else self.head.weight)
+        return F.linear(self.norm(x), self.says())
+
+    def says(self) -> Tensor:
+        """A vector for each token that can be said."""
+        return self.table.weight if self.head is None else self.head.weight
 
     def begin(self, memory: Memory, each: int) -> "TransformerSteps":
         return TransformerSteps(self, memory, each)
@@ -199,14 +210,24 @@ class EncoderLayer(Layer):
 
 
 class TransformerSteps:
-    """A transformer at work on some hypotheses; keys and values of what was read are kept once a sentence."""
+    """A transformer at work on some hypotheses; keys and values of what was read are kept once a sentence.
+
+    A sentence that has ended is worked on until a quarter of those there are have: leaving copies all that is held.
+    """
 
     def __init__(self, model: Seq2seq, memory: Memory, each: int) -> None:
         self.model, self.each = model, each
-        layers: Any = model.decoder
+        self.decoder, self.head = model.decoder, model.says()
+        half = number_format(memory.features)
+        if half != self.head.dtype:
+            self.decoder, self.head = copy.deepcopy(model.decoder), self.head.to(half)
+            halve(self.decoder.modules(), half)
+        layers: Any = self.decoder
         self.memory: list[KeysAndValues] = [layer.cross.remembered(memory.features) for layer in layers]
         self.attended = memory.keep
-        self.caches = [KeyValueCache() for _ in model.decoder]
+        self.active = torch.arange(len(memory.features), device=memory.features.device)  # of the sentences held
+        self.lineage = Lineage(each)
+        self.caches = [KeyValueCache(each) for _ in layers]
         longest = model.generation.longest
         self.rotation = model.positions.rotation(longest, memory.features.device, before=0)
         self.done = 0
@@ -214,18 +235,42 @@ class TransformerSteps:
     def step(self, tokens: Tensor) -> Tensor:
         model, place = self.model, self.done
         self.done += 1
+        held = len(self.memory[0][0])
+        if len(self.active) < held:
+            every = tokens.new_zeros(held, self.each)
+            every[self.active] = tokens.view(-1, self.each)
+            tokens = every.flatten()
+        self.lineage.step(held, tokens.device)
+        mask = self.lineage.mask()
         x = model.positions(model.table(tokens)[:, None] * model.scale, start=place)  # (rows, 1, width)
         rotation = None
         if self.rotation is not None:
             cos, sin = self.rotation
             rotation = (cos[place : place + 1], sin[place : place + 1])
-        for layer, remembered, cache in zip(model.decoder, self.memory, self.caches, strict=True):
-            x, _ = layer(x, remembered, keep=self.attended, rotation=rotation, cache=cache)
-        return model.logits(x)[:, 0]
+        for layer, remembered, cache in zip(self.decoder, self.memory, self.caches, strict=True):
+            x, _ = layer(x, remembered, keep=self.attended, rotation=rotation, cache=cache, lineage=mask)
+        if len(self.active) < held:
+            x = x.view(held, self.each, -1)[self.active].flatten(0, 1)[:, None]
+        return F.linear(model.norm(x[:, 0]), self.head)
 
     def keep(self, rows: Tensor, sentences: Tensor | None) -> None:
-        for cache in self.caches:
-            cache.keep(rows)
         if sentences is not None:
-            self.memory = [(key[sentences], value[sentences]) for key, value in self.memory]
-            self.attended = None if self.attended is None else self.attended[sentences]
+            self.active = self.active[sentences]
+        if not len(self.active):
+            return
+        self.lineage.follow(self.active, rows.view(-1, self.each) % self.each)
+        if len(self.active) <= MOST_HELD * len(self.memory[0][0]):
+            self._let_go()
+        if self.done % FORGET_EVERY == 0 and (places := self.lineage.forgotten()) is not None:
+            for cache in self.caches:
+                cache.forget(places)
+
+    def _let_go(self) -> None:
+        """Holds the active sentences alone."""
+        active = self.active
+        self.memory = [(key[active], value[active]) for key, value in self.memory]
+        self.attended = None if self.attended is None else self.attended[active]
+        self.lineage.keep(active)
+        for cache in self.caches:
+            cache.keep(active)
+        self.active = torch.arange(len(active), device=active.device)

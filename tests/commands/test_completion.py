@@ -114,6 +114,9 @@ def test_the_command_prints_a_script(capsys):
     assert "for which shell?" in capsys.readouterr().err
 
 
+OWN = "import fcntl, os, sys, termios; fcntl.ioctl(0, termios.TIOCSCTTY, 0); os.execvp(sys.argv[1], sys.argv[1:])"
+
+
 class Terminal:
     """A shell at a terminal of its own, at which `attnpred` notes what it is given, or completes."""
 
@@ -131,8 +134,10 @@ printf '%s\\n' "$*" > '{self.given}.part'; mv '{self.given}.part' '{self.given}'
         path = f"{tool.parent}:{os.environ['PATH']}"
         env = {**os.environ, "PATH": path, "PYTHONPATH": str(REPOSITORY), "TERM": "dumb", "HOME": str(place)}
         self.end, other = pty.openpty()
+        # fish asks whose terminal it is
+        own = [sys.executable, "-c", OWN, *command]
         self.child = subprocess.Popen(
-            command, stdin=other, stdout=other, stderr=other, env=env, cwd=place, close_fds=True
+            own, stdin=other, stdout=other, stderr=other, env=env, cwd=place, start_new_session=True
         )
         os.close(other)
 

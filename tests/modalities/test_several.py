@@ -1,6 +1,7 @@
 """Datasets of several inputs a row: read from one's own table, trained on, resumed, explained and answered by name."""
 
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -17,6 +18,7 @@ from attnpred.runs.run import Run
 from attnpred.training.learner import Learner
 from attnpred.training.train import settled
 from tests.died import Died, check_same, dies_at, the_run, train
+from tests.models.made import make_encoder
 
 COLOURS = {"red": (220, 30, 30), "blue": (30, 30, 220)}
 WORDS = ("is", "it", "the", "a", "picture", "of", "shows")
@@ -155,6 +157,23 @@ def test_it_goes_on_to_the_last_bit(options, whole, tmp_path, monkeypatch):
                 main(["train", *options, f"output_dir={tmp_path / 'died'}"])
     assert main(["train", *options, f"output_dir={tmp_path / 'died'}"]) == 0
     check_same(the_run(tmp_path / "died"), whole)
+
+
+@pytest.mark.slow
+def test_pretrained_encoders_meet_and_a_run_needs_their_source_no_more(table, tmp_path, capsys):
+    source = make_encoder(tmp_path / "tiny")
+    pretrained = [
+        *("/model@model.encoders.text=bert", f"model.encoders.text.source={source}", "optimizer=finetune"),
+        *("/model@model.encoders.image=vision", "model.encoders.image.source=torchvision/resnet18"),
+        *("model.encoders.image.pretrained=false", "data.inputs.image.size=32", "optimizer.lr=1e-3"),
+    ]
+    common = [word for word in SMALL if "encoders" not in word and not word.startswith("optimizer")]
+    run = train(tmp_path / "outputs", [*common, *of(table), *pretrained, "trainer.max_epochs=1"])
+    shutil.rmtree(source)
+    capsys.readouterr()
+    given = ["--input", "caption=it is red", "--input", f"photo={table.parent / '0.png'}"]
+    assert main(["predict", str(run.path), *given]) == 0
+    assert json.loads(capsys.readouterr().out)["label"] in ("yes", "no")
 
 
 def other(kinds, table):

@@ -8,7 +8,8 @@ import pytest
 import torch
 
 from attnpred.contracts import Generation
-from attnpred.models.decoding import Decoding, decode, most_steps, truncated
+from attnpred.models import seq2seq
+from attnpred.models.decoding import Decoding, decode, likeliest, most_steps, truncated
 from tests.models.generating_made import GENERATION, KINDS, given_batch, make_generating
 
 BEGIN, END, SIZE = 0, 1, 5
@@ -118,3 +119,23 @@ def test_a_sentence_alone_gets_the_answer_that_it_gets_in_a_batch(kind, decoding
 def test_an_answer_has_room_by_its_own_source_alone():
     found = most_steps(torch.tensor([0, 2, 50]), replace(GENERATION, longest=40))
     assert found.tolist() == [10, 16, 40]
+
+
+@pytest.mark.parametrize("width", [5, 64 * 4, 64 * 20, 64 * 20 + 7])
+def test_the_likeliest_are_those_of_a_full_search(width):
+    logits = torch.randn(3, 2, width, generator=torch.Generator().manual_seed(width))
+    logits[0, 0, -1] = 9.0  # in what is left behind the last piece, where there is some
+    values, places = likeliest(logits, 4)
+    expected = logits.topk(4, dim=-1)
+    assert torch.equal(values, expected.values)
+    assert torch.equal(places, expected.indices)
+
+
+def test_what_is_let_go_was_behind_no_hypothesis(monkeypatch):
+    model, batch = make_generating("rotary"), replace(given_batch(), given=None)
+    found = []
+    for every in (1, 1000):
+        monkeypatch.setattr(seq2seq, "FORGET_EVERY", every)
+        found.append(model.generate(batch, Decoding(beam=4, best=4)))
+    assert torch.equal(found[0].tokens, found[1].tokens)
+    torch.testing.assert_close(found[0].scores, found[1].scores, atol=1e-5, rtol=1e-5)

@@ -113,6 +113,19 @@ def test_beams_and_several_answers_are_asked_for_at_the_command(run, capsys):
         assert said in capsys.readouterr().err
 
 
+def test_a_table_is_answered_as_its_lines_are(run, tmp_path):
+    table = write(tmp_path / "a.jsonl", [{"english": text} for text in ("the dog sees", "old cat")])
+    out = tmp_path / "b.jsonl"
+    asked = ["--file", str(table), "--out", str(out), "--column", "english", "--beam", "3", "--nbest", "2"]
+    assert main(["predict", str(run.path), *asked]) == 0
+    rows = [json.loads(line) for line in out.read_text().splitlines()]
+    lines = predict(run, run.config(), ["the dog sees", "old cat"], decoding={"beam": 3, "best": 2})
+    for row, found in zip(rows, lines, strict=True):
+        assert row["error"] is None
+        assert row["text"] == found["text"]
+        assert [one["text"] for one in row["nbest"]] == [one["text"] for one in found["nbest"]]
+
+
 def test_what_cannot_be_exported_is_told_in_a_line(run, capsys):
     assert main(["export", str(run.path)]) == 2
     assert "answers by texts that are made token by token, which no export does" in capsys.readouterr().err

@@ -12,6 +12,8 @@ from attnpred.models import slimming
 from attnpred.runs import checkpoint_files
 from attnpred.runs.run import Run
 from attnpred.training import slim
+from attnpred.training.learner import Learner
+from tests.died import Died, check_same, dies_at, the_run
 from tests.models.made import CLASSES, TEXT, make_model, make_task, text_batch
 
 
@@ -63,6 +65,7 @@ def test_a_slim_run_is_slimmed_again(model):
 
 SMALL = ["model.width=16", "model.depth=1", "model.heads=2", "data.max_length=24"]
 QUICK = ["trainer.max_steps=4", "trainer.precision=32-true", "trainer.limit_batches=2", "logger=none"]
+SAVED = ["checkpoint.every_steps=1", "checkpoint.every_minutes=null"]
 
 
 def newest(directory: Path) -> Path:
@@ -73,7 +76,7 @@ def newest(directory: Path) -> Path:
 def whole(tmp_path_factory):
     directory = tmp_path_factory.mktemp("whole")
     place = [f"output_dir={directory}", f"data.cache_dir={directory / 'cache'}"]
-    assert main(["train", "model=transformer", "data=evidence_text", *place, *SMALL, *QUICK]) == 0
+    assert main(["train", "model=transformer", "data=evidence_text", *place, *SMALL, *QUICK, *SAVED]) == 0
     return newest(directory)
 
 
@@ -89,6 +92,28 @@ def test_a_slim_run_is_a_run_like_any_other(whole, tmp_path, capsys):
     assert main(["slim", str(made), "--parameters", "0.8", *few]) == 0
     third = Run.find(str(newest(tmp_path))).load_model()
     assert slim.countable(third) <= 0.8 * slim.countable(other)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("way", [("--parameters", "0.6"), ("--unstructured", "0.5")])
+def test_its_training_goes_on_to_the_last_bit(way, whole, tmp_path, monkeypatch):
+    slim = ["slim", str(whole), *way, "--examples", "16", "trainer.limit_batches=null"]
+    assert main([*slim, "--out", str(tmp_path / "whole")]) == 0
+    with monkeypatch.context() as patched:
+        dies_at(patched, Learner, "training_step", 3)
+        with pytest.raises(Died):
+            main([*slim, "--out", str(tmp_path / "died")])
+    died = the_run(tmp_path / "died")
+    assert main(["resume", str(died.path)]) == 0
+    check_same(died, the_run(tmp_path / "whole"))
+
+
+def test_a_share_of_the_time_is_sought_by_timing(whole, tmp_path, monkeypatch):
+    """Time is what a made clock says: as many seconds as a model has weights."""
+    monkeypatch.setattr(slim, "latency", lambda one, other, batch: slim.countable(one) / slim.countable(other))
+    assert main(["slim", str(whole), "--latency", "0.7", "--examples", "16", "--out", str(tmp_path)]) == 0
+    one, other = (Run.find(str(path)).load_model() for path in (whole, newest(tmp_path)))
+    assert 0.5 < slim.countable(other) / slim.countable(one) <= 0.7
 
 
 def test_a_sparse_run_keeps_its_zeros(whole, tmp_path):

@@ -5,6 +5,7 @@ _attnpred() {
     local -a found=("${(@f)$(${words[1]} completion --line="$line" 2>/dev/null)}")
     found=(${found:#})
     if (( ! $#found )); then
+        compset -P '*[=,]'  # a path may be the value of an option
         _files
         return
     fi
