@@ -28,6 +28,7 @@ TARGET_ROOMS = (
 )
 WORDS = {bool: "true or false", int: "an integer", float: "a number", str: "a text"}
 LARGEST_INTEGER = 2**63  # what torch, numpy and Arrow count in
+LONGEST_GROUP = 80  # letters shown of a group of options
 LONGEST_SHOWN = 200  # bits of an integer that a message writes out
 
 
@@ -297,4 +298,6 @@ def show(value: Any) -> str:
         return "null"
     if isinstance(value, int) and value.bit_length() > LONGEST_SHOWN:
         return f"an integer of {value.bit_length():,} bits"
-    return str(value).lower() if isinstance(value, bool) else str(value)
+    text = str(value).lower() if isinstance(value, bool) else str(value)
+    long = isinstance(value, dict) and len(text) > LONGEST_GROUP
+    return f"{text[:LONGEST_GROUP]}…" if long else text

@@ -44,8 +44,11 @@ class Wanted:
         try:
             choice = choice_of(key, override.value(), names, extra_dir)
         except UserError:
-            self.spoiled.add(key)
+            self.spoiled |= set() if override.package else {key}
             raise
+        if override.package is not None:  # a file of a group whose options go elsewhere
+            self.choices.append(placed(override, choice or f"{key}=null"))
+            return
         if override.is_add():
             raise adds_nothing(override)
         # of none, as in experiment=null, Hydra wants to hear nothing
@@ -64,6 +67,12 @@ class Wanted:
     @cached_property
     def typed(self) -> dict[str, str]:
         return {override.key_or_group: typed(override) for override in self.values}
+
+
+def placed(override: Override, choice: str) -> str:
+    """`model@model.encoders.text=bert`, for Hydra; with a + where there was no file in that place."""
+    group, _, name = choice.partition("=")
+    return f"{'+' if override.is_add() else ''}{group}@{override.package}={name}"
 
 
 def adds_nothing(override: Override) -> UserError:

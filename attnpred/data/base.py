@@ -51,7 +51,7 @@ class Data(FewLabels, ABC, Generic[C, R, S]):
         """`target`: what the task reads of a row, beside its inputs.
 
         `tokenizer_source`: hub id or directory of the tokenizer that the model demands. Images ignore it.
-        `begun`: the reader of a run whose weights the model begins with, so that a token means what it did there.
+        `begun`: the run whose weights the model begins with, so that a token means what it did there.
         `reader`, `target_spec`: a trained model's. With them the train split is needed only to carve others from it.
         """
         self.config, self.target = config, target

@@ -23,6 +23,7 @@ from attnpred.files import read_json, write_json
 from attnpred.inference.each import each
 from attnpred.inference.predict import Predictor
 from attnpred.inference.tables import CHUNK, Table, input_columns, values_of
+from attnpred.modalities.received import Received
 from attnpred.runs.run import Run
 
 SHARD = 16 * CHUNK  # rows of a file until all are there
@@ -136,10 +137,15 @@ def _rows(predictor: Predictor, chunk: dict[str, list[Any]], columns: dict[str, 
 def readable(reader: Any, value: Any, file: Path, place: int) -> Any:
     """An input as `readings` takes it. A picture may be named by its path in the folder of the table."""
     if hasattr(reader, "readers"):  # an example may lack some of its inputs
-        given = {
-            name: readable(reader.readers[name], one, file, place) for name, one in value.items() if one is not None
-        }
-        return reader.received(given, place)
+        given = {}
+        for name, one in value.items():
+            if one is not None:
+                own = reader.readers[name]
+                found = readable(own, one, file, place)
+                given[name] = own.accept(found, place) if own.name == "image" and isinstance(found, str) else found
+        if not given:
+            raise BadInput("the row has no input", place)
+        return Received(given)
     if value is None or (isinstance(value, dict) and None in value.values()):
         raise BadInput("the row has no input", place)
     if reader.name == "image" and isinstance(value, str) and not value.startswith("data:"):

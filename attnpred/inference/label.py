@@ -93,17 +93,29 @@ def entropy(chances: Mapping[str, float], exclusive: bool) -> float:
     return sum(each_own) / len(each_own)
 
 
+def _each(answer: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """The answer's texts, or its inputs with their texts, by name; the answer itself where there is one alone."""
+    inside = answer.get("inputs") or answer.get("texts")
+    if inside is None:
+        yield "", answer
+        return
+    for name, one in inside.items():
+        for inner, found in _each(one):
+            yield f"{name}.{inner}", found
+
+
 def looked_at(answer: Mapping[str, Any]) -> dict[Any, float]:
     """What attention lies on, as a vector of length 1: words of a text by how they are spelt, or places of a map."""
     found: dict[Any, float] = {}
-    texts = answer["texts"].values() if "texts" in answer else [answer]
-    for one in texts:
+    for name, one in _each(answer):
+        if one.get("missing"):
+            continue
         if "words" in one:
             for word, share in zip(one["words"], one["attention"], strict=True):
                 found[word.lower()] = found.get(word.lower(), 0.0) + abs(share)
         else:
             for place, share in _coarse(one["attention"]):
-                found[place] = found.get(place, 0.0) + abs(share)
+                found[name, place] = found.get((name, place), 0.0) + abs(share)
     length = math.sqrt(sum(share**2 for share in found.values())) or 1.0
     return {key: share / length for key, share in found.items()}
 

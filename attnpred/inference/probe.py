@@ -13,6 +13,7 @@ from attnpred.inference.predict import Predictor
 from attnpred.runs.run import Run
 from attnpred.statistics import interval, share_interval
 
+READ = ("text", "words")  # what has words
 SHOWN = 5  # inputs whose answers move most
 
 
@@ -47,6 +48,8 @@ def probe(
     The score is that of what was answered before, as explanations take it.
     """
     predictor = Predictor(run, config)
+    if predictor.reader.name not in READ:
+        raise UserError(f"attnpred probe: changes words, and {run.path} reads something else; give a run of texts")
     given = [_plain(one, predictor) for one in (inputs if inputs is not None else _of(run, config, split, limit))]
     return [_probed(predictor, change, given) for change in changes]
 

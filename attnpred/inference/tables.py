@@ -83,14 +83,30 @@ class Table:
 
 def input_columns(config: Config, asked: list[str], reader: Any) -> dict[str, str]:
     """Of each input that a model reads the column that holds it; of the only one that column, under no name."""
+    if getattr(config.data, "history", None) is not None:
+        raise UserError(
+            "a row of a table is one moment to this run, which reads many; give the table as one input: attnpred "
+            "predict RUN TABLE"
+        )
     names = input_names(reader)
     if len(asked) not in (0, max(len(names), 1)):
         raise UserError(f"--column: given {len(asked)} times; the model reads {max(len(names), 1)}, so name as many")
     if names:
-        usual = [getattr(config.data, f"{name}_column", None) or name for name in names]
+        several = getattr(config.data, "inputs", {})
+        usual = [_usual(several.get(name, config.data), name) for name in names]
         return dict(zip(names, asked or usual, strict=True))
-    usual = getattr(config.data, f"{reader.name}_column", None) or reader.name
-    return {"": asked[0] if asked else usual}
+    return {"": asked[0] if asked else _usual(config.data, reader.name)}
+
+
+def _usual(options: Any, name: str) -> str:
+    """The column that training read of an input, by the options of its data."""
+    for option in (f"{name}_column", f"{options.modality}_column", "source_column", "columns"):
+        found = getattr(options, option, None)
+        if isinstance(found, list) and len(found) == 1:
+            found = found[0]
+        if isinstance(found, str):
+            return found
+    return name
 
 
 def input_names(reader: Any) -> list[str]:

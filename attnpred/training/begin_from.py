@@ -1,18 +1,36 @@
 """A new model that begins with the weights of another run."""
 
+from dataclasses import dataclass
 from typing import Any
 
-from attnpred.config import compose
+from attnpred.config import compose, schema
 from attnpred.console.say import say
 from attnpred.errors import UserError
+from attnpred.modalities import load_target
 from attnpred.models import slimming
 from attnpred.models.adapters import plain_name
 from attnpred.runs.run import Run, refuse_not_finite
 
 
-def reader_of(name: str | None) -> Any:
-    """The reader of the run to begin from, whose vocabulary the weights know; None where there is no such run."""
-    return None if name is None else Run.find(name).reader()
+@dataclass(frozen=True)
+class Begun:
+    """The run that a model begins with, as its data need it: what tokens meant there."""
+
+    run: Run
+    reader: Any
+
+    @classmethod
+    def of(cls, name: str | None) -> "Begun | None":
+        return None if name is None else cls(run := Run.find(name), run.reader())
+
+    def member(self, name: str) -> "Begun | None":
+        """Of one of several inputs; None where the run has no such input."""
+        found = getattr(self.reader, "readers", {}).get(name)
+        return None if found is None else Begun(self.run, found)
+
+    def target(self) -> Any:
+        """The specification of the run's target."""
+        return load_target(self.run.path, schema.load(self.run.config().task._target_).Spec)
 
 
 def begin_from(model: Any, name: str | None) -> None:

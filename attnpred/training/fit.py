@@ -24,7 +24,7 @@ from attnpred.runs.run import PRUNE, Run
 from attnpred.tasks.base import Task
 from attnpred.training import continual, ddp, extras, memory, optimizers, predictions, restored
 from attnpred.training.adversarial import adversary
-from attnpred.training.begin_from import begin_from, reader_of
+from attnpred.training.begin_from import Begun, begin_from
 from attnpred.training.callbacks.attention_check import AttentionCheck
 from attnpred.training.callbacks.checkpoints import Checkpoints
 from attnpred.training.callbacks.divergence import DivergenceCheck
@@ -49,7 +49,7 @@ def prepare(config: Config) -> tuple[Any, Learner]:
     kind = schema.load(config.task._target_)
     target = kind.target(config.task, *config.target_columns())
     earlier = continual.Earlier.of(config)
-    begun = {"tokenizer_source": config.model.tokenizer_source(), "begun": reader_of(config.model.init_from)}
+    begun = {"tokenizer_source": config.model.tokenizer_source(), "begun": Begun.of(config.model.init_from)}
     fresh = partial(schema.load(config.data._target_), **begun)
     data = fresh(config.data, target) if earlier is None else earlier.data(target)
     task = kind(config.task, data.target_spec)

@@ -39,6 +39,8 @@ BAD_OVERRIDES = [
     ),
     (["modle=bert"], "modle: no such option; did you mean model?"),
     (["+optimizer.lr=1"], "+optimizer.lr=1: every option exists already"),
+    (["model@model.encoders.text=brt"], "model=brt: must be one of bert, "),
+    (["model@nowhere=bert"], "model@nowhere=bert: "),
     (["+key=typo"], "key: no such option; attnpred train --help lists"),
     (["++optimizer.lrr=1"], "optimizer.lrr: no such option; did you mean optimizer.lr?"),
     (["~optimizer"], "~optimizer: options cannot be deleted"),
@@ -203,6 +205,20 @@ def test_a_model_brings_the_optimizer_that_suits_it_and_the_user_overrules():
     assert compose.compose([]).optimizer.name == "sgd"
     assert compose.compose(["model=bert", "data=sst2"]).optimizer.schedule == "linear"
     assert compose.compose(["model=bert", "data=sst2", "optimizer=sgd"]).optimizer.name == "sgd"
+
+
+def test_a_file_of_a_group_is_put_in_another_place():
+    pair = ["model=crossmodal", "data=easy_vqa"]
+    config = compose.compose([*pair, "model@model.encoders.text=recurrent", "model.encoders.text.cell=gru"])
+    assert config.model.encoders["text"].cell == "gru"
+    named = [f"+task@task.members.{name}.task=classification" for name in ("mood", "topic")]
+    named += [f"task.members.{name}.column={name}" for name in ("mood", "topic")]
+    texts = ["model=transformer", "data=texts", "data.source=a.csv", "data.text_column=text", "task=several"]
+    config = compose.compose([*texts, *named])
+    assert list(config.task.members) == ["mood", "topic"]
+    sweep = overriding.expand([*pair, "model@model.encoders.text=recurrent,transformer"])
+    assert [job[-1].partition("=")[2] for job in sweep] == ["recurrent", "transformer"]
+    assert all(compose.compose(job) for job in overriding.expand([*pair, "model@model.encoders.text=recurrent,bert"]))
 
 
 def test_interpolation_resolves():

@@ -159,19 +159,47 @@ def test_it_goes_on_to_the_last_bit(options, whole, tmp_path, monkeypatch):
     check_same(the_run(tmp_path / "died"), whole)
 
 
+def test_its_table_is_answered_and_the_uncertain_rows_are_found(whole, table, tmp_path, capsys):
+    out = tmp_path / "answers.jsonl"
+    assert main(["predict", str(whole.path), "--file", str(table), "--out", str(out), "--no-attention"]) == 0
+    rows = [json.loads(line) for line in out.read_text().splitlines()]
+    assert [row["error"] for row in rows] == [None] * 120
+    first = json.loads(table.read_text().splitlines()[0])
+    given = {"text": first["caption"], "image": str(table.parent / first["photo"])}
+    [alone] = attnpred.load(whole.path).predict(given, attention=False)
+    assert rows[0]["label"] == alone["label"]
+    capsys.readouterr()
+    assert main(["label", str(whole.path), str(table), "--most-uncertain", "3"]) == 0
+    found = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert len({one["row"] for one in found}) == 3
+    assert main(["probe", str(whole.path), "--replace", "red=blue"]) == 2
+    assert "changes words, and" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_it_is_slimmed_and_begun_from(whole, table, tmp_path, capsys):
+    assert main(["slim", str(whole.path), "--parameters", "0.8", "--examples", "16", "--out", str(tmp_path)]) == 0
+    source, cache = of(table)[1:]
+    texts = ["data=texts", source, cache, "data.text_column=caption", "data.label_column=label"]
+    capsys.readouterr()
+    wrong = ["train", "model=transformer", *texts, f"model.init_from={whole.path}", f"output_dir={tmp_path}"]
+    assert main(wrong) == 2
+    assert "reads several, and not texts" in capsys.readouterr().err
+
+
 @pytest.mark.slow
 def test_pretrained_encoders_meet_and_a_run_needs_their_source_no_more(table, tmp_path, capsys):
     source = make_encoder(tmp_path / "tiny")
     pretrained = [
-        *("/model@model.encoders.text=bert", f"model.encoders.text.source={source}", "optimizer=finetune"),
-        *("/model@model.encoders.image=vision", "model.encoders.image.source=torchvision/resnet18"),
+        *("model@model.encoders.text=bert", f"model.encoders.text.source={source}", "optimizer=finetune"),
+        *("model@model.encoders.image=vision", "model.encoders.image.source=torchvision/resnet18"),
         *("model.encoders.image.pretrained=false", "data.inputs.image.size=32", "optimizer.lr=1e-3"),
     ]
     common = [word for word in SMALL if "encoders" not in word and not word.startswith("optimizer")]
     run = train(tmp_path / "outputs", [*common, *of(table), *pretrained, "trainer.max_epochs=1"])
     shutil.rmtree(source)
     capsys.readouterr()
-    given = ["--input", "caption=it is red", "--input", f"photo={table.parent / '0.png'}"]
+    given = ["--input", "text=it is red", "--input", f"image={table.parent / '0.png'}"]
     assert main(["predict", str(run.path), *given]) == 0
     assert json.loads(capsys.readouterr().out)["label"] in ("yes", "no")
 

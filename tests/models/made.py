@@ -69,7 +69,7 @@ def make_config(name: str, **changes: Any) -> Any:
         if kind != key:
             other = yaml.safe_load((CONF / f"{file}.yaml").read_text(encoding="utf-8"))
             other.pop("defaults", None)
-            values["encoders"][kind] = {**other, **values["encoders"].get(kind, {})}
+            values.setdefault("encoders", {})[kind] = other
     return build(ModelConfig, {**values, **changes}, "model")
 
 

@@ -1,14 +1,18 @@
 """Texts that answer texts, from a user's file to answers, explanations and scores of a run."""
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 import torch
 
 from attnpred.cli import main
+from attnpred.inference.export.session import Exported
 from attnpred.inference.predict import predict
 from attnpred.runs.run import Run
+from tests.died import train
 from tests.explain.made import EXPLAINERS, FEW
 
 GERMAN = {
@@ -126,9 +130,41 @@ def test_a_table_is_answered_as_its_lines_are(run, tmp_path):
         assert [one["text"] for one in row["nbest"]] == [one["text"] for one in found["nbest"]]
 
 
-def test_what_cannot_be_exported_is_told_in_a_line(run, capsys):
-    assert main(["export", str(run.path)]) == 2
-    assert "answers by texts that are made token by token, which no export does" in capsys.readouterr().err
+def test_another_begins_with_its_vocabulary_whatever_its_texts(run, words, place, tmp_path):
+    """The texts are those of another seed and fewer words, by which a vocabulary would be another."""
+    few = write(tmp_path / "few.jsonl", [pair for pair in pairs(200, seed=1) if "young" not in pair["english"]])
+    short = [f"data.source={few}", "optimizer.epochs=1", "trainer.attention_examples=0", f"output_dir={tmp_path}"]
+    made = train(
+        tmp_path, [*(w for w in words if not w.startswith("output_dir")), *short, f"model.init_from={run.path}"]
+    )
+    assert (made.path / "tokenizer.json").read_bytes() == (run.path / "tokenizer.json").read_bytes()
+
+
+def test_new_texts_are_monitored_by_the_column_that_was_read(run, tmp_path, capsys):
+    table = write(tmp_path / "new.jsonl", pairs(40, seed=3))
+    for _ in range(2):  # the reference is made once, and then read
+        assert main(["monitor", str(run.path), "--on", str(table), "--json"]) in (0, 3)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("precision", [[], ["--int8"]], ids=["float32", "int8"])
+def test_an_export_answers_with_its_decoding_loop(precision, run, tmp_path, capsys):
+    pytest.importorskip("onnxscript")
+    place = tmp_path / "export"
+    few = ["--examples", "20", "--measured", "20"]
+    assert main(["export", str(run.path), "--out", str(place), *precision, *few]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert told["agreement"] >= (0.999 if not precision else 0.8)
+    text = "the old dog sees"
+    example = subprocess.run(
+        [sys.executable, str(place / "example.py"), text], capture_output=True, text=True, check=True
+    )
+    [ours] = Exported(place).answers([text])
+    [greedy] = predict(run, run.config(), [text], decoding={"beam": 1})
+    said = json.loads(example.stdout)
+    if not precision:
+        assert said["answer"] == greedy["text"] == ours["text"]
+    assert sum(share for _, share in said["attention"]) == pytest.approx(1, abs=1e-3)
 
 
 def test_evaluating_finds_what_training_found(run, capsys):

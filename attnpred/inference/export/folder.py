@@ -32,6 +32,7 @@ from attnpred.version import __version__
 
 Kind = Literal["onnx", "torch"]
 TRACED_STEPS = 3  # of an answer that is a sequence
+MOST_SEQUENCES = 100  # that are measured: a file answers them token by token, and reads all anew for each
 Precision = Literal["float32", "float16", "int8-dynamic", "int8-static"]
 
 
@@ -104,10 +105,8 @@ class Source:
 
 def export(run: Run, config: Config, directory: Path, asked: Asked) -> dict[str, Any]:
     """Writes the folder and returns what its check.json says; nothing is left where the export is not true."""
-    if config.task.shape == "sequence":
-        raise UserError(
-            f"{run.path}: answers by texts that are made token by token, which no export does; serve the run"
-        )
+    if getattr(config.model, "cell", None) is not None and config.task.shape == "sequence":
+        raise UserError(f"{run.path}: a recurrent decoder is a loop that no file holds here; serve the run")
     onnx_file.require_onnx() if asked.kind == "onnx" else None
     source = Source.of(run, config, asked.examples)
     about = source.described(asked)
@@ -119,7 +118,8 @@ def export(run: Run, config: Config, directory: Path, asked: Asked) -> dict[str,
             exported: Any = _program(source, file, about)
         else:
             file = onnx_file.write_onnx(wrapped, source.like, draft, about.outputs)
-            quantised.convert(file, asked.precision, source.sample, about)
+            seen = [losses.with_answer(source.task, batch) for batch in source.sample]
+            quantised.convert(file, asked.precision, seen, about)
             exported = Exported(draft).model
         checked = _checked(source, exported, asked)
         checked.refuse()
@@ -129,7 +129,8 @@ def export(run: Run, config: Config, directory: Path, asked: Asked) -> dict[str,
             told["metrics"] = metrics_with_intervals(source.task, answers)
         if asked.precision.startswith("int8"):
             data = run.data(config)
-            batches = [source.task.posed(batch) for batch in data.loader("val").sample(asked.measured)]
+            count = asked.measured if source.task.answer.generation is None else min(asked.measured, MOST_SEQUENCES)
+            batches = [source.task.posed(batch) for batch in data.loader("val").sample(count)]
             told["quantised"] = losses.measure(exported, about, source.task, batches, draft)
         write_json(draft / "check.json", told)
         write_text(draft / "model_card.md", card.text(run, config, about, told))

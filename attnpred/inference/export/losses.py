@@ -27,7 +27,7 @@ def measure(
     now = directory / about.file
     ask = asking(open_file(before), about.outputs)
     float32 = FileModel(model.config, model.spec, ask, replace(about, precision="float32")).eval()
-    timed = _first(batches, TIMED)
+    timed = [with_answer(task, batch) for batch in _first(batches, TIMED)]
     slow, fast = speeds(before, now, timed, about)
     found = {
         "examples": sum(map(len, batches)),
@@ -47,11 +47,17 @@ def measure(
     return found
 
 
+def with_answer(task: Any, batch: Batch) -> Batch:
+    """The batch as the file takes it: with the tokens of an answer that is a sequence."""
+    wanted: Batch = batch if task.answer.generation is None else task.seen_once(batch)
+    return wanted
+
+
 def metrics_of(model: FileModel, task: Task, batches: Sequence[Batch]) -> dict[str, float]:
-    """The task's scalars."""
+    """The task's scalars; sequences are answered as while training, for every token reads all before it again."""
     metrics = task.metrics()
     for batch in batches:
-        task.measure(metrics, model, batch, mirror=False, final=True)
+        task.measure(metrics, model, batch, mirror=False, final=task.answer.generation is None)
     scalars, _ = task.results(metrics, learn=False)
     return {name: float(value) for name, value in scalars.items()}
 

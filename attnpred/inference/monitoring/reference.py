@@ -84,7 +84,7 @@ def find(run: Run) -> Reference | None:
             raise ValueError("its axes are of no such width")
     except (OSError, ValueError, LookupError, TypeError, NotImplementedError) as error:
         raise _damaged(folder, " ".join(str(error).split())) from None
-    return Reference(rows, Axes(centre, axes.reshape(-1, len(centre))), about)
+    return Reference(rows, Axes(centre, axes.reshape(axes.size // max(len(centre), 1), len(centre))), about)
 
 
 def _damaged(folder: Path, reason: str) -> UserError:

@@ -136,11 +136,13 @@ class SeveralData(Data[SeveralDataConfig, SeveralReader, Any]):
 
     def __init__(self, config: SeveralDataConfig, target: Any, **given: Any) -> None:
         super().__init__(config, target, **given)
-        reader = given.pop("reader", None)
+        reader, begun = given.pop("reader", None), given.pop("begun", None)
         self.members: dict[str, Any] = {}
         for name, one in config.inputs.items():
             own = None if reader is None else reader.readers[name]
-            self.members[name] = schema.load(one._target_)(config.member(name), target, reader=own, **given)
+            start = None if begun is None else begun.member(name)
+            kind = schema.load(one._target_)
+            self.members[name] = kind(config.member(name), target, reader=own, begun=start, **given)
 
     @property
     def specs(self) -> dict[str, InputSpec]:

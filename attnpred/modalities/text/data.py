@@ -175,7 +175,7 @@ class TextData(Data[TextDataConfig, TextReader, TokenStore]):
         if self._given is not None:
             return self._given.vocabulary
         if self._begun is not None:
-            return begun_with(self._begun)
+            return begun_with(self._begun.reader)
         if self._tokenizer_source is not None:
             return self._checkpoint_vocabulary(self._tokenizer_source)
         config = self.config

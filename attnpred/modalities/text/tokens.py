@@ -123,6 +123,8 @@ class Vocabulary:
 
 def begun_with(reader: Any) -> Vocabulary:
     """The vocabulary of a run whose weights another begins with, whose `reader` it is."""
+    if not hasattr(reader, "vocabulary"):
+        raise UserError(f"model.init_from: the run there reads {reader.name}, and not texts; give another")
     mask_id = None if reader.spec.mask_id == reader.vocabulary.unknown_id else reader.spec.mask_id
     found: Vocabulary = replace(reader.vocabulary, mask_id=mask_id)
     return found

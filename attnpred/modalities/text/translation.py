@@ -27,7 +27,7 @@ from attnpred.modalities.text.lossless import BEGIN_ID, END_ID, train_lossless
 from attnpred.modalities.text.pair_columns import pair_in
 from attnpred.modalities.text.rows import Rows, text_rows
 from attnpred.modalities.text.text_target import Sentences, padded_tokens, texts_of
-from attnpred.modalities.text.tokens import TokenStore, Vocabulary, clean, write_tokens
+from attnpred.modalities.text.tokens import TokenStore, Vocabulary, begun_with, clean, write_tokens
 
 VERSION = 1  # raised when the code makes other files of the same input
 
@@ -209,6 +209,8 @@ class TranslationData(TextData):
             return self._given.vocabulary
         if self._tokenizer_source is not None:
             return self._checkpoint_vocabulary(self._tokenizer_source)
+        if self._begun is not None:
+            return begun_with(self._begun.reader)
         return self._trained("both" if self.config.tokenizer.shared else "source")
 
     @cached_property
@@ -217,7 +219,19 @@ class TranslationData(TextData):
             return self._sentences.vocabulary
         if self._tokenizer_source is not None or self.config.tokenizer.shared:
             return self._vocabulary
+        if self._begun is not None:
+            return self._begun_target().vocabulary
         return self._trained("target")
+
+    def _begun_target(self) -> Sentences:
+        """The target of the run that the model begins with."""
+        found = self._begun.target()
+        if not isinstance(found, Sentences) or found.shared != self.config.tokenizer.shared:
+            raise UserError(
+                f"data.tokenizer.shared={str(self.config.tokenizer.shared).lower()}: the run of model.init_from has "
+                "other vocabularies; set it as there, or give another run"
+            )
+        return found
 
     def _trained(self, side: Literal["source", "target", "both"]) -> Vocabulary:
         """A vocabulary of the train part's texts on one side, or on both."""
