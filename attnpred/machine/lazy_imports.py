@@ -1,17 +1,20 @@
 """Imports that a library makes in passing, put off until something needs them.
 
 Lightning imports torchmetrics, and that torchvision, transformers, scipy.signal and matplotlib for metrics that most
-runs never touch. It takes two fifths of the time until a launch can start. While torchmetrics is imported, stand-ins
-take their place; whoever uses one afterwards, in whatever metric, has the real thing.
+runs never touch. It imports torch's compiler too, for runs that compile. Both take half of the time until a launch can
+start. While these libraries are imported, stand-ins take their place; whoever uses one afterwards has the real thing.
 """
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from importlib import import_module
 from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec, PathFinder
 from types import ModuleType
 from typing import Any
+
+COMPILER = "torch._dynamo"
 
 
 class LazyModule(ModuleType):
@@ -49,9 +52,12 @@ class LazyModule(ModuleType):
 class LazyImports(MetaPathFinder, Loader):
     """While the module `asking` is imported, `names` and all inside them are stand-ins."""
 
-    def __init__(self, asking: str, names: Sequence[str]) -> None:
+    def __init__(
+        self, asking: str, names: Sequence[str], around: Callable[[], AbstractContextManager[None]] = nullcontext
+    ) -> None:
         self.asking = asking
         self.names = names
+        self.around = around  # the import
         self.busy = False
 
     def find_spec(self, name: str, path: Sequence[str] | None, target: ModuleType | None = None) -> ModuleSpec | None:
@@ -79,7 +85,8 @@ class LazyImports(MetaPathFinder, Loader):
             module.__spec__.loader = self.loader
         self.busy = True
         try:
-            self.loader.exec_module(module)
+            with self.around():
+                self.loader.exec_module(module)
         except Exception:
             # it asks more of a stand-in than one can give
             self.end()
@@ -103,8 +110,32 @@ class LazyImports(MetaPathFinder, Loader):
 
 
 def install() -> None:
-    """For the first import of torchmetrics from now on, if there was none before."""
-    if "torchmetrics" not in sys.modules:
-        sys.meta_path.insert(
-            0, LazyImports("torchmetrics", ("matplotlib", "scipy.signal", "torchvision", "transformers"))
-        )
+    """For the first import of each from now on, if there was none before."""
+    metrics = ("matplotlib", "scipy.signal", "torchvision", "transformers")
+    for library in (
+        LazyImports("torchmetrics", metrics),
+        LazyImports("lightning_fabric", (COMPILER,), _undecorated),
+        LazyImports("pytorch_lightning", (COMPILER,), _undecorated),
+    ):
+        if library.asking not in sys.modules and COMPILER not in sys.modules:
+            sys.meta_path.insert(0, library)
+
+
+@contextmanager
+def _undecorated() -> Iterator[None]:
+    """Has `torch.compiler.disable` return functions as they are: the real one imports the compiler.
+
+    What Lightning decorates is never inside what a run compiles, which is its model alone.
+    """
+    import torch
+
+    real = torch.compiler.disable
+    torch.compiler.disable = _as_it_is
+    try:
+        yield
+    finally:
+        torch.compiler.disable = real
+
+
+def _as_it_is(fn: Any = None, recursive: bool = True, **_: Any) -> Any:
+    return (lambda given: given) if fn is None else fn

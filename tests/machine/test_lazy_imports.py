@@ -112,3 +112,22 @@ assert type(figure).__module__ == "matplotlib.figure", type(figure)
 """
     finished = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert finished.returncode == 0, finished.stderr
+
+
+def test_lightning_brings_no_compiler_and_its_own_functions_stay() -> None:
+    said = (
+        "import sys, attnpred, pytorch_lightning, torch; "
+        "assert 'torch._dynamo' not in sys.modules, 'imported'; "
+        "before = torch.compiler.disable; "
+        "compiled = torch.compile(lambda x: x + 1, backend='eager'); "
+        "assert compiled(torch.ones(1)).item() == 2; "
+        "assert before.__module__ == 'torch.compiler'; "
+        "from lightning_fabric.wrappers import _unwrap_compiled; "
+        "from pytorch_lightning.utilities.compile import _maybe_unwrap_optimized; "
+        "model = torch.nn.Linear(1, 1); "
+        "assert _unwrap_compiled(torch.compile(model))[0] is model; "
+        "module = pytorch_lightning.LightningModule(); "
+        "assert _maybe_unwrap_optimized(torch.compile(module)) is module"
+    )
+    done = subprocess.run([sys.executable, "-c", said], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
