@@ -96,8 +96,7 @@ def chances_of_likeliest(logits: Tensor, few: int) -> tuple[Tensor, Tensor]:
         values, tokens = likeliest(wide, few)
         largest = values[:, :1]
         found.append((values - largest - (wide - largest).exp_().sum(1, keepdim=True).log(), tokens))
-    chances, tokens = zip(*found, strict=True)
-    return torch.cat(chances), torch.cat(tokens)
+    return torch.cat([chances for chances, _ in found]), torch.cat([tokens for _, tokens in found])
 
 
 Choose = Callable[[Tensor], Tensor]  # logits (rows, vocabulary) -> tokens (rows,)

@@ -28,6 +28,8 @@ def sensitivity(model: Model, task: Task, batches: Sequence[Batch]) -> dict[str,
     their gradients, one an example (Michel et al. 2019); their squares are summed, and both count alike.
     """
     found = slimming.groups(model)
+    if not found:
+        raise UserError(f"{type(model).__name__}: nothing of it can be pruned but single weights; take --unstructured")
     answers = {group.name: torch.zeros(group.count) for group in found}
     attention = {group.name: torch.zeros(group.count) for group in found}
     random = torch.Generator().manual_seed(0)
@@ -94,8 +96,6 @@ def to_parameters(model: Model, felt: Mapping[str, Tensor], share: float) -> dic
     What is felt least for its weights leaves first; of every group one unit stays.
     """
     found = {group.name: group for group in slimming.groups(model)}
-    if not found:
-        raise UserError(f"{type(model).__name__}: nothing of it can be pruned but single weights; take --unstructured")
     order = sorted(
         (float(value) / found[name].cost, name, place)
         for name, values in felt.items()

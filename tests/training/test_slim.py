@@ -51,6 +51,12 @@ def test_so_many_weights_are_left_and_the_least_felt_leave(model, felt, share):
         assert felt[name][gone].max() <= felt[name][places].max()
 
 
+def test_a_model_without_units_is_told_what_can_be_pruned():
+    recurrent = make_model("recurrent", TEXT)
+    with pytest.raises(UserError, match="nothing of it can be pruned but single weights; take --unstructured"):
+        slim.sensitivity(recurrent, make_task(CLASSES["text"]), [text_batch()])
+
+
 def test_a_target_that_cannot_be_had_is_told(model, felt):
     with pytest.raises(UserError, match="of the weights at least"):
         slim.to_parameters(model, felt, 0.01)
@@ -97,7 +103,7 @@ def test_a_slim_run_is_a_run_like_any_other(whole, tmp_path, capsys):
 @pytest.mark.slow
 @pytest.mark.parametrize("way", [("--parameters", "0.6"), ("--unstructured", "0.5")])
 def test_its_training_goes_on_to_the_last_bit(way, whole, tmp_path, monkeypatch):
-    slim = ["slim", str(whole), *way, "--examples", "16", "trainer.limit_batches=null"]
+    slim = ["slim", str(whole), *way, "--examples", "16", "trainer.limit_batches=4"]
     assert main([*slim, "--out", str(tmp_path / "whole")]) == 0
     with monkeypatch.context() as patched:
         dies_at(patched, Learner, "training_step", 3)
