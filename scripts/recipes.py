@@ -73,9 +73,9 @@ def metric_of(config: Config) -> str:
 
 
 def reached(measured: dict[str, Any], split: str) -> str:
-    """Accuracy in percent; any other metric under its own name."""
+    """Accuracy in percent; any other metric under its own name, BLEU being a percentage already."""
     metric = measured.get("metric", "accuracy")
-    named, times, digits = ("", 100, 2) if metric == "accuracy" else (f"{metric} ", 1, 4)
+    named, times, digits = ("", 100, 2) if metric == "accuracy" else (f"{metric} ", 1, 2 if metric == "bleu" else 4)
     return named + launch.spread([times * run[split] for run in measured["runs"]], digits)
 
 
