@@ -115,7 +115,8 @@ def looked_at(answer: Mapping[str, Any]) -> dict[Any, float]:
                 found[word.lower()] = found.get(word.lower(), 0.0) + abs(share)
         else:
             for place, share in _coarse(one["attention"]):
-                found[name, place] = found.get((name, place), 0.0) + abs(share)
+                key = (name, place) if name else place
+                found[key] = found.get(key, 0.0) + abs(share)
     length = math.sqrt(sum(share**2 for share in found.values())) or 1.0
     return {key: share / length for key, share in found.items()}
 
