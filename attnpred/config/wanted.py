@@ -44,7 +44,8 @@ class Wanted:
         try:
             choice = choice_of(key, override.value(), names, extra_dir)
         except UserError:
-            self.spoiled |= set() if override.package else {key}
+            if override.package is None:
+                self.spoiled.add(key)
             raise
         if override.package is not None:  # a file of a group whose options go elsewhere
             self.choices.append(placed(override, choice or f"{key}=null"))

@@ -86,8 +86,7 @@ class DatasetSource(Source):
 
         if self._local is None:
             return None
-        of_splits = {str(name): paths for name, paths in (self._builder.config.data_files or {}).items()}
-        files = [Path(path) for path in of_splits.get(split, [])]
+        files = self._files(split)
         for file in files:
             rows = row + 1 if len(files) == 1 else pq.read_metadata(file).num_rows if file.suffix == ".parquet" else 0
             if row < rows:
@@ -100,8 +99,13 @@ class DatasetSource(Source):
     def _total(self, split: str) -> int | None:
         if self._local is None:
             return None
-        files = {str(name): paths for name, paths in (self._builder.config.data_files or {}).items()}.get(split)
-        return None if files is None else rows_in(map(Path, files))
+        files = self._files(split)
+        return rows_in(files) if files else None
+
+    def _files(self, split: str) -> list[Path]:
+        """Those of a local directory that hold the split."""
+        of_splits = {str(name): paths for name, paths in (self._builder.config.data_files or {}).items()}
+        return [Path(path) for path in of_splits.get(split, [])]
 
     @cached_property
     def _builder(self) -> Any:

@@ -47,7 +47,7 @@ class Lineage:
         return places
 
     def mask(self) -> Tensor | None:
-        """What each may attend of its sentence's pool, (sentences, 1, hypotheses, pool); None where that is all."""
+        """The tokens of its pool that each may attend, (sentences, 1, hypotheses, pool); None where that is all."""
         return None if self._behind is None else self._behind[:, None]
 
 

@@ -57,7 +57,7 @@ def speed(step: Step, devices: int, network: Network) -> float:
 
 
 def limit(step: Step, devices: int, network: Network) -> str:
-    """What devices wait for most."""
+    """The cause of most of the waiting."""
     still = Network(network.name, 0.0, network.rate)
     whole = waited(step, devices, network)
     by_size = waited(step, devices, still) / whole

@@ -113,7 +113,7 @@ def table(rows: list[Row]) -> str:
 
 
 def line(found: dict[str, Row], kinds: list[str]) -> str:
-    """What compares the sides on each kind of machine, and our own side's median."""
+    """A row of the table: on each kind of machine the ratio or difference, and our own side's median."""
     row = next(iter(found.values()))
     bound = "at most" if row.difference else "at least"
     unit = f" {row.unit}" if row.difference else ""
