@@ -42,7 +42,7 @@ def main() -> None:
     parser.add_argument("--only", nargs="+", default=list(NETWORKS), choices=NETWORKS)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--steps", type=int, default=STEPS)
-    parser.add_argument("--cache-dir", default="~/.cache/attnpred")
+    parser.add_argument("--cache-dir", type=Path, default=Path.home() / ".cache" / "attnpred")
     args = parser.parse_args()
     torch.set_num_threads(1)
     results = Path(__file__).with_suffix(".json")
@@ -59,7 +59,7 @@ def main() -> None:
         print(f"{name}: {statistics.median(ratios):.2f} times as many windows a second")
 
 
-def ours(words: list[str], file: str, steps: int, cache_dir: str) -> float:
+def ours(words: list[str], file: str, steps: int, cache_dir: Path) -> float:
     """Windows of one variable a second, in training by the library's own loader and loss."""
     from attnpred.training.fit import prepare
 

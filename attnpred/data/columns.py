@@ -94,13 +94,14 @@ def _splits(config: DataConfig, source: Source) -> dict[str, Any]:
 
 
 def text_in(columns: Columns) -> str | None:
-    """The column of texts: the one that is called so, else the only one whose values have several words."""
+    """The column of texts: called so, else the only one of several words, else the only one not called a target."""
     strings = {name: values for name, values in columns.items() if _are_texts(values)}
     known = [name for name in strings if name.lower() in TEXTS]
     if len(known) == 1:
         return known[0]
     long = [name for name, values in strings.items() if _words(values) > WORDS]
-    return long[0] if len(long) == 1 else None
+    others = long or [name for name in strings if name.lower() not in TARGETS]
+    return others[0] if len(others) == 1 else None
 
 
 def words_in(columns: Columns) -> str | None:

@@ -102,7 +102,7 @@ def _compact(story: Mapping[str, Any]) -> dict[str, Any]:
         "faithfulness": faithfulness and _plain(faithfulness),
         "overview": _plain(story.get("overview")),
         "headsKept": with_heads,
-        "headsGiven": sum(bool(example.get("heads")) and "inputs" not in example for example in examples),
+        "headsGiven": sum(bool(example.get("heads")) for example in examples),
         "examples": compact,
     }
 
@@ -207,7 +207,7 @@ def _add_heads(compact: Sequence[dict[str, Any]], examples: Sequence[Mapping[str
     """Per-head maps for the first examples of the page, as many as the budget holds; answers how many."""
     spent = kept = 0
     for target, example in zip(compact, examples, strict=True):
-        if not example.get("heads") or "inputs" in example:  # of single heads the page draws one input's
+        if not example.get("heads"):
             continue
         layers = [[_packed(head, np.int8) for head in layer] for layer in example["heads"]]
         spent += sum(len(text) + 12 for layer in layers for _, text in layer)

@@ -56,13 +56,18 @@ def predict_table(run: Run, config: Config, asked: Asked, shard: int = SHARD) ->
         break
     parts = asked.out.with_name(f"{asked.out.name}.parts")
     done = _begin(parts, run, asked, columns)
-    predictor = Predictor(run, config, asked.decoding)
-    bar = Bar("rows", table.rows, done)
-    answered = _answered(predictor, table.chunks(wanted, start=done), columns, asked, done)
-    number = len(_shards(parts))
-    while rows := _take(answered, shard, bar.add):
-        _write_shard(parts / f"{number:08}.parquet", rows)
-        number, done = number + 1, done + len(rows)
+    try:
+        predictor = Predictor(run, config, asked.decoding)
+        bar = Bar("rows", table.rows, done)
+        answered = _answered(predictor, table.chunks(wanted, start=done), columns, asked, done)
+        number = len(_shards(parts))
+        while rows := _take(answered, shard, bar.add):
+            _write_shard(parts / f"{number:08}.parquet", rows)
+            number, done = number + 1, done + len(rows)
+    except UserError:
+        if not _shards(parts):  # there is nothing to go on from
+            shutil.rmtree(parts)
+        raise
     _join(_shards(parts), asked.out)
     shutil.rmtree(parts)
     bar.end()

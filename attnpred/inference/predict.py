@@ -74,17 +74,37 @@ class Predictor:
     ) -> Iterator[dict[str, Any]]:
         """`start`: how many inputs there were before these."""
         done: dict[int, dict[str, Any]] = {}
-        turn = 0
+        turn, bad = 0, None
         try:
             for reading in self.reader.readings(inputs, self.size):
-                places = reading.batch.ids.tolist()
-                done.update(zip(places, self._described(reading, explainer, attention), strict=True))
+                found, error = self._until_unanswerable(reading, explainer, attention)
+                done |= found
+                if error is not None and (bad is None or error.position < bad.position):
+                    bad = error
                 while turn in done:
                     yield done.pop(turn)
                     turn += 1
+                if bad is not None and turn == bad.position:
+                    raise bad
         except BadInput as error:
             error.position += start
             raise
+
+    def _until_unanswerable(
+        self, reading: Reading, explainer: str | None, attention: bool
+    ) -> tuple[dict[int, dict[str, Any]], BadInput | None]:
+        """Each input's description by its place, up to one that can be read and not answered."""
+        places = reading.batch.ids.tolist()
+        try:
+            return dict(zip(places, self._described(reading, explainer, attention), strict=True)), None
+        except BadInput as error:
+            before = [row for row, place in enumerate(places) if place < error.position]
+            found = {}
+            for again in self.reader.readings([reading.inputs[row] for row in before], self.size) if before else ():
+                rows = again.batch.ids.tolist()
+                for row, described in zip(rows, self._described(again, explainer, attention), strict=True):
+                    found[places[before[row]]] = described
+            return found, error
 
     def asked(self, batch: Batch, attention: bool) -> tuple[Batch, ModelOutput]:
         """The batch where the model is, and the model's output."""

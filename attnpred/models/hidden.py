@@ -68,7 +68,7 @@ def hidden_parts(batch: Batch) -> Tensor:
         return hidden
     bare = batch.ids[:1] if hidden is None else batch.ids[~hidden.any(1)]
     if len(bare):
-        raise BadInput("no word is hidden in it; write [MASK] for one that is to be found", int(bare[0]))
+        raise BadInput("no word is hidden in it; write [MASK] for one that is to be found", int(bare.min()))
     assert hidden is not None
     return hidden
 

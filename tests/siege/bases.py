@@ -5,6 +5,7 @@ import os
 import shutil
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from PIL import Image
@@ -65,6 +66,22 @@ def _image(bases: Path) -> None:
     Image.new("L", (8, 8), 100).save(run / "digit.png")
 
 
+def _other(name: str, bases: Path) -> None:
+    """A run on data of another modality, and a table to ask it about."""
+    from tests.siege.kinds import modalities  # which imports what trains
+
+    kind = modalities.ASKED[name]
+    source = bases / "made" / f"{name}-data"
+    source.mkdir(parents=True)
+    modalities.beside(kind, source)
+    (source / "good.jsonl").write_bytes(
+        modalities.as_lines([modalities.TABLES[kind](i) for i in range(modalities.COUNT)])
+    )
+    chosen = [one for one in modalities.choice(kind) if one not in QUICK]
+    run = _run(name, [*chosen, f"data.source={source / 'good.jsonl'}"], bases)
+    shutil.copytree(source, run / "theirs")
+
+
 def _sweep(name: str, overrides: list[str], bases: Path) -> None:
     """A sweep whose last job is still to be done; the first one has curves."""
     job.PROGRAM[:] = FAKE
@@ -90,6 +107,7 @@ def _sweep(name: str, overrides: list[str], bases: Path) -> None:
 MAKERS: dict[str, Callable[[Path], object]] = {
     "text": _text,
     "image": _image,
+    **{name: partial(_other, name) for name in ("series", "translation", "crossed")},
     "encoder": lambda bases: make_encoder(bases / "encoder"),
     "grid": lambda bases: _sweep("grid", ["seed=1,2"], bases),
     "search": lambda bases: _sweep("search", SEARCH, bases),

@@ -129,8 +129,12 @@ def test_hidden_words_are_found_and_explained(taught, files, tmp_path, capsys):
     assert main(["explain", str(taught.path), "--split", "test", "--limit", "4", "--json"]) == 0
     story = json.loads(capsys.readouterr().out)
     assert [one["label"] == one["predicted"] for one in story["examples"]].count(True) >= 3
-    assert main(["predict", str(taught.path), "we saw a red cat"]) == 2
-    assert "write [MASK] for one that is to be found" in capsys.readouterr().err
+    bare = ["we saw a [MASK] cat that is by far the longest one here today", "we saw a red cat"]
+    assert main(["predict", str(taught.path), asked[0], bare[0], bare[1], asked[1], bare[1]]) == 2
+    told = capsys.readouterr()
+    assert [json.loads(line)["input"] for line in told.out.splitlines()] == [asked[0], bare[0]]
+    assert "write [MASK] for one that is to be found" in told.err
+    assert "input 3" in told.err
 
 
 def test_another_task_begins_from_it_with_its_vocabulary(taught, files, tmp_path, capsys):

@@ -21,10 +21,19 @@ function piecesOf(example) {
 // The input that a map shows
 const pieceOf = (example, map) => piecesOf(example)[Number(map.dataset.input ?? 0)];
 
+// What a map over all inputs says of one
+const ownOf = (piece, values) => (piece.count === undefined ? values : values.slice(piece.offset, piece.offset + piece.count));
+
+// A part by its number over all inputs
+function nameOfPart(example, i) {
+  const piece = example.inputs ? piecesOf(example).findLast((one) => one.offset <= i) : example;
+  return partName(piece, i - (piece.offset ?? 0));
+}
+
 function mapsOfInputs(example, values, signed, title) {
   const total = values.reduce((sum, value) => sum + Math.abs(value), 0) || 1;
   return piecesOf(example).map((piece) => {
-    const own = values.slice(piece.offset, piece.offset + piece.count);
+    const own = ownOf(piece, values);
     const part = own.reduce((sum, value) => sum + Math.abs(value), 0) / total;
     const about = `${piece.name} by ${title}`;
     const map = piece.words
@@ -70,7 +79,7 @@ function showLinks(card, example, piece, part) {
   for (const other of card.querySelectorAll(".map[data-input]")) {
     const there = pieceOf(example, other);
     if (there === piece) continue;
-    const own = weights.slice(there.offset, there.offset + there.count);
+    const own = ownOf(there, weights);
     const top = magnitude(own);
     own.forEach((weight, i) => top > 0 && light(other, there, i, weight / top));
   }

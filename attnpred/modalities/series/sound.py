@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 
 LARGEST = 2**28  # bytes of a file
 WIDTHS = {1: "u1", 2: "<i2", 4: "<i4"}  # of a sample in bytes, and its format in a WAV
+MOST_SAMPLES = 2**27  # of a sound, at the rate it is brought to too
+BLOCK = 4096  # frames at once
 MOST = 200_000  # of an option
 QUIET = 1e-6  # energy that counts as silence
 
@@ -29,6 +31,8 @@ class Sound:
     def series(self, content: bytes | Path) -> NDArray[np.float32]:
         """(frames, bands); ValueError or OSError for what is no sound that can be read."""
         samples, rate = decoded(content)
+        if len(samples) * self.rate > MOST_SAMPLES * rate:
+            raise ValueError(f"lasts {len(samples) / rate:,.0f} s, of at most {MOST_SAMPLES / self.rate:,.0f}")
         if rate != self.rate:
             from scipy.signal import resample_poly
 
@@ -37,6 +41,9 @@ class Sound:
         if len(samples) < self.window:
             samples = np.pad(samples, (0, self.window - len(samples)))
         frames = np.lib.stride_tricks.sliding_window_view(samples, self.window)[:: self.hop]
+        return np.concatenate([self._bands_of(frames[at : at + BLOCK]) for at in range(0, len(frames), BLOCK)])
+
+    def _bands_of(self, frames: NDArray[np.float64]) -> NDArray[np.float32]:
         spectrum = np.abs(np.fft.rfft(frames * np.hanning(self.window), axis=1)) ** 2  # (frames, frequencies)
         return np.log(spectrum @ _bands(self).T + QUIET).astype(np.float32)
 
@@ -80,7 +87,10 @@ def _flac(content: bytes) -> tuple[NDArray[np.float64], int]:
     except ImportError:
         raise ValueError("is FLAC, which needs soundfile: pip install 'attnpred[audio]'") from None
     try:
-        samples, rate = soundfile.read(io.BytesIO(content), dtype="float64", always_2d=True)
+        with soundfile.SoundFile(io.BytesIO(content)) as file:
+            if file.frames * file.channels > MOST_SAMPLES:
+                raise ValueError(f"unpacks to {file.frames * file.channels:,} samples, of at most {MOST_SAMPLES:,}")
+            samples, rate = file.read(dtype="float64", always_2d=True), file.samplerate
     except RuntimeError as error:
         raise ValueError(f"is no FLAC that can be read ({error})") from None
     if not len(samples):

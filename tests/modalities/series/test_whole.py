@@ -9,6 +9,7 @@ import pytest
 import attnpred
 from attnpred.cli import main
 from attnpred.errors import BadInput
+from attnpred.modalities.series import sound
 from attnpred.modalities.series.sound import Sound, decoded
 from tests.died import the_run
 
@@ -94,9 +95,9 @@ def write_tone(file, pitch, *, rate=8000, width=2, channels=1, seconds=0.3, seed
     samples = 0.5 * np.sin(2 * np.pi * pitch * at) + 0.05 * random.normal(size=len(at))
     whole = (samples.clip(-1, 1) * (2 ** (8 * width - 1) - 1)).astype("<i4")
     raw = (whole + 128).astype("u1") if width == 1 else whole.view("u1").reshape(-1, 4)[:, :width]
-    with wave.open(str(file), "wb") as sound:
-        sound.setparams((channels, width, rate, 0, "NONE", ""))
-        sound.writeframes(np.repeat(raw.reshape(len(whole), -1), channels, 0).tobytes())
+    with wave.open(str(file), "wb") as opened:
+        opened.setparams((channels, width, rate, 0, "NONE", ""))
+        opened.writeframes(np.repeat(raw.reshape(len(whole), -1), channels, 0).tobytes())
     return file
 
 
@@ -109,6 +110,39 @@ def test_samples_of_every_width_are_read(width, channels, tmp_path):
     assert 0.4 < np.abs(samples).max() < 0.8
     spectrum = np.abs(np.fft.rfft(samples))
     assert np.fft.rfftfreq(2400, 1 / 8000)[spectrum.argmax()] == pytest.approx(440, abs=4)
+
+
+@pytest.mark.parametrize("channels", [1, 2])
+@pytest.mark.parametrize("subtype", ["PCM_S8", "PCM_16", "PCM_24"])
+def test_flac_holds_what_its_wav_holds(subtype, channels, tmp_path):
+    soundfile = pytest.importorskip("soundfile")
+    samples, rate = decoded(write_tone(tmp_path / "tone.wav", 440))
+    several = samples if channels == 1 else np.stack([samples, samples], 1)
+    soundfile.write(tmp_path / "tone.flac", several, rate, subtype=subtype)
+    read, its_rate = decoded(tmp_path / "tone.flac")
+    assert its_rate == rate
+    np.testing.assert_allclose(read, samples, atol=2 ** (-6 if subtype == "PCM_S8" else -14))
+
+
+def test_flac_that_is_cut_off_or_unpacks_without_end_is_refused(tmp_path, monkeypatch):
+    soundfile = pytest.importorskip("soundfile")
+    file = tmp_path / "tone.flac"
+    soundfile.write(file, np.zeros(100_000), 8000)
+    whole = file.read_bytes()
+    assert len(whole) < 2000
+    file.write_bytes(whole[:10])
+    with pytest.raises(ValueError, match="is no FLAC that can be read"):
+        decoded(file)
+    file.write_bytes(whole)
+    monkeypatch.setattr(sound, "MOST_SAMPLES", 99_999)
+    with pytest.raises(ValueError, match="unpacks to 100,000 samples, of at most 99,999"):
+        decoded(file)
+
+
+def test_a_sound_of_too_many_seconds_is_refused(tmp_path):
+    file = write_tone(tmp_path / "slow.wav", 0.1, rate=1, seconds=20_000)
+    with pytest.raises(ValueError, match="lasts 20,000 s, of at most 16,777"):
+        SOUND.series(file)
 
 
 def test_a_tone_is_in_the_band_of_its_pitch_at_any_rate(tmp_path):
@@ -125,9 +159,9 @@ def test_a_folder_of_sounds_is_classified(tmp_path, capsys):
         folder.mkdir(parents=True, exist_ok=True)
         write_tone(folder / f"{i}.wav", 1500 if i % 2 else 300, seed=i, seconds=0.2 + 0.01 * (i % 5))
     words = ["model=recurrent", "model.width=16", "model.directions=1", "data=audio", "optimizer.lr=1e-2"]
-    sound = ["data.rate=8000", "data.bands=16", "data.hop=80", "data.window=200", "data.batch_size=8"]
+    frames = ["data.rate=8000", "data.bands=16", "data.hop=80", "data.window=200", "data.batch_size=8"]
     where = [f"output_dir={tmp_path / 'outputs'}", f"data.cache_dir={tmp_path / 'cache'}"]
-    assert main(["train", *words, *sound, f"data.source={tmp_path / 'sounds'}", *QUICK, *where]) == 0
+    assert main(["train", *words, *frames, f"data.source={tmp_path / 'sounds'}", *QUICK, *where]) == 0
     run = the_run(tmp_path)
     assert json.loads((run.path / "metrics.json").read_text())["test"]["accuracy"] > 0.9
     capsys.readouterr()

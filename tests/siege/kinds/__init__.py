@@ -18,7 +18,7 @@ from typing import Any
 
 from attnpred.modalities.text.tokenizer_check import TRIAL
 
-NAMES = ("command_lines", "cards", "tables", "runs", "sweeps", "checkpoints", "tokenizers", "pictures")
+NAMES = ("command_lines", "cards", "tables", "modalities", "runs", "sweeps", "checkpoints", "tokenizers", "pictures")
 
 TRIED = f"{sys.executable} -I {TRIAL}"  # the process in which a tokenizer is tried before it is used
 

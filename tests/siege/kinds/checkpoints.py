@@ -15,7 +15,7 @@ from tests.siege.kinds import TRIED
 from tests.siege.kinds.runs import INPUTS
 from tests.siege.oracle import Action, by_command
 
-WEIGHT, BASES, PROGRAMS, CODES, OPEN = 2, ("image", "text"), ("git ", TRIED), (), ()
+WEIGHT, BASES, PROGRAMS, CODES, OPEN = 3, ("image", "text", "series", "translation", "crossed"), ("git ", TRIED), (), ()
 LAST, BEST = "checkpoints/last.ckpt", "checkpoints/best.ckpt"
 
 
@@ -121,6 +121,6 @@ def cases(bases: Path) -> st.SearchStrategy[Case]:
         one = st.one_of(inner, inner, inner, odd.splices(file), _archive(file), odd.rewritten(file), odd.replaced(file))
         several = draw(odd.edits(one, 2))
         trust: tuple[Edit, ...] = (["trust", "checkpoints"],) if draw(st.integers(0, 9)) else ()
-        return Case("checkpoints", action, (*several, *trust), base, (INPUTS[base],) if action == "predict" else ())
+        return Case("checkpoints", action, (*several, *trust), base, INPUTS[base] if action == "predict" else ())
 
     return made()

@@ -11,7 +11,7 @@ from tests.siege.case import Case, Edit, read
 from tests.siege.kinds import TRIED
 from tests.siege.oracle import by_command
 
-WEIGHT, BASES, PROGRAMS, CODES, OPEN = 3, ("text", "image"), ("git ", TRIED), (), ()
+WEIGHT, BASES, PROGRAMS, CODES, OPEN = 4, ("text", "image", "series", "translation", "crossed"), ("git ", TRIED), (), ()
 FILES = ("config.yaml", "run.json", "metrics.json", "metrics.jsonl", "spec.json", "checkpoints/checksums.json")
 OTHERS = (
     ".lock",
@@ -25,7 +25,13 @@ OTHERS = (
     "found",
     "plots",
 )
-INPUTS = {"text": "a fine film", "image": "{place}/digit.png"}
+INPUTS = {
+    "text": ("a fine film",),
+    "image": ("{place}/digit.png",),
+    "series": ("{place}/theirs/good.jsonl",),
+    "translation": ("a film 3",),
+    "crossed": ("--input", "text=a film 3", "--input", "image={place}/theirs/1.png"),
+}
 ACTIONS = {
     "runs": by_command("runs", "{place}"),
     "runs_json": by_command("runs", "{place}", "--json"),
@@ -44,7 +50,10 @@ ACTIONS = {
 OFTEN = ("runs", "runs_json", "running", "where", "compare", "prune_dry", "prune", "prune_runs", "predict", "predict")
 SELDOM = ("evaluate", "explain", "resume")
 UNTOUCHED = frozenset(ACTIONS) - {"prune", "prune_runs", "resume", "evaluate"}
-NEEDS = ("attnpred.inference.evaluate", "attnpred.inference.predict", "attnpred.training.train", "attnpred.explain.run")
+NEEDS = (
+    *("attnpred.inference.evaluate", "attnpred.inference.predict", "attnpred.training.train", "attnpred.explain.run"),
+    "captum.attr",  # whose matplotlib asks once which fonts there are
+)
 
 
 def _guided(name: str, action: str, given: tuple[str, ...] = ()) -> Any:
@@ -58,8 +67,8 @@ GUIDED = {
     "run.json": _guided("run.json", "runs_json"),
     "metrics.json": _guided("metrics.json", "compare"),
     "metrics.jsonl": _guided("metrics.jsonl", "running"),
-    "config.yaml": _guided("config.yaml", "predict", (INPUTS["image"],)),
-    "spec.json": _guided("spec.json", "predict", (INPUTS["image"],)),
+    "config.yaml": _guided("config.yaml", "predict", INPUTS["image"]),
+    "spec.json": _guided("spec.json", "predict", INPUTS["image"]),
 }
 
 
@@ -84,7 +93,7 @@ def cases(bases: Path) -> st.SearchStrategy[Case]:
         edits = draw(odd.edits(_spoilt(bases, base)))
         if "config.yaml" in [edit[1] for edit in edits] and action == "resume":
             action = "predict"  # a run goes on as its config says, for ever where that says so
-        given = (INPUTS[base],) if action in ("predict", "explain") else ()
+        given = INPUTS[base] if action in ("predict", "explain") else ()
         return Case("runs", action, edits, base, given)
 
     return made()
