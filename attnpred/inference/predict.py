@@ -14,6 +14,7 @@ from attnpred.explain.base import Explainer, make
 from attnpred.inference.inputs import Inputs
 from attnpred.machine.device import choose
 from attnpred.modalities.reader import Reading
+from attnpred.modalities.received import shown
 from attnpred.runs.run import Run
 from attnpred.tasks.base import Task
 
@@ -104,7 +105,8 @@ class Predictor:
                 rows = again.batch.ids.tolist()
                 for row, described in zip(rows, self._described(again, explainer, attention), strict=True):
                     found[places[before[row]]] = described
-            return found, error
+            given = reading.inputs[places.index(error.position)]
+            return found, BadInput(f"{shown(given)}: {error}", error.position)
 
     def asked(self, batch: Batch, attention: bool) -> tuple[Batch, ModelOutput]:
         """The batch where the model is, and the model's output."""

@@ -73,20 +73,20 @@ def test_pointing_at_a_region_lights_the_words_that_it_reads(show):
 
 
 def test_heads_show_every_input(show):
-    heads = [[[0.0, 0.0, 5.0, 1.0, 0.0, 0.0, 0.0], [0.0, 1.0, 0.0, 0.0, 0.0, 0.0, 8.0]]]
+    heads = [[[0.0, 0.0, 5.0, 1.0, 0.0, 0.0, 0.0], [0.0, 4.0, 0.0, 0.0, 0.0, 0.0, 4.0]]]
     browser = show(several_story(heads=heads))
     browser.ask("document.querySelector('.heads summary').click()")
     browser.settle()
     told = browser.ask("[...document.querySelectorAll('.tile')].map(e => e.getAttribute('aria-label'))")
     assert told[1:] == [
         "layer 1, head 1: most important left 5",
-        "layer 1, head 2: most important row 2, column 2 8",
+        "layer 1, head 2: most important shape 4",
     ]
     views = browser.ask("[...document.querySelectorAll('.tile')].map(e => e.querySelectorAll('canvas').length)")
     assert views == [2, 2, 2]  # of each a strip of words and a small picture
     browser.ask("document.querySelectorAll('.tile')[2].click()")
     large = browser.ask("[...document.querySelectorAll('.large .summary')].map(e => e.innerText)")
-    assert large == ["most important: shape 1", "most important: row 2, column 2 8"]
+    assert large == ["most important: shape 4", "most important: row 2, column 2 4"]
 
 
 def test_several_answers_stand_side_by_side_and_are_measured_each(show):

@@ -133,8 +133,7 @@ def test_hidden_words_are_found_and_explained(taught, files, tmp_path, capsys):
     assert main(["predict", str(taught.path), asked[0], bare[0], bare[1], asked[1], bare[1]]) == 2
     told = capsys.readouterr()
     assert [json.loads(line)["input"] for line in told.out.splitlines()] == [asked[0], bare[0]]
-    assert "write [MASK] for one that is to be found" in told.err
-    assert "input 3" in told.err
+    assert "we saw a red cat: no word is hidden in it; write [MASK] for one that is to be found" in told.err
 
 
 def test_another_task_begins_from_it_with_its_vocabulary(taught, files, tmp_path, capsys):

@@ -140,6 +140,7 @@ LISTS = st.lists(st.sampled_from([*odd.NUMBERS, None, "x", "", "B-x", "I-y", "O"
 FILES = st.sampled_from(
     ["0.wav", "0.png", "9.wav", "../outside/secret.csv", "{outside}/secret.csv", "/etc/passwd", "."]
 )
+CELLS_OF_TAGS = ("\n", "film\n", "film\tI-y\n", "\tO\n", "a\tb\tc\n", " \n", "-DOCSTART-\n", "x\tO\r")
 CELLS = st.one_of(MOMENTS, NUMBERS, LISTS, FILES, odd.values)
 
 
