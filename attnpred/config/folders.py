@@ -20,7 +20,10 @@ def group_options(group: str, extra_dir: str | None = None) -> list[str]:
 def names_in(group: str, searched: Sequence[Path]) -> list[str]:
     if not group.replace("/", "").replace("_", "").isalnum():
         return []
-    return sorted({file.stem for folder in searched for file in (folder / group).glob("*.yaml")})
+    try:
+        return sorted({file.stem for folder in searched for file in (folder / group).glob("*.yaml")})
+    except OSError:  # longer than a name may be
+        return []
 
 
 def known_groups(searched: Sequence[Path]) -> list[str]:

@@ -88,14 +88,22 @@ def input_columns(config: Config, asked: list[str], reader: Any) -> dict[str, st
             "a row of a table is one moment to this run, which reads many; give the table as one input: attnpred "
             "predict RUN TABLE"
         )
-    names = input_names(reader)
+    names = input_names(reader) or _variables(reader)
     if len(asked) not in (0, max(len(names), 1)):
         raise UserError(f"--column: given {len(asked)} times; the model reads {max(len(names), 1)}, so name as many")
+    if names and reader.name == "series":
+        return dict(zip(names, asked or names, strict=True))
     if names:
         several = getattr(config.data, "inputs", {})
         usual = [_usual(several.get(name, config.data), name) for name in names]
         return dict(zip(names, asked or usual, strict=True))
     return {"": asked[0] if asked else _usual(config.data, reader.name)}
+
+
+def _variables(reader: Any) -> list[str]:
+    """Of a model that reads whole series their variables, a column of lists each; none where one column holds all."""
+    whole = reader.name == "series" and reader.whole and reader.sound is None
+    return list(reader.spec.names) if whole and len(reader.spec.names) > 1 else []
 
 
 def _usual(options: Any, name: str) -> str:

@@ -1,7 +1,7 @@
 """LSTM and GRU, in one direction or both, with attention pooling over their states; for texts and series."""
 
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
@@ -140,10 +140,14 @@ class States(nn.Module):
 
     def forward(self, x: Tensor, turned: Tensor | None) -> Tensor:
         """(batch, length, features) -> (batch, length, states of all directions); `turned` is that of `backwards`"""
+        if isinstance(self.cells[0], nn.GRU) and x.device.type == "cpu" and torch.is_autocast_enabled("cpu"):
+            # it goes moment by moment there, where bf16 takes longer; of an LSTM one kernel does all moments
+            with torch.autocast("cpu", enabled=False):
+                return self(x.to(self.cells[0].weight_ih_l0.dtype), turned)
         forth: Tensor = self.cells[0](x)[0]
         if turned is None:
             return forth
-        back = _taken(self.cells[1](_taken(x, turned))[0], turned)
+        back = _turned(self.cells[1](_turned(x, turned))[0], turned)
         return torch.cat((forth, back), -1)
 
 
@@ -160,7 +164,28 @@ def backwards(moments: int, lengths: Tensor | None, device: torch.device) -> Ten
     return torch.where(behind >= 0, behind, place)
 
 
-def _taken(x: Tensor, places: Tensor) -> Tensor:
+class Turned(torch.autograd.Function):
+    """The rows of `taken`. Twice turned is not turned at all: the gradient is turned as well, and nothing is added."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, rows: Tensor) -> Tensor:
+        ctx.rows = rows
+        return taken(x, rows)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
+        return Turned.apply(gradients[0], ctx.rows), None
+
+
+def taken(x: Tensor, rows: Tensor) -> Tensor:
+    """(batch, length, features) at `rows` of batch and length together."""
+    return x.flatten(0, 1).index_select(0, rows).view_as(x)
+
+
+def _turned(x: Tensor, places: Tensor) -> Tensor:
     if places.ndim == 1:
         return x.flip(1)
-    return x.gather(1, places[..., None].expand(-1, -1, x.shape[2]))
+    begins = torch.arange(len(x), device=x.device)[:, None] * x.shape[1]
+    rows = (places + begins).flatten()
+    turned: Tensor = Turned.apply(x, rows) if x.requires_grad else taken(x, rows)
+    return turned

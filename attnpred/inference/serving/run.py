@@ -16,6 +16,7 @@ from attnpred.inference.serving.app import Service
 from attnpred.inference.serving.models import Model
 from attnpred.inference.serving.options import Options
 from attnpred.inference.serving.protocol import patient
+from attnpred.runs.run import Run
 
 
 class Server(uvicorn.Server):
@@ -67,6 +68,8 @@ def bound(host: str, port: int) -> socket.socket:
 
 def serve(options: Options, *, log: bool = True) -> int:
     """Until it is told to stop. What is wrong shows before a request is taken."""
+    for served in options.served:  # before any address is looked up
+        Run.find(str(served.path))
     place = bound(options.host, options.port)
     load = partial(Model, log=options.log, inputs=options.log_inputs)
     loaded = [load(served, options.precision) for served in options.served]

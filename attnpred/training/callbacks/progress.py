@@ -15,6 +15,7 @@ from attnpred.console.tables import clock, rate
 
 REFRESH_SECONDS = 0.1
 GAP = "  "
+MOST_METRICS = 6  # of a validation; the curves hold all
 DROPPED_FIRST = ("speed", "epoch", "validation", "loss")  # in this order, where the terminal is too narrow
 
 
@@ -130,14 +131,17 @@ class Progress(ProgressBar):
         self._close()
 
     def _training(self, trainer: Trainer, now: float, *, all_measured: bool = False) -> dict[str, str]:
-        """What there is to say, in order: of the validation the watched metric, or all that it measured."""
+        """What there is to say, in order: of the validation the watched metric, or the first that it measured."""
         parts = self._place(trainer)
         latest = self._monitor.latest
         if "train/loss" in latest:
             parts["loss"] = f"loss {latest['train/loss']:.3f}"
         wanted = [name for name in latest if name == self._watch or (all_measured and name.startswith("val/"))]
         if wanted:
-            parts["validation"] = GAP.join(f"{name} {latest[name]:.3f}" for name in wanted)
+            shown = sorted(wanted, key=lambda name: name != self._watch)[:MOST_METRICS]
+            told = [f"{name} {latest[name]:.3f}" for name in wanted if name in shown]
+            more = [f"and {len(wanted) - len(shown)} more"] if len(wanted) > len(shown) else []
+            parts["validation"] = GAP.join([*told, *more])
         if "examples_per_second" in latest:
             parts["speed"] = f"{rate(latest['examples_per_second'])} examples/s"
         if self._began is None:

@@ -52,6 +52,11 @@ def test_series_are_classified(model, home, tmp_path, capsys):
     answer = attnpred.load(str(run.path)).predict({"x": row["x"], "y": row["y"]})[0]
     assert answer["label"] == "late"
     assert sum(map(sum, answer["attention"].values())) == pytest.approx(1)
+    out = tmp_path / "answers.jsonl"
+    assert main(["predict", str(run.path), "--file", str(home / "bumps.jsonl"), "--out", str(out)]) == 0
+    told = [json.loads(line) for line in out.read_text().splitlines()]
+    assert len(told) == 200
+    assert np.mean([one["label"] == known["label"] for one, known in zip(told, rows(), strict=True)]) > 0.8
     capsys.readouterr()
     assert main(["explain", str(run.path), "--json", "--limit", "4"]) == 0
     assert len(json.loads(capsys.readouterr().out)["examples"]) == 4

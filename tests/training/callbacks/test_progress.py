@@ -106,6 +106,17 @@ def test_off_terminal_a_line_after_each_validation_and_seldom_otherwise():
     assert re.fullmatch(rf"epoch 2/2  step 20/20  {validated}", lines[2])
 
 
+def test_of_many_metrics_the_watched_one_and_the_first_are_shown():
+    monitor, stream = FakeMonitor(), Stream(False)
+    monitor.latest = {f"val/{name}": 0.5 for name in "abcdefgh"} | {"val/accuracy": 0.9}
+    bar = Progress(monitor, stream)
+    trainer = Trainer(logger=False, enable_checkpointing=False, enable_model_summary=False, max_epochs=1)
+    bar._show(bar._training(trainer, 0.0, all_measured=True))
+    names = re.findall(r"val/(\w+)", stream.lines()[0])
+    assert names == ["a", "b", "c", "d", "e", "accuracy"]
+    assert "and 3 more" in stream.lines()[0]
+
+
 def test_off_terminal_lines_keep_their_distance(ticking):
     # every batch reads the clock once or, where it writes, a few times more
     often = run(terminal=False, every_seconds=0.0, validation=0).lines()
