@@ -82,6 +82,15 @@ def test_a_file_is_learned_and_scored(run):
     assert "comprehensiveness" in result["attention"]["scores"]["attention"]
 
 
+@pytest.mark.slow
+def test_a_sweep_goes_over_beams(words, place, tmp_path):
+    swept = ["task.beam=1,2", "hydra.launcher.n_jobs=1", "trainer.max_steps=2", "trainer.attention_examples=0"]
+    assert main(["train", "-m", *words, *swept, f"output_dir={tmp_path}"]) == 0
+    found = [json.loads(one.read_text())["test"] for one in tmp_path.rglob("metrics.json")]
+    assert len(found) == 2
+    assert all("bleu" in one for one in found)
+
+
 def test_lines_are_answered_in_order_with_their_alignment(run):
     texts = ["the dog sees the cat", "old", "young cat runs runs"]
     together = list(predict(run, run.config(), texts))

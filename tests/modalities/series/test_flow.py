@@ -206,6 +206,15 @@ def test_several_series_with_what_is_known_ahead_and_of_the_whole(tmp_path, caps
 
 
 @pytest.mark.slow
+@pytest.mark.slow
+def test_a_sweep_goes_over_horizons(home, tmp_path):
+    swept = ["task.horizon=2,4", "hydra.launcher.n_jobs=1", "trainer.max_epochs=1", f"output_dir={tmp_path}"]
+    where = [f"data.source={home / 'waves.csv'}", f"data.cache_dir={home / 'cache'}"]
+    assert main(["train", "-m", *QUICK, *where, *swept]) == 0
+    found = [json.loads(one.read_text())["test"] for one in tmp_path.rglob("metrics.json")]
+    assert sorted(len(one["steps"]["mse"]) for one in found) == [2, 4]
+
+
 def test_it_goes_on_to_the_last_bit(home, tmp_path, monkeypatch):
     often = ["checkpoint.every_minutes=1e-9", "trainer.log_every_steps=2", "trainer.max_epochs=2", "resume=auto"]
     more = ["data.batch_size=64", "model.dropout=0.1", "optimizer.ema=0.9", "trainer.accumulate=2"]
