@@ -2,7 +2,6 @@
 
 import json
 import os
-import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,14 +11,12 @@ from attnpred.console.secrets import printable
 from attnpred.console.streams import is_unicode
 from attnpred.errors import UserError
 
-# What JSON leaves as it is though a terminal may obey it, and halves of characters, which no file can hold
-ODD = re.compile("[\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
-
 
 def write_json(value: Any) -> None:
     """An object a line."""
     text = json.dumps(value, ensure_ascii=not is_unicode(sys.stdout))
-    write(ODD.sub(lambda found: f"\\u{ord(found[0]):04x}", text))
+    # JSON leaves as it is what a terminal may obey, and halves of characters, which no file can hold
+    write(text if text.isprintable() else "".join(c if c.isprintable() else json.dumps(c)[1:-1] for c in text))
 
 
 def write(line: str) -> None:
