@@ -28,13 +28,18 @@ class Parent:
     def run(self) -> int:
         """Runs the sweep to its end and returns the exit code; what a signal ends can be gone on with."""
         previous = {number: signal.signal(number, self._note) for number in (signal.SIGINT, signal.SIGTERM)}
+        fault = None
         try:
             self._loop()
+        except OSError as error:
+            fault = error
         finally:
             self.executor.close()
             for number, handler in previous.items():
                 signal.signal(number, handler)
             self._end()
+        if fault is not None and self.sweep.status == "interrupted":  # else all jobs are over, and written down now
+            raise fault
         self.sweeper.close()
         if self.signal is not None:
             raise Interrupted(self.signal)

@@ -191,6 +191,22 @@ def test_a_full_disk_is_named_and_the_sweep_goes_on_later(sweeps):
     assert len(list((sweeps.place / "outputs").glob("*/*-sweep-*"))) == 1
 
 
+def test_a_sweep_whose_last_but_one_record_fails_is_done(sweeps, monkeypatch):
+    real, failed = state.write_json, []
+
+    def once(path, value):
+        if not failed and all(job["status"] == "done" for job in value["jobs"]) and len(value["jobs"]) == 3:
+            failed.append(path)
+            raise OSError(errno.EIO, "Input/output error", str(path))
+        real(path, value)
+
+    monkeypatch.setattr(state, "write_json", once)
+    monkeypatch.setattr(state, "CALM", 0)
+    assert sweeps.train("seed=1,2,3") == 0
+    assert failed
+    assert json.loads((sweeps.directory / "sweep.json").read_text())["status"] == "done"
+
+
 def test_a_moved_sweep_goes_on(sweeps):
     sweeps.tell(fail="optimizer.lr=0.2")
     assert sweeps.train(LRS) == 1
