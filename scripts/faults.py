@@ -62,23 +62,25 @@ def main() -> int:
     args = parser.parse_args()
     if "shim" not in os.environ.get(shim.PRELOAD, ""):
         return preloaded()
-    started, results = time.monotonic(), {}
+    wrong = 0
     with tempfile.TemporaryDirectory(prefix="attnpred-faults-") as name:
         for number, title in enumerate(args.only):
-            results[title] = tried(SCENARIOS[title], Path(name).resolve() / str(number), args)
-            print(f"{title}: {results[title]['told']}", flush=True)
-    wrong = sum(len(one["wrong"]) for one in results.values())
-    if set(args.only) == set(SCENARIOS):
-        result = {
-            "scenarios": results,
-            "every call": args.every_call,
-            "minutes": round((time.monotonic() - started) / 60, 1),
-            "machine": machine(),
-            "date": date.today().isoformat(),
-        }
-        RESULT.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
-        tables.put(table(result), "faults", PAGE)
+            began = time.monotonic()
+            found = tried(SCENARIOS[title], Path(name).resolve() / str(number), args)
+            wrong += len(found["wrong"])
+            found |= {"every call": args.every_call, "minutes": round((time.monotonic() - began) / 60, 1)}
+            keep(title, {**found, "machine": machine(), "date": date.today().isoformat()})
+            print(f"{title}: {found['told']}", flush=True)
     return 1 if wrong else 0
+
+
+def keep(title: str, found: dict[str, Any]) -> None:
+    known = json.loads(RESULT.read_text(encoding="utf-8"))["scenarios"] if RESULT.is_file() else {}
+    result = {
+        "scenarios": {name: {**known, title: found}[name] for name in SCENARIOS if name in known or name == title}
+    }
+    RESULT.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
+    tables.put(table(result), "faults", PAGE)
 
 
 def preloaded() -> int:
@@ -96,13 +98,15 @@ def preloaded() -> int:
 
 
 def table(result: dict[str, Any]) -> str:
-    head = "| what ran | calls | faults chosen | tried | ended well | exit code 2 | then the same bits, files |"
+    head = "| what ran | calls | of which | faults | tried | ended well | exit code 2 | then the same bits, files |"
     rows = [
-        f"| {title} | {sum(one['calls'].values())} | {one['chosen']} | {one['trials']} | {one['ended'].get('0', 0)} "
+        f"| {title} | {sum(one['calls'].values())} | {'all' if one['every call'] else 'some'} | {one['chosen']} "
+        f"| {one['trials']} | {one['ended'].get('0', 0)} "
         f"| {one['ended'].get('2', 0)} | {one['trials'] - len(one['wrong'])} |"
         for title, one in result["scenarios"].items()
     ]
-    return "\n".join([head, "|---|---|---|---|---|---|---|", *rows, "", f"{result['machine']}, {result['date']}."])
+    where = dict.fromkeys(f"{one['machine']}, {one['date']}" for one in result["scenarios"].values())
+    return "\n".join([head, "|---|---|---|---|---|---|---|---|", *rows, "", f"{'; '.join(where)}."])
 
 
 def tried(scenario: Scenario, place: Path, args: argparse.Namespace) -> dict[str, Any]:
