@@ -53,6 +53,7 @@ BUILT_IN = [
     Kind("transformer", "evidence_text", (32, 512)),
     Kind("recurrent", "evidence_text", (32, 512)),
     Kind("bert", "evidence_text", (32, 512)),
+    Kind("crossmodal", "evidence_pair", (32, 256)),
     Kind("vision", "evidence_image", (16, 128), RESNET, "(ResNet-18)"),
     Kind("vision", "evidence_image", (16, 64), VIT, "(ViT-Tiny)"),
 ]
@@ -63,6 +64,9 @@ REAL = [
     Kind("transformer", "wnut_17", (32,)),
     Kind("bert", "wnut_17", (32,)),
     Kind("bert", "sick", (64,), ("task=regression",)),
+    Kind("seq2seq", "multi30k", (128,)),
+    Kind("seq2seq", "multi30k", (128,), ("model.cell=gru",), "(GRU)"),
+    Kind("transformer", "imdb", (32,), ("task=masked_tokens", "data.val_fraction=0.1"), "(masked tokens)"),
 ]
 FORMATS = ("32-true", "bf16-mixed")
 STEPS = 3

@@ -23,8 +23,9 @@
        "cross": [[a share a part] a part],                       how much each attends to each, where that is known
        "maps": {explainer: [a number a word or region]},
        "marks": [None or [its answer, the truth or None] a word],   where words have answers of their own, with
-       "choices": [{"word": its place, "explained", "maps": as above}],  those that are explained, the usual one first
-       "alignment": {"words": [str], "rows": [[a share a word] a word of the answer]},   where the answer is a text
+       "alignment": {"words": [str], "rows": [[a share a word] a word of the answer]},   where the answer is a text,
+       "choices": [{"word": its place, "explained", "maps": as above}],  of either, those that are explained, the usual
+                                                                 one first
        "beside": what another run answers,                       whose map is "beside"
        "prototypes": [{"id", "label", "predicted", "likeness": number, "map": [number], and what it shows, as here}],
        "evidence": [0 or 1 a word or region],                    where it is known
@@ -162,6 +163,7 @@ def _example(example: Mapping[str, Any], number: Mapping[str, int]) -> dict[str,
         compact["marks"] = [
             mark and [None if name is None else number[name] for name in mark] for mark in example["marks"]
         ]
+    if "choices" in example:
         compact["choices"] = [_choice(choice, number) for choice in example["choices"]]
     if "alignment" in example:
         compact["alignment"] = _plain(example["alignment"])

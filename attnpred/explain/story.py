@@ -46,7 +46,7 @@ def examples(explained: Explained, task: Task, reader: Reader[Any, Any], describ
                 "probabilities": summary.described.get("probabilities", {}),
                 **inputs[row],
                 **({} if across is None else {"across": across[row]}),
-                **({} if aligned is None else _alignment(summary, [step[row] for step in aligned])),
+                **({} if aligned is None else _alignment(summary, [step[row] for step in aligned], further[row])),
                 "maps": {name: rows[row] for name, rows in maps.items()},
                 **_by_word(summary, further[row], len(inputs[row].get("words", ()))),
                 "heads": [[rows[row] for rows in layer] for layer in heads],
@@ -62,9 +62,12 @@ def _aligned(explained: Explained, shown: Callable[[Tensor], list[list[float]]])
     return None if steps is None else [shown(step) for step in steps.unbind(1)]
 
 
-def _alignment(summary: Summary, steps: list[list[float]]) -> dict[str, Any]:
+def _alignment(summary: Summary, steps: list[list[float]], further: list[dict[str, Any]]) -> dict[str, Any]:
+    """The answer's words, what each attended, and those that are explained."""
     made = summary.described["made"]  # of each word the steps that made it
-    return {"alignment": {"words": [one["word"] for one in made], "rows": by_word(steps, made)}}
+    word_of = {step: number for number, one in enumerate(made) for step in one["steps"]}
+    choices = [{**choice, "word": word_of[choice["word"]]} for choice in further if choice["word"] in word_of]
+    return {"alignment": {"words": [one["word"] for one in made], "rows": by_word(steps, made)}, "choices": choices}
 
 
 def merged(of_each: Mapping[str, list[dict[str, Any]]]) -> list[dict[str, Any]]:

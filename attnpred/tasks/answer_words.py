@@ -4,9 +4,12 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+import torch
+from torch import Tensor
 
 from attnpred.modalities.text.text_target import Sentences
 
+MOST_EXPLAINED = 8  # words of an answer, beside the one that is explained in any case
 Made = dict[str, Any]  # a `word` of an answer, and the `steps` that made it
 
 
@@ -28,6 +31,20 @@ def words_of(tokens: Sequence[int], spec: Sentences) -> list[Made]:
             made[-1] = {"word": word, "steps": [*latest["steps"], step]}
         said = now
     return made
+
+
+def further(tokens: Tensor, choice: Tensor, spec: Sentences) -> list[Tensor]:
+    """Choices of the first token of each other word, (batch,) each; `tokens` are (batch, steps).
+
+    Of an answer with fewer words than others its `choice` is repeated.
+    """
+    found: list[list[int]] = []
+    for row, chosen in zip(tokens.tolist(), choice.tolist(), strict=True):
+        others = [one["steps"][0] for one in words_of(row, spec) if chosen // spec.vocab_size not in one["steps"]]
+        found.append([step * spec.vocab_size + row[step] for step in others[:MOST_EXPLAINED]])
+    count = max(map(len, found), default=0)
+    rows = [own + [chosen] * (count - len(own)) for own, chosen in zip(found, choice.tolist(), strict=True)]
+    return list(torch.tensor(rows, dtype=choice.dtype, device=choice.device).reshape(len(rows), count).unbind(1))
 
 
 def aligned(answer: dict[str, Any]) -> dict[str, Any]:

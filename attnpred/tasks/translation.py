@@ -193,6 +193,10 @@ class Translation(Task):
         token = output.tokens.gather(1, step[:, None])[:, 0].clamp(min=0)
         return step * self.spec.vocab_size + token
 
+    def further(self, output: ModelOutput, choice: Tensor, batch: Batch) -> list[Tensor]:
+        assert output.tokens is not None
+        return answer_words.further(output.tokens, choice, self.spec)
+
     def score(self, output: ModelOutput, choice: Tensor, *, linear: bool = False) -> Tensor:
         """The probability of a token at its step, given those before it, or its logit."""
         step, token = self.answer.place(choice)

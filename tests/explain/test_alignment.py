@@ -38,6 +38,26 @@ def test_a_word_under_the_pointer_lights_up_what_it_attended(opened):
     assert browser.ask("document.querySelectorAll('.matrix td[title]').length") == 4
 
 
+@pytest.mark.skipif(executable() is None, reason="no chromium on this machine")
+def test_the_maps_explain_the_word_that_is_pressed(opened):
+    given = text_example(0, "der alte Hund", "der alte Hund", 0.9, words=["the", "old", "dog"])
+    maps = {name: [1.0, 0.5, 0.0] for name in given["maps"]}
+    other = {name: [0.0, 0.0, 7.0] for name in given["maps"]}
+    choices = [{"word": 0, "explained": "der", "maps": maps}, {"word": 2, "explained": "Hu", "maps": other}]
+    alignment = {"words": ["der", "alte", "Hund"], "rows": np.eye(3).tolist()}
+    example = {**given, "maps": maps, "probabilities": {}, "alignment": alignment, "choices": choices}
+    browser = opened(render(text_story([example], classes=[])))
+    pressed = "[...document.querySelectorAll('.aligned button')].map(e => e.getAttribute('aria-pressed'))"
+    assert browser.ask(pressed) == ["true", None, "false"]
+    first = "document.querySelector('.maps .summary').innerText"
+    assert browser.ask(first).startswith("most important: the 1")
+    for word in (2, 1):  # the other is not explained, and changes nothing
+        browser.ask(f"document.querySelectorAll('.aligned button')[{word}].click()")
+        assert browser.ask(pressed) == ["false", None, "true"]
+        assert browser.ask(first).startswith("most important: dog 7")
+        assert "The maps explain Hund" in browser.ask("document.querySelector('.alignment').innerText")
+
+
 def test_an_alignment_is_drawn_as_a_picture_and_as_a_table():
     drawn = np.asarray(matrix(["the", "dog"], {"words": ["der", "Hund"], "rows": [[1.0, 0.0], [0.0, 1.0]]}))
     assert drawn.shape[2] == 3

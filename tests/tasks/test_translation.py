@@ -203,6 +203,11 @@ def test_explainers_tell_why_a_token_was_said(run, explainer, capsys):
     for example in story["examples"]:
         assert len(example["maps"][explainer]) == len(example["words"])
         assert example["explained"] in example["predicted"]
+        words, choices = example["alignment"]["words"], example["choices"]
+        assert sorted(choice["word"] for choice in choices) == list(range(len(words)))
+        assert choices[0]["explained"] == example["explained"]
+        assert choices[0]["maps"] == example["maps"]
+        assert all(len(choice["maps"][explainer]) == len(example["words"]) for choice in choices)
         assert [len(row) for row in example["alignment"]["rows"]] == [len(example["words"])] * len(
             example["alignment"]["words"]
         )

@@ -1,8 +1,11 @@
 // A text that answers a text: which words of the input each of its words attended, under the pointer and as a matrix.
 
-function alignmentOf(example) {
+// A word that is explained can be pressed: the maps then tell why it was said.
+function alignmentOf(example, card) {
   const { words, rows } = example.alignment;
   const why = make("p", { class: "quiet", role: "status" }, "Point at a word of either text.");
+  const asked = make("p", { class: "quiet", role: "status" });
+  const at = new Map((example.choices ?? []).map((choice, i) => [choice.word, i]));
   const answer = make("p", { class: "aligned", dir: "auto", role: "group", "aria-label": "the answer's words" });
   const input = make("p", { class: "aligned", dir: "auto", "aria-label": "the input's words" });
   const marks = example.words.map((word) => make("span", {}, name(word)));
@@ -17,8 +20,22 @@ function alignmentOf(example) {
       const best = rows[step].indexOf(Math.max(...rows[step]));
       why.replaceChildren(name(word), " attends most to ", name(example.words[best]), `, ${share(rows[step][best])}.`);
     };
-    return make("button", { type: "button", on: { pointerenter: light, focus: light, click: light } }, name(word));
+    const pick = () => {
+      light();
+      if (!at.has(step)) return;
+      picked.set(example, at.get(step));
+      explain();
+      showMaps(card, example);
+    };
+    return make("button", { type: "button", on: { pointerenter: light, focus: light, click: pick } }, name(word));
   });
+  const explain = () => {
+    const choice = choiceOf(example);
+    if (!choice) return;
+    at.forEach((_, step) => buttons[step].setAttribute("aria-pressed", String(step === choice.word)));
+    asked.replaceChildren("The maps explain ", name(words[choice.word]), "; press another word for its own.");
+  };
+  explain();
   buttons.forEach((button) => answer.append(button, " "));
   marks.forEach((mark, i) =>
     mark.addEventListener("pointerenter", () => {
@@ -33,7 +50,7 @@ function alignmentOf(example) {
   body.addEventListener("toggle", () => body.open && body.children.length < 2 && body.append(matrixOf(example)), {
     once: true,
   });
-  return make("div", { class: "alignment" }, answer, input, why, body);
+  return make("div", { class: "alignment" }, answer, input, why, asked, body);
 }
 
 function matrixOf(example) {

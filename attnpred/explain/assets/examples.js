@@ -115,11 +115,11 @@ function card(example) {
     headsOf(example),
     prototypesOf(example),
   );
-  if (example.alignment) body.before(alignmentOf(example));
+  if (example.alignment) body.before(alignmentOf(example, whole));
   if (example.beside !== undefined && example.beside !== example.predicted)
     body.before(make("p", { class: "quiet" }, "The run beside answers ", name(className(example.beside)), "."));
   if (example.marks) body.before(marksOf(example, whole));
-  else body.before(...viewsOf(example).map(explainedIn));
+  else if (!example.choices?.length) body.before(...viewsOf(example).map(explainedIn));
   shown.set(whole, example);
   showMaps(whole, example);
   return whole;
