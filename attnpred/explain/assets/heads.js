@@ -52,7 +52,7 @@ function tile(example, values, title, label, onClick) {
   const first = strongest(values, 1).map((i) => `${nameOfPart(example, i)} ${number(values[i])}`);
   const views = piecesOf(example).map((piece) => {
     const own = ownOf(piece, values);
-    return piece.words ? strip(own, magnitude(values)) : thumbnail(piece, own, magnitude(values));
+    return piece.words ? strip(own) : thumbnail(piece, own);
   });
   const textual = piecesOf(example).some((piece) => piece.words);
   const caption = textual ? make("span", { class: "top" }, name(first[0] ?? "–")) : null;
@@ -72,24 +72,26 @@ const ink = (canvas, shares) => {
 };
 
 // A text as one row of bars; of more words than bars each bar shows the greatest of its own
-function strip(values, top) {
+function strip(values) {
   const width = Math.max(1, Math.min(STRIP, values.length));
+  const top = magnitude(values) || 1;
   const bars = new Array(width).fill(0);
   values.forEach((value, i) => {
     const bar = Math.floor((i * width) / values.length);
-    bars[bar] = Math.max(bars[bar], value / (top || 1));
+    bars[bar] = Math.max(bars[bar], value / top);
   });
   return ink(make("canvas", { width, height: 1, class: "strip", "aria-hidden": "true" }), bars);
 }
 
-function thumbnail(example, values, top) {
+function thumbnail(example, values) {
   const [rows, columns] = example.grid;
+  const top = magnitude(values) || 1;
   const canvas = make("canvas", { width: columns, height: rows, "aria-hidden": "true" });
   const frame = make("span", { class: "picture" }, make("img", { src: example.image, alt: "" }));
   frame.append(
     ink(
       canvas,
-      values.map((value) => (0.85 * value) / (top || 1)),
+      values.map((value) => (0.85 * value) / top),
     ),
   );
   return frame;
