@@ -12,6 +12,7 @@ import argparse
 import statistics
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -89,7 +90,7 @@ def measured(kind: str, shape: tuple[int, ...], half: bool, rounds: int, steps: 
     others = {}
     for who, packed in (("packed", True), ("padded", False)):
         usual = Usual(kind, width, packed)
-        others[who] = stepping(usual, lambda m=usual: F.cross_entropy(m(tokens, lengths), labels), half)
+        others[who] = stepping(usual, partial(_usual_loss, usual, tokens, lengths, labels), half)
     for step in (ours, *others.values()):
         step()
     ratios: dict[str, list[float]] = {who: [] for who in others}
@@ -100,9 +101,13 @@ def measured(kind: str, shape: tuple[int, ...], half: bool, rounds: int, steps: 
     return ratios
 
 
+def _usual_loss(model: nn.Module, tokens: Tensor, lengths: Tensor, labels: Tensor) -> Tensor:
+    return F.cross_entropy(model(tokens, lengths), labels)
+
+
 def _ours(kind: str, width: int, tokens: Tensor, lengths: Tensor, labels: Tensor) -> tuple[nn.Module, Any]:
     words = ["model=recurrent", "data=texts", f"model.cell={kind}", f"model.width={width}", "model.dropout=0"]
-    config = compose.compose(words)
+    config: Any = compose.compose(words)
     text = TextSpec(vocab_size=WORDS, max_length=tokens.shape[1], pad_id=0, mask_id=1)
     task = Classification(config.task, Classes(classes=("a", "b")))
     model = size.fresh(config.model, ModelSpec({"text": text}, task.answer)).train()

@@ -143,7 +143,8 @@ class States(nn.Module):
         if isinstance(self.cells[0], nn.GRU) and x.device.type == "cpu" and torch.is_autocast_enabled("cpu"):
             # it goes moment by moment there, where bf16 takes longer; of an LSTM one kernel does all moments
             with torch.autocast("cpu", enabled=False):
-                return self(x.to(self.cells[0].weight_ih_l0.dtype), turned)
+                found: Tensor = self(x.to(next(self.parameters()).dtype), turned)
+                return found
         forth: Tensor = self.cells[0](x)[0]
         if turned is None:
             return forth
