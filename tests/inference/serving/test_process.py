@@ -1,6 +1,7 @@
 """The service at a port: slow clients, the page in a browser, and how a process of its own begins and ends."""
 
 import contextlib
+import http.client
 import json
 import os
 import signal
@@ -139,6 +140,64 @@ def test_a_process_serves_a_run_loads_it_anew_and_ends_by_a_signal(text_run, tmp
     assert child.returncode == 0
     assert said[-1] == "stopped: all that was taken is answered\n"
     assert key not in "".join(said)
+
+
+def started(run, *more):
+    """A service in a process of its own, and its port."""
+    command = [sys.executable, "-m", "attnpred", "serve", f"films={run}", "--port", "0", "--no-access-log", *more]
+    child = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    line = next(line for line in child.stderr if line.startswith("listens at "))
+    return child, int(line.rpartition(":")[2])
+
+
+def answered(port):
+    """Whether there was an answer; what a client cannot miss is raised."""
+    request = urllib.request.Request(
+        f"http://127.0.0.1:{port}/v1/predict", b'{"input": "a lovely film"}', {"Content-Type": "application/json"}
+    )
+    with urllib.request.urlopen(request, timeout=60) as response:
+        return "label" in json.load(response)["answers"][0]
+
+
+@pytest.mark.slow
+def test_a_killed_service_leaves_no_client_waiting_and_begins_anew(text_run, tmp_path):
+    log = tmp_path / "log"
+    child, port = started(text_run.path, "--log", str(log))
+    counts, missed, begun = [0] * 8, [None] * 8, threading.Event()
+
+    def ask(number):
+        while missed[number] is None:
+            try:
+                counts[number] += answered(port)
+                begun.set()
+            except (OSError, http.client.HTTPException) as error:  # refused, cut off, or half an answer
+                if begun.is_set():
+                    missed[number] = error
+
+    threads = [threading.Thread(target=ask, args=[number]) for number in range(8)]
+    for one in threads:
+        one.start()
+    assert begun.wait(60)
+    while sum(counts) < 50:
+        time.sleep(0.01)
+    child.kill()
+    for one in threads:
+        one.join(30)
+    assert not any(one.is_alive() for one in threads)
+    assert all(missed)
+    assert child.wait(30) == -signal.SIGKILL
+    child.stderr.close()
+    again, port = started(text_run.path, "--log", str(log))
+    with again:
+        for _ in range(100):
+            with contextlib.suppress(ConnectionError, urllib.error.URLError):
+                assert answered(port)
+                break
+            time.sleep(0.05)
+        again.send_signal(signal.SIGTERM)
+    assert again.returncode == 0
+    rows = [line for file in log.glob("*.jsonl") for line in file.read_bytes().splitlines()]
+    assert sum(counts) < len(rows) + 1 <= sum(counts) + 8 + 2  # of each client one may have been on its way
 
 
 @pytest.mark.parametrize(
