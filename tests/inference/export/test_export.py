@@ -16,8 +16,10 @@ from attnpred.inference.export.folder import Asked, export
 from attnpred.inference.export.session import Exported
 from attnpred.inference.export.wrapped import axes_of, general, tensors_of
 from attnpred.inference.predict import predict
-from tests.data.made import text_rows
-from tests.models.made import made
+from attnpred.runs.run import Run
+from tests.data.made import make_text_source, text_rows
+from tests.inference.export.conftest import train
+from tests.models.made import made, make_encoder
 
 TEXTS = ["", "great", *text_rows(7, seed=3)[0], "a<br/>lovely plot", "dull " * 40]
 
@@ -75,6 +77,28 @@ def test_its_example_runs_without_attnpred(run, exported, text, tmp_path):
     assert found["answer"] == pytest.approx(theirs["probabilities"], abs=1e-5)
     assert sum(share for _, share in found["attention"]) == pytest.approx(1)
     assert len((exported / "example.py").read_text().splitlines()) < 50
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("adapter", ["lora", "ia3"])
+def test_adapters_go_into_the_file(adapter, tmp_path):
+    encoder, source = make_encoder(tmp_path / "encoder"), make_text_source(tmp_path / "imdb")
+    chosen = "model.lora_rank=2" if adapter == "lora" else f"model.adapter={adapter}"
+    small = [f"model.source={encoder}", f"data.source={source}", "data.max_length=24", "trainer.attention_examples=0"]
+    run = train(tmp_path, "model=bert", "data=imdb", chosen, *small)
+    folder = tmp_path / "onnx"
+    export(run, run.config(), folder, Asked(examples=8))
+    assert json.loads((folder / "check.json").read_text())["agreement"] == 1
+
+
+@pytest.mark.slow
+def test_an_ensemble_is_one_file(run, tmp_path, capsys):
+    capsys.readouterr()
+    assert main(["ensemble", str(run.path), str(run.path), "--output-dir", str(tmp_path)]) == 0
+    made = Run.find(capsys.readouterr().out.split()[-1])
+    folder = tmp_path / "onnx"
+    export(made, made.config(), folder, Asked(examples=8))
+    assert json.loads((folder / "check.json").read_text())["agreement"] == 1
 
 
 def test_a_program_of_torch_answers_alike(run, tmp_path):
