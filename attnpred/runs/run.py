@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -56,6 +56,10 @@ class Run:
             run.checkpoints.mkdir()
         except FileExistsError:
             raise UserError(f"{run.path}: holds a run already; every run needs a directory of its own") from None
+        except OSError as error:
+            with suppress(OSError):  # what is not empty is somebody's
+                run.path.rmdir()
+            raise closed(config.output_dir, error) from None
         try:
             write_text(run.path / "config.yaml", text)
             run._write(known)

@@ -1,8 +1,10 @@
 """The run directory: exclusive, described, found, and whole."""
 
+import errno
 import json
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -83,6 +85,21 @@ def test_a_config_edited_to_name_a_foreign_class_is_refused(tmp_path):
 def test_run_without_checkpoint_says_so(tmp_path):
     with pytest.raises(UserError, match="no checkpoint yet"):
         Run.create(config(tmp_path), []).checkpoint()
+
+
+def test_a_directory_that_cannot_be_filled_is_taken_away(tmp_path, monkeypatch):
+    real = Path.mkdir
+
+    def fails(self, *given, **more):
+        if self.name == "checkpoints":
+            raise OSError(errno.EIO, "Input/output error", str(self))
+        real(self, *given, **more)
+
+    monkeypatch.setattr(Path, "mkdir", fails)
+    with pytest.raises(UserError, match="cannot be written \\(Input/output error\\)"):
+        Run.create(config(tmp_path), [])
+    assert not list(tmp_path.glob("*/*/*"))
+    assert not list(tmp_path.rglob("run.json"))
 
 
 def test_unwritable_output_directory_is_named(tmp_path):
