@@ -94,14 +94,19 @@ def _splits(config: DataConfig, source: Source) -> dict[str, Any]:
 
 
 def text_in(columns: Columns) -> str | None:
-    """The column of texts: called so, else the only one of several words, else the only one not called a target."""
+    """The column of texts: the one that is called so, else the only one whose values have several words."""
     strings = {name: values for name, values in columns.items() if _are_texts(values)}
     known = [name for name in strings if name.lower() in TEXTS]
     if len(known) == 1:
         return known[0]
     long = [name for name, values in strings.items() if _words(values) > WORDS]
-    others = long or [name for name in strings if name.lower() not in TARGETS]
-    return others[0] if len(others) == 1 else None
+    return long[0] if len(long) == 1 else None
+
+
+def text_beside_others(columns: Columns) -> str | None:
+    """Where a text is known to be among the columns: as `text_in`, else the only texts that are not called a target."""
+    rest = [name for name, values in columns.items() if _are_texts(values) and name.lower() not in TARGETS]
+    return text_in(columns) or (rest[0] if len(rest) == 1 else None)
 
 
 def words_in(columns: Columns) -> str | None:

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from attnpred.config import compose
-from attnpred.data.columns import image_in, settled
+from attnpred.data.columns import image_in, settled, text_beside_others, text_in
 from attnpred.errors import UserError
 
 
@@ -112,3 +112,10 @@ def test_what_carves_is_no_target(config_for):
 )
 def test_pictures_are_found_by_their_paths(columns, image):
     assert image_in(columns) == image
+
+
+def test_a_short_text_is_found_beside_a_target():
+    columns = {"caption": ["a film", "long"], "label": ["x", "y"], "size": [1, 2]}
+    assert text_in(columns) is None
+    assert text_beside_others(columns) == "caption"
+    assert text_beside_others({**columns, "other": ["b", "c"]}) is None

@@ -68,7 +68,7 @@ class SeveralDataConfig(DataConfig):
             return None
         rest = {key: values for key, values in sample().items() if key not in targets}
         found: dict[str, Any] = {}
-        finders = {"text": columns.text_in, "image": columns.image_in, "series": columns.series_in}
+        finders = {"text": columns.text_beside_others, "image": columns.image_in, "series": columns.series_in}
         for name in sorted(open_inputs, key=lambda n: self.inputs[n].modality == "text"):  # paths are texts too
             one = self.inputs[name]
             column = finders[one.modality](rest)
