@@ -76,9 +76,8 @@ def main() -> int:
 
 def keep(title: str, found: dict[str, Any]) -> None:
     known = json.loads(RESULT.read_text(encoding="utf-8"))["scenarios"] if RESULT.is_file() else {}
-    result = {
-        "scenarios": {name: {**known, title: found}[name] for name in SCENARIOS if name in known or name == title}
-    }
+    known[title] = found
+    result = {"scenarios": {name: known[name] for name in SCENARIOS if name in known}}
     RESULT.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
     tables.put(table(result), "faults", PAGE)
 

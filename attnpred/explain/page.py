@@ -22,7 +22,7 @@
        "inputs": [{"name", and of each the above}],              whose parts follow one another in maps and evidence
        "cross": [[a share a part] a part],                       how much each attends to each, where that is known
        "maps": {explainer: [a number a word or region]},
-       "marks": [None or [its answer, the truth or None] a word],   where words have answers of their own, with
+       "marks": [None or [its answer, the truth or None] a word],   where words have answers of their own
        "alignment": {"words": [str], "rows": [[a share a word] a word of the answer]},   where the answer is a text,
        "choices": [{"word": its place, "explained", "maps": as above}],  of either, those that are explained, the usual
                                                                  one first

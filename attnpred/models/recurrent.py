@@ -143,8 +143,7 @@ class States(nn.Module):
         if isinstance(self.cells[0], nn.GRU) and x.device.type == "cpu" and torch.is_autocast_enabled("cpu"):
             # it goes moment by moment there, where bf16 takes longer; of an LSTM one kernel does all moments
             with torch.autocast("cpu", enabled=False):
-                found: Tensor = self(x.to(next(self.parameters()).dtype), turned)
-                return found
+                return self.forward(x.to(next(self.parameters()).dtype), turned)
         forth: Tensor = self.cells[0](x)[0]
         if turned is None:
             return forth

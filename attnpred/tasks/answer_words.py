@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 
 from attnpred.modalities.text.text_target import Sentences
+from attnpred.tasks.tag_words import MOST_EXPLAINED
 
-MOST_EXPLAINED = 8  # words of an answer, beside the one that is explained in any case
 Made = dict[str, Any]  # a `word` of an answer, and the `steps` that made it
 
 

@@ -4,7 +4,6 @@ from functools import partial
 from typing import Any
 
 import pytorch_lightning as lightning
-import torch
 from pytorch_lightning.callbacks import Callback, EarlyStopping
 from pytorch_lightning.utilities.seed import isolate_rng
 
@@ -175,8 +174,7 @@ def _trainer(
         limit_train_batches=options.limit_batches,
         limit_val_batches=options.limit_batches,
         limit_test_batches=options.limit_batches,
-        # unasked, as what it says to torch imports the compiler
-        deterministic=options.deterministic or (False if torch.are_deterministic_algorithms_enabled() else None),
+        deterministic=options.deterministic,
         detect_anomaly=options.detect_anomaly,
         num_sanity_val_steps=0,
         default_root_dir=run.checkpoints,  # where Lightning saves when it puts a job of SLURM's back into the queue
